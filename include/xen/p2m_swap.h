@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * XENMEM_p2m_swap: swap the P2M entries of two HVM domains.
+ *
+ * The one definition of the hypercall's ABI: the Xen patch installs it as xen/include/public/p2m_swap.h and
+ * kmod/host/ includes it as it is. It needs <public/memory.h>'s types (or Linux's <xen/interface/xen.h>) first.
+ */
+#ifndef __XEN_PUBLIC_P2M_SWAP_H__
+#define __XEN_PUBLIC_P2M_SWAP_H__
+
+/*
+ * An out-of-tree sub-op: high in the 6 bits that MEMOP_CMD_MASK leaves, so that it does not meet Xen's own
+ * numbers (28 is the last one used in 4.20).
+ */
+#define XENMEM_p2m_swap                     62
+
+/* One run of pairs: (gfn_a + i) of domain A with (gfn_b + i) of domain B, for i in [0, nr). */
+struct xen_p2m_swap_extent {
+    uint64_aligned_t gfn_a;
+    uint64_aligned_t gfn_b;
+    uint32_t nr;                /* frames of 4 KiB; not zero */
+    uint32_t pad;               /* must be zero */
+};
+typedef struct xen_p2m_swap_extent xen_p2m_swap_extent_t;
+DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
+
+/* For a pair that is busy, let the 4 KiB of contents change places; the frames stay where they are. */
+#define XEN_P2M_SWAP_EXCHANGE               (1U << 0)
+
+/* Bounds of one call; more is -E2BIG. */
+#define XEN_P2M_SWAP_MAX_EXTENTS            4096U
+#define XEN_P2M_SWAP_MAX_PAIRS              65536U
+
+/*
+ * Status of a pair: what was done to it (the first two), or why nothing was. A refusal carries the side that it
+ * was found on. The order of the checks is fixed, A before B; the first one that fails is told.
+ */
+#define XEN_P2M_SWAP_ST_SWAPPED             0x00 /* the machine frames changed places */
+#define XEN_P2M_SWAP_ST_EXCHANGED           0x01 /* the contents changed places, the frames did not */
+#define XEN_P2M_SWAP_ST_BUSY                0x02 /* -EBUSY: someone else holds a reference to the frame */
+#define XEN_P2M_SWAP_ST_TYPE                0x03 /* -EINVAL: not plain RAM (hole, MMIO, grant, log-dirty, ...) */
+#define XEN_P2M_SWAP_ST_SPECIAL             0x04 /* -EINVAL: a special page, or no valid machine frame */
+#define XEN_P2M_SWAP_ST_OWNER               0x05 /* -EINVAL: owned by another domain */
+#define XEN_P2M_SWAP_ST_M2P                 0x06 /* -EINVAL: M2P and P2M disagree */
+#define XEN_P2M_SWAP_ST_RANGE               0x07 /* -EINVAL: the gfn is beyond the domain's largest */
+#define XEN_P2M_SWAP_ST_DUPLICATE           0x08 /* -EINVAL: the gfn occurs before in the same batch */
+#define XEN_P2M_SWAP_ST_NOMEM               0x09 /* -ENOMEM: a superpage could not be split */
+#define XEN_P2M_SWAP_ST_SKIPPED             0x0f /* never reached: the call failed before */
+#define XEN_P2M_SWAP_ST_MASK                0x0f
+#define XEN_P2M_SWAP_ST_SIDE_A              0x10
+#define XEN_P2M_SWAP_ST_SIDE_B              0x20
+
+/*
+ * HYPERVISOR_memory_op(XENMEM_p2m_swap, struct xen_p2m_swap *).
+ *
+ * Both domains are paused for each batch that the hypervisor makes of the pairs, and run between batches. A bad
+ * pair does not stop the others. The continuation lives in nr_done alone.
+ *
+ * Returns 0 when every pair was looked at (their statuses say with what result), or
+ *   -EPERM       the caller is not allowed to do this to these domains
+ *   -ESRCH       there is no such domain, or it is dying
+ *   -EINVAL      unknown flag; padding or a reserved field is not zero; an empty extent; gfn + nr overflows;
+ *                nr_done beyond the number of pairs; a domain is the caller, or both are the same
+ *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS or XEN_P2M_SWAP_MAX_PAIRS
+ *   -EOPNOTSUPP  a domain is not HVM with HAP; or it has IOMMU mappings, altp2m, log-dirty, populate-on-demand
+ *                entries, memory sharing or paging; or excluded frames are given, which is not implemented
+ *   -EFAULT      a guest handle is bad
+ *   -ENOSYS      the hypervisor does not have the op
+ * After an error nr_done, and the statuses below it, tell what was done.
+ */
+struct xen_p2m_swap {
+    domid_t domid_a;            /* IN */
+    domid_t domid_b;            /* IN */
+    uint32_t flags;             /* IN: XEN_P2M_SWAP_* */
+    uint32_t nr_extents;        /* IN */
+    uint32_t nr_excluded;       /* IN: must be zero until it is implemented */
+    uint64_aligned_t nr_done;   /* IN: zero; OUT: pairs (of 4 KiB frames) looked at */
+    XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) extents;     /* IN: nr_extents of them */
+    XEN_GUEST_HANDLE_64(uint8) status;                      /* OUT: one XEN_P2M_SWAP_ST_* per pair */
+    XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) excluded;    /* IN: must be null until it is implemented */
+};
+typedef struct xen_p2m_swap xen_p2m_swap_t;
+DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_t);
+
+#endif /* __XEN_PUBLIC_P2M_SWAP_H__ */

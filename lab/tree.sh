@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The Debian trees that everything is built in and booted from.
+#
+#   tree.sh build      trixie: compilers, 6.12 headers, QEMU to run the lab; prints its path
+#   tree.sh image      trixie: what the three kinds of dom0 boot from
+#   tree.sh bookworm   bookworm: 6.1 headers, to build the modules against
+#   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
+set -euo pipefail
+. "$(dirname "$0")/cache.sh"
+
+packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd,python3,pkgconf,git,
+	linux-headers-amd64,linux-headers-cloud-amd64,sparse,shellcheck,codespell,clang,libclang-rt-19-dev,
+	uuid-dev,libncurses-dev,libyajl-dev,zlib1g-dev,acpica-tools,gettext,libglib2.0-dev,libpixman-1-dev,
+	liblzma-dev,libbz2-dev,liblzo2-dev,libzstd-dev,libnl-3-dev,libnl-route-3-dev,libfdt-dev,libssl-dev,
+	libxen-dev,libjson-c-dev,libsystemd-dev,libaio-dev,python3-dev,python3-setuptools,
+	qemu-system-x86,qemu-utils,seabios,socat,openssh-client,e2fsprogs,jq,wget,ca-certificates,dwarves"
+packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
+	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
+	systemd-sysv,dbus,openssh-server,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
+packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3"
+
+sources() {
+	local suite=$1
+	cat <<-S
+	deb http://deb.debian.org/debian $suite main
+	deb http://deb.debian.org/debian $suite-updates main
+	deb http://deb.debian.org/debian-security $suite-security main
+	deb-src http://deb.debian.org/debian $suite main
+	deb-src http://deb.debian.org/debian $suite-updates main
+	deb-src http://deb.debian.org/debian-security $suite-security main
+	S
+}
+
+tree_make() {
+	local suite=$1 packages=$2 dir=$3
+	command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
+	sources "$suite" | mmdebstrap --variant=minbase --quiet \
+		--aptopt='Acquire::Retries "3"' --dpkgopt=path-exclude=/usr/share/man/* --dpkgopt=path-exclude=/usr/share/doc/* \
+		--include="$(tr -d ' \t\n' <<<"$packages")" "$suite" "$dir/root" -
+	mkdir -p "$dir/root/vmbeam" "$dir/root/cache"
+}
+
+tree_path() {
+	local name=$1 suite=trixie list
+	[ "$name" != bookworm ] || suite=bookworm
+	list=packages_$name
+	[ -n "${!list:-}" ] || die "no tree called $name"
+	cache_entry "tree-$name" "$(cache_key "=$suite" "=${!list}" "=$(sources "$suite")")" \
+		tree_make "$suite" "${!list}"
+}
+
+# The mounts live in a namespace of their own and end with the command.
+tree_run() {
+	local root; root=$(tree_path "$1")/root; shift
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	VMBEAM_ROOT=$root VMBEAM_TOP=$VMBEAM_TOP VMBEAM_CACHE=$VMBEAM_CACHE unshare --mount --propagation private \
+		sh -ec 'mount --bind "$VMBEAM_TOP" "$VMBEAM_ROOT/vmbeam"
+			mount --bind "$VMBEAM_CACHE" "$VMBEAM_ROOT/cache"
+			mount --rbind /dev "$VMBEAM_ROOT/dev"; mount -t proc proc "$VMBEAM_ROOT/proc"
+			mount -t tmpfs tmpfs "$VMBEAM_ROOT/tmp"
+			exec chroot "$VMBEAM_ROOT" env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+			VMBEAM_CACHE=/cache "TERM=${TERM:-dumb}" sh -c "cd /vmbeam && exec \"\$@\"" sh "$@"' sh "$@"
+}
+
+case ${1:-} in
+build|image|bookworm) tree_path "$1" ;;
+run) tree_run "${@:2}" ;;
+*) die "usage: tree.sh build|image|bookworm | run NAME COMMAND..." ;;
+esac
