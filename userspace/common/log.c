@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+
+static const char *log_who = "vmbeam";
+static int log_for_journal;
+static int log_debugging;
+
+void log_init(const char *who)
+{
+	log_who = who;
+	log_for_journal = getenv("JOURNAL_STREAM") != NULL;
+	log_debugging = getenv("VMBEAM_DEBUG") != NULL;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (level == LOG_LEVEL_DEBUG && !log_debugging)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* One call, one write: stderr is unbuffered otherwise, and lines of several processes would mix. */
+	if (log_for_journal)
+		fprintf(stderr, "<%d>%s\n", level, text);
+	else
+		fprintf(stderr, "%s: %s\n", log_who, text);
+}
