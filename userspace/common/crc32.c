@@ -2,7 +2,7 @@
 #include "crc32.h"
 
 /* Bit by bit: it runs over 20 bytes of header and over short journal lines only. */
-uint32_t crc32(const void *data, size_t len)
+uint32_t vmbeam_crc32(const void *data, size_t len)
 {
 	const uint8_t *p = data;
 	uint32_t crc = ~0U;

@@ -49,7 +49,7 @@ int message_encode(uint32_t session, struct json_object *json, uint32_t blob_len
 	put_le32(p + 8, session);
 	put_le32(p + 12, json_len);
 	put_le32(p + 16, blob_len);
-	put_le32(p + CRC_OFFSET, crc32(p, CRC_OFFSET));
+	put_le32(p + CRC_OFFSET, vmbeam_crc32(p, CRC_OFFSET));
 	memcpy(p + MESSAGE_HEADER_LEN, text, json_len);
 	*buf = p;
 	*len = MESSAGE_HEADER_LEN + json_len;
@@ -89,7 +89,7 @@ int decoder_feed(struct decoder *d, const void *data, size_t len)
 
 static int header_fits(const uint8_t *p)
 {
-	return get_le32(p + CRC_OFFSET) == crc32(p, CRC_OFFSET) &&
+	return get_le32(p + CRC_OFFSET) == vmbeam_crc32(p, CRC_OFFSET) &&
 	       get_le32(p + 12) <= MESSAGE_MAX_JSON && get_le32(p + 16) <= MESSAGE_MAX_BLOB;
 }
 
