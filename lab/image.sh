@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What the lab boots; prints the directory that holds it:
+#
+#   root.ext4      the root of every dom0 and guest VM, mounted read-only under a tmpfs overlay
+#   xen            the stock hypervisor, unpacked for a multiboot loader (the nested Xens boot it)
+#   vmlinuz, rd.gz the dom0s' kernel and the initial ramdisk of all
+#   guests.raw     the disk that both nested systems see; state.raw: the host management VM's own (journal)
+#   id             the ssh key that lets the lab in
+set -euo pipefail
+lab=$(readlink -f "$(dirname "$0")")
+. "$lab/cache.sh"
+
+modules_dom0="virtio_blk virtio_net xen-blkfront xen-netfront ext4 overlay"
+modules_guest="xen-blkfront xen-netfront ext4 overlay"
+
+# A bzImage's payload lies behind its setup sectors; header fields: Documentation/arch/x86/boot.rst.
+unpack_kernel() {
+	local file=$1 sects offset length
+	sects=$(od -An -tu1 -j497 -N1 "$file"); offset=$(od -An -tu4 -j584 -N4 "$file"); length=$(od -An -tu4 -j588 -N4 "$file")
+	# The payload ends with the 4 bytes of its unpacked size.
+	dd if="$file" bs=1M iflag=skip_bytes,count_bytes status=none skip=$(((sects + 1) * 512 + offset)) count=$((length - 4)) | zstd -dc
+}
+
+# make_initrd DIR KERNEL OUT MODULE...
+make_initrd() {
+	local root=$1 kernel=$2 out=$3 rd m; shift 3
+	rd=$(mktemp -d)
+	mkdir -p "$rd"/{bin,dev,proc,sys,mnt,mod,ro,rw}
+	cp "$root/usr/bin/busybox" "$rd/bin/"
+	for m in sh mount insmod switch_root sleep cat echo mkdir sed; do ln -s busybox "$rd/bin/$m"; done
+	for m in "$@"; do chroot "$root" modprobe --show-depends -S "$kernel" "$m"; done |
+	awk '/^insmod/ && !seen[$2]++ {print $2}' | while read -r m; do
+		xz -dc "$root$m" >"$rd/mod/$(basename "$m" .xz)"; basename "$m" .xz >>"$rd/mod/order"
+	done
+	cp /vmbeam/lab/image/init "$rd/init"
+	(cd "$rd" && find . | cpio -o -H newc --quiet | gzip -1) >"$out"
+	rm -rf "$rd"
+}
+
+# Runs in the build tree, as root, with the image tree under /cache.
+image_in_tree() {
+	local image=$1 out=$2 img kernel cloud
+	kernel=$(basename "$image"/boot/vmlinuz-*deb13-amd64); kernel=${kernel#vmlinuz-}
+	cloud=$(basename "$image"/boot/vmlinuz-*cloud-amd64); cloud=${cloud#vmlinuz-}
+	zcat "$image"/boot/xen-4.20-amd64.gz >"$out/xen"
+	cp "$image/boot/vmlinuz-$kernel" "$out/vmlinuz"
+	# shellcheck disable=SC2086 # lists of words
+	make_initrd "$image" "$kernel" "$out/rd.gz" $modules_dom0
+	# shellcheck disable=SC2086
+	make_initrd "$image" "$cloud" "$out/rd-guest.gz" $modules_guest
+	unpack_kernel "$image/boot/vmlinuz-$cloud" >"$out/vmlinux-guest"
+	ssh-keygen -q -t ed25519 -N '' -f "$out/id"
+
+	img=$out/img; cp -a "$image" "$img"
+	(cd "$img"
+	 rm -rf boot/* usr/share/{doc,man,locale,info,mime} usr/lib/modules/*/kernel/drivers/{gpu,media,infiniband,usb,sound,scsi,iio,staging,mmc,mtd,nvme,ata,md,bluetooth,hid,input,isdn,thunderbolt} \
+		usr/lib/modules/*/kernel/{sound,net/wireless,net/bluetooth,net/mac80211} usr/lib/modules/*/kernel/drivers/net/{wireless,ethernet} \
+		var/lib/apt var/cache usr/share/qemu/{edk2*,*.fd} vmbeam cache)
+	mkdir -p "$img"/{var/cache,var/lib/xenstored,root/.ssh,run}
+	cp "$out"/{xen,vmlinuz,rd.gz,rd-guest.gz,vmlinux-guest} "$img/boot/"
+	cp -a /vmbeam/lab/image/lab "$img/"; cp -a /vmbeam/lab/image/etc/. "$img/etc/"
+	cp "$out/id.pub" "$img/root/.ssh/authorized_keys"
+	chmod 700 "$img/root/.ssh"; chown -R 0:0 "$img/lab" "$img/root" "$img/etc/ssh"
+	rm -f "$img"/etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f "$img/etc/ssh/ssh_host_ed25519_key"
+	ln -sf busybox "$img/usr/bin/top"
+	for a in poweroff reboot halt; do ln -sf /usr/bin/busybox "$img/usr/sbin/$a"; done
+	mke2fs -q -t ext4 -O ^has_journal -m 0 -N 30000 -d "$img" "$out/root.ext4" 640M
+	rm -rf "$img"
+	truncate -s 1G "$out/guests.raw"; mke2fs -q -t ext4 -L guests "$out/guests.raw"
+	truncate -s 64M "$out/state.raw"; mke2fs -q -t ext4 -L state "$out/state.raw"
+}
+
+image_make() { "$lab/tree.sh" run build bash /vmbeam/lab/image.sh --in-tree "/cache/$(basename "$(dirname "$image")")/root" "/cache/${1##*/}"; }
+
+if [ "${1:-}" = --in-tree ]; then image_in_tree "$2" "$3"; exit; fi
+image=$("$lab/tree.sh" image)/root
+cache_entry image "$(cache_key "=$image" "$lab/image" "$lab/image.sh")" image_make

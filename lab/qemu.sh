@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The machine that the outer Xen runs on: its QEMU command line, and how it is talked to. Sourced, never run.
+# Why each option is there: docs/lab.md.
+
+LAB_DIR=${LAB_DIR:-$VMBEAM_TOP/build/lab}
+LAB_MIB=${LAB_MIB:-9216}
+LAB_DOM0_MIB=1536
+LAB_HOSTVM_MIB=${LAB_HOSTVM_MIB:-2560}
+LAB_ICOUNT=${LAB_ICOUNT:-}
+LAB_SWIOTLB=force
+
+# A /dev/kvm alone proves nothing: it may be unable to nest.
+qemu_accel() {
+	if [ "${LAB_ACCEL:-auto}" = tcg ]; then echo tcg
+	elif [ -w /dev/kvm ] && grep -q -E '^flags.*\b(svm|vmx)\b' /proc/cpuinfo; then echo kvm
+	else echo tcg; fi
+}
+
+# What the machine is made of, on one line each: also the part of the snapshot's key that is QEMU's.
+qemu_args() {
+	local accel xen_extra=
+	accel=$(qemu_accel)
+	if [ -n "$LAB_ICOUNT" ]; then
+		printf '%s\n' -accel tcg -icount "shift=0" -cpu max,-x2apic,-sha-ni
+		xen_extra=xsave=0
+	elif [ "$accel" = tcg ]; then
+		printf '%s\n' -accel tcg -cpu max,-sha-ni
+		xen_extra=xsave=0
+	else
+		printf '%s\n' -accel kvm -cpu host
+	fi
+	printf '%s\n' -machine pc -smp 3 -m "$LAB_MIB" -display none -no-reboot -nodefaults \
+		-kernel /image/xen-outer \
+		-append "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=warning bootscrub=0 dom0_mem=${LAB_DOM0_MIB}M,max:${LAB_DOM0_MIB}M dom0_max_vcpus=1 dom0_vcpus_pin noreboot $xen_extra" \
+		-initrd "/image/vmlinuz console=hvc0 loglevel=4 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB,/image/rd.gz" \
+		-device virtio-rng-pci
+}
+
+# qemu_start IMAGE XEN DISKS LOG [ARG...]: DISKS holds guests.qcow2 and state.qcow2; all three are entries of the cache
+# or, DISKS, below the checkout; paths are those inside the build tree
+qemu_start() {
+	local image=$1 xen=$2 disks=$3 log=$4 args=() a; shift 4
+	while read -r a; do
+		a=${a//\/image\/xen-outer/$xen}
+		args+=("${a//\/image\//$image/}")
+	done < <(qemu_args)
+	qemu_in_tree qemu-system-x86_64 "${args[@]}" -daemonize -pidfile "$(tree_of "$LAB_DIR/qemu.pid")" \
+		-serial "file:$log" -monitor "unix:$(tree_of "$LAB_DIR/monitor"),server,nowait" \
+		-drive "file=$image/root.ext4,if=virtio,format=raw,readonly=on,file.locking=off" \
+		-drive "file=$disks/guests.qcow2,if=virtio,format=qcow2" \
+		-drive "file=$disks/state.qcow2,if=virtio,format=qcow2" \
+		-netdev "user,id=net,net=10.0.2.0/24,host=10.0.2.2,$(qemu_forwards)" -device virtio-net-pci,netdev=net,mac=00:16:3e:00:00:10,romfile= "$@"
+}
+
+# One loopback port for each system that has an ssh server; port 0 lets the kernel choose.
+LAB_SYSTEMS="host hv1 hv2 u1 u2 u3"
+qemu_address() { case $1 in host) echo 10.0.2.10 ;; hv1) echo 10.0.2.11 ;; hv2) echo 10.0.2.12 ;; u[0-9]) echo "10.0.2.2${1#u}" ;; esac; }
+qemu_forwards() { local s; for s in $LAB_SYSTEMS; do printf 'hostfwd=tcp:127.0.0.1:0-%s:22,' "$(qemu_address "$s")"; done | sed 's/,$//'; }
+
+# The loopback port that leads to a system, as QEMU chose it.
+qemu_port() {
+	qemu_monitor "info usernet" | tr -d '\r' | awk -v a="$(qemu_address "$1")" '$1 ~ /HOST_FORWARD/ && $5 == a && $6 == 22 {print $4}'
+}
+
+qemu_in_tree() { "$VMBEAM_TOP/lab/tree.sh" run build "$@"; }
+
+# A path of the checkout or the cache, as the build tree sees it.
+tree_of() {
+	case $1 in
+	"$VMBEAM_TOP"/*) printf '/vmbeam%s\n' "${1#"$VMBEAM_TOP"}" ;;
+	"$VMBEAM_CACHE"/*) printf '/cache%s\n' "${1#"$VMBEAM_CACHE"}" ;;
+	*) die "$1 is neither in the checkout nor in the cache" ;;
+	esac
+}
+
+# qemu_monitor COMMAND: the answer of QEMU's monitor
+qemu_monitor() {
+	printf '%s\n' "$1" | qemu_in_tree socat -t 20 - "UNIX-CONNECT:$(tree_of "$LAB_DIR/monitor")" | sed -e 1,2d -e '/^(qemu)/d'
+}
+
+qemu_running() { [ -s "$LAB_DIR/qemu.pid" ] && kill -0 "$(cat "$LAB_DIR/qemu.pid")" 2>/dev/null; }
+
+qemu_stop() {
+	local pid
+	qemu_running || return 0
+	pid=$(cat "$LAB_DIR/qemu.pid")
+	kill "$pid"
+	for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+	kill -9 "$pid" 2>/dev/null || true
+	rm -f "$LAB_DIR/qemu.pid" "$LAB_DIR/monitor"
+}
