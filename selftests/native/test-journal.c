@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The journal: replay, a write torn at every byte, damage in the middle, a second daemon. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "kselftest_harness.h"
+
+FIXTURE(journal) {
+	char dir[64], path[80];
+	struct journal j;
+	int seen, sum;
+};
+
+static int count(struct json_object *json, void *arg)
+{
+	int *n = arg;
+
+	n[0]++;
+	n[1] += json_object_get_int(json_object_object_get(json, "n"));
+	return 0;
+}
+
+static int append(struct journal *j, int n)
+{
+	struct json_object *json = json_object_new_object();
+	int rc;
+
+	json_object_object_add(json, "n", json_object_new_int(n));
+	json_object_object_add(json, "text", json_object_new_string("a \"quoted\"\nline"));
+	rc = journal_append(j, json);
+	json_object_put(json);
+	return rc;
+}
+
+FIXTURE_SETUP(journal)
+{
+	strcpy(self->dir, "/tmp/vmbeam-journal-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->dir));
+	snprintf(self->path, sizeof(self->path), "%s/journal", self->dir);
+	self->seen = self->sum = 0;
+	ASSERT_EQ(0, journal_open(&self->j, self->path, count, &self->seen));
+	for (int i = 1; i <= 3; i++)
+		ASSERT_EQ(0, append(&self->j, i));
+}
+
+FIXTURE_TEARDOWN(journal)
+{
+	journal_close(&self->j);
+	unlink(self->path);
+	rmdir(self->dir);
+}
+
+TEST_F(journal, replay)
+{
+	journal_close(&self->j);
+	ASSERT_EQ(0, journal_open(&self->j, self->path, count, &self->seen));
+	EXPECT_EQ(3, self->seen);
+	EXPECT_EQ(6, self->sum);
+}
+
+static size_t slurp(const char *path, char *buf, size_t room)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = fread(buf, 1, room, f);
+
+	fclose(f);
+	return n;
+}
+
+static void spew(const char *path, const char *buf, size_t len)
+{
+	FILE *f = fopen(path, "w");
+
+	fwrite(buf, 1, len, f);
+	fclose(f);
+}
+
+TEST_F(journal, torn_at_every_byte)
+{
+	char buf[4096];
+	size_t len = slurp(self->path, buf, sizeof(buf));
+
+	journal_close(&self->j);
+	for (size_t cut = 0; cut <= len; cut++) {
+		int whole = 0, seen[2] = { 0, 0 }, again[2] = { 0, 0 };
+
+		for (size_t i = 0; i < cut; i++)
+			whole += buf[i] == '\n';
+		spew(self->path, buf, cut);
+		ASSERT_EQ(0, journal_open(&self->j, self->path, count, seen));
+		ASSERT_EQ(whole, seen[0]);
+		ASSERT_EQ(0, append(&self->j, 100));
+		journal_close(&self->j);
+		ASSERT_EQ(0, journal_open(&self->j, self->path, count, again));
+		ASSERT_EQ(whole + 1, again[0]);
+		ASSERT_EQ(seen[1] + 100, again[1]);
+		journal_close(&self->j);
+	}
+}
+
+/* The length was written and the data was not: a tail of zeros, or of anything. */
+TEST_F(journal, last_line_changed_at_every_byte)
+{
+	char buf[4096], bad[4096];
+	size_t len = slurp(self->path, buf, sizeof(buf)), last = len - 1;
+
+	journal_close(&self->j);
+	while (buf[last - 1] != '\n')
+		last--;
+	for (size_t at = last; at < len; at++) {
+		int seen[2] = { 0, 0 };
+
+		memcpy(bad, buf, len);
+		memset(bad + at, 0, len - at);
+		spew(self->path, bad, len);
+		ASSERT_EQ(0, journal_open(&self->j, self->path, count, seen));
+		ASSERT_EQ(2, seen[0]);
+		journal_close(&self->j);
+
+		memcpy(bad, buf, len);
+		bad[at] ^= 0x20;
+		spew(self->path, bad, len);
+		ASSERT_EQ(0, journal_open(&self->j, self->path, count, seen));
+		ASSERT_EQ(4, seen[0]);
+		journal_close(&self->j);
+	}
+}
+
+TEST_F(journal, damage_in_the_middle_is_told)
+{
+	char buf[4096], bad[4096];
+	size_t len = slurp(self->path, buf, sizeof(buf)), first = strcspn(buf, "\n");
+
+	journal_close(&self->j);
+	for (size_t at = 0; at <= first; at++) {
+		memcpy(bad, buf, len);
+		bad[at] ^= 1;
+		spew(self->path, bad, len);
+		ASSERT_EQ(-EBADMSG, journal_open(&self->j, self->path, NULL, NULL));
+		ASSERT_EQ(len, slurp(self->path, bad, sizeof(bad)));
+	}
+}
+
+TEST_F(journal, one_daemon_at_a_time)
+{
+	struct journal other;
+
+	EXPECT_EQ(-EWOULDBLOCK, journal_open(&other, self->path, NULL, NULL));
+}
+
+TEST_F(journal, no_append_after_an_error)
+{
+	close(self->j.fd);
+	self->j.fd = open("/dev/full", O_WRONLY);
+	EXPECT_EQ(-ENOSPC, append(&self->j, 4));
+	EXPECT_EQ(-EIO, append(&self->j, 5));
+}
+
+TEST_HARNESS_MAIN
