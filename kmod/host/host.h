@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of vmbeam_host.ko know of each other.
+ *
+ *   main.c       the device: query, dispatch
+ *   txn.c        the transaction behind an fd: swap, commit, rollback
+ *   log.c        the record of what a transaction must swap back
+ *   outcome.c    the table of what became of each transaction
+ *   hypercall.c  one batch of pairs to the hypervisor
+ */
+#ifndef _VMBEAM_HOST_H
+#define _VMBEAM_HOST_H
+
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include "../common/ioctl.h"
+#include "hypercall.h"
+
+/* Bounds of one VMBEAM_TXN_SWAP, checked before anything is allocated: 1.5 MiB of extents, 1 MiB of statuses. */
+#define VMBEAM_MAX_EXTENTS	65536U
+#define VMBEAM_MAX_FRAMES	(1U << 20)
+
+/* Bound of the table of outcomes; part of the ABI (VMBEAM_TXN_BEGIN). */
+#define VMBEAM_MAX_OUTCOMES	65536U
+
+/* log.c */
+
+/* A full batch can fall apart into as many runs as it has pairs; twice that, so that few blocks stay half empty. */
+#define VMBEAM_BLOCK_RUNS	(2 * VMBEAM_BATCH_PAIRS)
+
+struct vmbeam_block {
+	struct list_head link;
+	u32 nr;
+	struct xen_p2m_swap_extent run[VMBEAM_BLOCK_RUNS];
+};
+
+/**
+ * struct vmbeam_log - pairs that are swapped now, as runs, the oldest first
+ * @blocks: of struct vmbeam_block; only the last one is appended to
+ * @nr_pairs: pairs in all runs
+ *
+ * A run is never longer than a batch, so that a whole one always fits into a hypercall.
+ */
+struct vmbeam_log {
+	struct list_head blocks;
+	u64 nr_pairs;
+};
+
+void vmbeam_log_init(struct vmbeam_log *log);
+void vmbeam_log_free(struct vmbeam_log *log);
+int vmbeam_log_reserve(struct vmbeam_log *log, gfp_t gfp);
+void vmbeam_log_append(struct vmbeam_log *log, u64 gfn_a, u64 gfn_b, u32 nr);
+struct xen_p2m_swap_extent *vmbeam_log_last(struct vmbeam_log *log);
+void vmbeam_log_pop(struct vmbeam_log *log);
+bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct xen_p2m_swap_extent *run);
+void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from);
+bool vmbeam_run_overlaps(const struct xen_p2m_swap_extent *x, const struct xen_p2m_swap_extent *y);
+
+/* outcome.c */
+
+/**
+ * struct vmbeam_outcome - what is told of a transaction by its id
+ * @lock: for @told, which changes while it is asked for
+ * @told: as the ioctl gives it
+ * @open: on the list of open transactions, or empty; the table's mutex is for it
+ *
+ * Lives from the transaction's begin until the module goes.
+ */
+struct vmbeam_outcome {
+	spinlock_t lock;
+	struct vmbeam_txn_outcome told;
+	struct list_head open;
+};
+
+struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b);
+void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state);
+void vmbeam_outcome_forget(struct vmbeam_outcome *outcome);
+int vmbeam_outcome_get(u64 id, struct vmbeam_txn_outcome *told);
+void vmbeam_outcome_free_all(void);
+
+/* txn.c */
+long vmbeam_txn_begin(struct vmbeam_call *call, void *arg);
+
+#endif /* _VMBEAM_HOST_H */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One batch of pairs to the hypervisor. */
+#ifndef _VMBEAM_HYPERCALL_H
+#define _VMBEAM_HYPERCALL_H
+
+#include <linux/types.h>
+#include <xen/interface/xen.h>
+
+/*
+ * Xen's public header needs two types of Xen's that Linux has on Arm only. A 64-bit guest handle is the address,
+ * as a number; this does not type-check what it points to, hypercall.c is the only user.
+ */
+typedef struct {
+	__aligned_u64 p;
+} vmbeam_handle_64_t;
+
+#define uint64_aligned_t		__aligned_u64
+#define XEN_GUEST_HANDLE_64(name)	vmbeam_handle_64_t
+#define DEFINE_XEN_GUEST_HANDLE(name)	typedef vmbeam_handle_64_t vmbeam_handle_64_##name
+
+#include "../../include/xen/p2m_swap.h"
+
+#undef uint64_aligned_t
+#undef XEN_GUEST_HANDLE_64
+#undef DEFINE_XEN_GUEST_HANDLE
+
+/*
+ * Pairs in one hypercall: enough that the hypervisor's continuations happen, few enough that the time between two
+ * cond_resched() stays at some milliseconds.
+ */
+#define VMBEAM_BATCH_PAIRS	2048U
+
+/**
+ * struct vmbeam_batch - the argument and the result of one hypercall
+ * @nr_extents: of @extent
+ * @nr_pairs: frames of all extents, at most VMBEAM_BATCH_PAIRS
+ * @nr_done: pairs that the hypervisor looked at; @status is good below it
+ * @ns: time spent in the hypercall
+ * @extent: no pad to fill in: it is zero in what vmbeam_batch_add() writes
+ * @status: XEN_P2M_SWAP_ST_*
+ *
+ * About 50 KiB: allocated once for a transaction, since a rollback must not depend on memory.
+ */
+struct vmbeam_batch {
+	u32 nr_extents;
+	u32 nr_pairs;
+	u32 nr_done;
+	u64 ns;
+	struct xen_p2m_swap_extent extent[VMBEAM_BATCH_PAIRS];
+	u8 status[VMBEAM_BATCH_PAIRS];
+};
+
+void vmbeam_batch_reset(struct vmbeam_batch *batch);
+void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
+int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags);
+bool vmbeam_hypercall_present(void);
+
+#endif /* _VMBEAM_HYPERCALL_H */

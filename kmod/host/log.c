@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The record of what a transaction must swap back.
+ *
+ * Recording must not fail: what is swapped and not recorded is lost. So room for the worst that a batch can need
+ * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it.
+ */
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "host.h"
+
+void vmbeam_log_init(struct vmbeam_log *log)
+{
+	INIT_LIST_HEAD(&log->blocks);
+	log->nr_pairs = 0;
+}
+
+void vmbeam_log_free(struct vmbeam_log *log)
+{
+	struct vmbeam_block *block, *next;
+
+	list_for_each_entry_safe(block, next, &log->blocks, link)
+		kvfree(block);
+	vmbeam_log_init(log);
+}
+
+static struct vmbeam_block *last_block(const struct vmbeam_log *log)
+{
+	return list_empty(&log->blocks) ? NULL : list_last_entry(&log->blocks, struct vmbeam_block, link);
+}
+
+/**
+ * vmbeam_log_reserve - make room for a whole batch, whatever becomes of it
+ * @log: the log
+ * @gfp: how to allocate
+ *
+ * Return: 0, or -ENOMEM with the log as it was
+ */
+int vmbeam_log_reserve(struct vmbeam_log *log, gfp_t gfp)
+{
+	struct vmbeam_block *block = last_block(log);
+
+	if (block && block->nr + VMBEAM_BATCH_PAIRS <= VMBEAM_BLOCK_RUNS)
+		return 0;
+	block = kvmalloc(sizeof(*block), gfp);
+	if (!block)
+		return -ENOMEM;
+	block->nr = 0;
+	list_add_tail(&block->link, &log->blocks);
+	return 0;
+}
+
+/* Into the room that was reserved. A run that continues the last one is joined to it. */
+void vmbeam_log_append(struct vmbeam_log *log, u64 gfn_a, u64 gfn_b, u32 nr)
+{
+	struct vmbeam_block *block = last_block(log);
+	struct xen_p2m_swap_extent *run;
+
+	log->nr_pairs += nr;
+	if (block->nr) {
+		run = &block->run[block->nr - 1];
+		if (run->gfn_a + run->nr == gfn_a && run->gfn_b + run->nr == gfn_b &&
+		    run->nr + nr <= VMBEAM_BATCH_PAIRS) {
+			run->nr += nr;
+			return;
+		}
+	}
+	block->run[block->nr++] = (struct xen_p2m_swap_extent) {
+		.gfn_a = gfn_a,
+		.gfn_b = gfn_b,
+		.nr = nr,
+	};
+}
+
+/* The newest run, or NULL. Blocks that became empty go. */
+struct xen_p2m_swap_extent *vmbeam_log_last(struct vmbeam_log *log)
+{
+	struct vmbeam_block *block;
+
+	while ((block = last_block(log))) {
+		if (block->nr)
+			return &block->run[block->nr - 1];
+		list_del(&block->link);
+		kvfree(block);
+	}
+	return NULL;
+}
+
+/* Drop the newest run: the one that vmbeam_log_last() gave. */
+void vmbeam_log_pop(struct vmbeam_log *log)
+{
+	struct vmbeam_block *block = last_block(log);
+
+	log->nr_pairs -= block->run[--block->nr].nr;
+}
+
+static bool ranges_overlap(u64 x, u32 nr_x, u64 y, u32 nr_y)
+{
+	return x < y + nr_y && y < x + nr_x;
+}
+
+/* Do the two runs have a frame in common, on either side? If not, their order does not matter. */
+bool vmbeam_run_overlaps(const struct xen_p2m_swap_extent *x, const struct xen_p2m_swap_extent *y)
+{
+	return ranges_overlap(x->gfn_a, x->nr, y->gfn_a, y->nr) ||
+	       ranges_overlap(x->gfn_b, x->nr, y->gfn_b, y->nr);
+}
+
+bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct xen_p2m_swap_extent *run)
+{
+	const struct vmbeam_block *block;
+	u32 i;
+
+	list_for_each_entry(block, &log->blocks, link)
+		for (i = 0; i < block->nr; i++)
+			if (vmbeam_run_overlaps(&block->run[i], run))
+				return true;
+	return false;
+}
+
+/**
+ * vmbeam_log_append_reversed - move all runs to another log's end, the last one first
+ * @log: where to
+ * @from: empty afterwards
+ *
+ * In place: it cannot fail.
+ */
+void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from)
+{
+	struct vmbeam_block *block;
+	u32 i;
+
+	while ((block = last_block(from))) {
+		for (i = 0; i < block->nr / 2; i++)
+			swap(block->run[i], block->run[block->nr - 1 - i]);
+		list_move_tail(&block->link, &log->blocks);
+	}
+	log->nr_pairs += from->nr_pairs;
+	from->nr_pairs = 0;
+}

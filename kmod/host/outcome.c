@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of what became of each transaction, by id.
+ *
+ * It settles a crash of the caller between commit and its own journal, so an entry stays after the transaction's fd
+ * is closed, until the module goes.
+ */
+#include <linux/errno.h>
+#include <linux/err.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "host.h"
+
+static DEFINE_MUTEX(table_lock);
+static DEFINE_XARRAY(table);
+static LIST_HEAD(open_list);
+static unsigned int nr_outcomes;
+/* An id is never given twice, not even that of a transaction that was forgotten. */
+static u64 last_id;
+
+static bool domain_in_use(u32 domid)
+{
+	struct vmbeam_outcome *outcome;
+
+	list_for_each_entry(outcome, &open_list, open)
+		if (outcome->told.domid_a == domid || outcome->told.domid_b == domid)
+			return true;
+	return false;
+}
+
+/**
+ * vmbeam_outcome_begin - a new open transaction
+ * @domid_a: domain A
+ * @domid_b: domain B
+ *
+ * Return: its outcome, or an ERR_PTR: -EBUSY when one of the domains is in an open transaction, -ENOSPC when the
+ * table is full, -ENOMEM
+ */
+struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
+{
+	struct vmbeam_outcome *outcome;
+	int rc;
+
+	outcome = kzalloc(sizeof(*outcome), GFP_KERNEL_ACCOUNT);
+	if (!outcome)
+		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&outcome->lock);
+	outcome->told.state = VMBEAM_TXN_OPEN;
+	outcome->told.domid_a = domid_a;
+	outcome->told.domid_b = domid_b;
+
+	mutex_lock(&table_lock);
+	rc = -EBUSY;
+	if (domain_in_use(domid_a) || domain_in_use(domid_b))
+		goto fail;
+	rc = -ENOSPC;
+	if (nr_outcomes >= VMBEAM_MAX_OUTCOMES)
+		goto fail;
+	outcome->told.id = last_id + 1;
+	rc = xa_err(xa_store(&table, outcome->told.id, outcome, GFP_KERNEL_ACCOUNT));
+	if (rc)
+		goto fail;
+	last_id++;
+	nr_outcomes++;
+	list_add(&outcome->open, &open_list);
+	mutex_unlock(&table_lock);
+	return outcome;
+
+fail:
+	mutex_unlock(&table_lock);
+	kfree(outcome);
+	return ERR_PTR(rc);
+}
+
+/**
+ * vmbeam_outcome_end - the transaction is over; its domains may be in another one
+ * @outcome: its outcome
+ * @state: VMBEAM_TXN_*
+ */
+void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state)
+{
+	mutex_lock(&table_lock);
+	spin_lock(&outcome->lock);
+	outcome->told.state = state;
+	spin_unlock(&outcome->lock);
+	list_del_init(&outcome->open);
+	mutex_unlock(&table_lock);
+}
+
+/* The transaction never came to be: nobody was told its id. */
+void vmbeam_outcome_forget(struct vmbeam_outcome *outcome)
+{
+	mutex_lock(&table_lock);
+	list_del(&outcome->open);
+	xa_erase(&table, outcome->told.id);
+	nr_outcomes--;
+	mutex_unlock(&table_lock);
+	kfree(outcome);
+}
+
+/* The table's mutex keeps an outcome from being forgotten (somebody may guess an id) while it is read. */
+int vmbeam_outcome_get(u64 id, struct vmbeam_txn_outcome *told)
+{
+	struct vmbeam_outcome *outcome;
+
+	mutex_lock(&table_lock);
+	outcome = xa_load(&table, id);
+	if (outcome) {
+		spin_lock(&outcome->lock);
+		*told = outcome->told;
+		spin_unlock(&outcome->lock);
+	}
+	mutex_unlock(&table_lock);
+	return outcome ? 0 : -ENOENT;
+}
+
+/* At module exit: no transaction is open, each would hold a reference to the module. */
+void vmbeam_outcome_free_all(void)
+{
+	struct vmbeam_outcome *outcome;
+	unsigned long id;
+
+	xa_for_each(&table, id, outcome)
+		kfree(outcome);
+	xa_destroy(&table);
+}
