@@ -14,7 +14,7 @@
 #define VMBEAM_CHUNK_ROOM	XA_MARK_1
 
 /* Beyond any pfn of a PV domain; the M2P's special values are beyond it too. */
-#define VMBEAM_PFN_LIMIT	(1ULL << 40)
+#define VMBEAM_PFN_LIMIT	BIT_ULL(40)
 
 void vmbeam_frames_init(struct vmbeam_export *e)
 {

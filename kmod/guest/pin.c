@@ -130,7 +130,7 @@ int vmbeam_unpin_finish(struct vmbeam_batch *b)
 /* Is this about the frame, or about the whole call? */
 static bool vmbeam_pin_is_fatal(int rc)
 {
-	return rc == -ESRCH || rc == -ENOSYS || rc == -EFAULT || rc == -ENOMEM;
+	return rc == -ESRCH || rc == -EFAULT || rc == -ENOMEM;
 }
 
 /*
