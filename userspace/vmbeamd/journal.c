@@ -118,8 +118,8 @@ static int replay(const char *text, size_t len, size_t *good, int (*record)(stru
 
 int journal_open(struct journal *j, const char *path, int (*record)(struct json_object *json, void *arg), void *arg)
 {
-	size_t len, good;
-	char *text;
+	size_t len = 0, good;
+	char *text = NULL;
 	int rc;
 
 	j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

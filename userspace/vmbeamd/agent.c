@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "clock.h"
+#include "js.h"
+#include "log.h"
+
+#define SLICE_MS	200
+/* An agent answers within 20 s, if only with "again": one that is silent for longer has died. */
+#define REPLY_MS	35000
+/* An agent that has just been started throws away what its predecessor was sent, hello included: ask again. */
+#define HELLO_MS	3000
+
+void (*agent_idle)(void);
+
+void agent_init(struct agent *a, const char *name, const char *socket, const char *migration)
+{
+	memset(a, 0, sizeof(*a));
+	a->ch.fd = -1;
+	a->name = name;
+	a->socket = socket;
+	a->migration = migration;
+}
+
+void agent_close(struct agent *a)
+{
+	channel_clear(&a->ch);
+	json_object_put(a->hello);
+	a->hello = NULL;
+	a->up = false;
+}
+
+static int open_socket(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+/* Waits for the reply to @seq. 0, or what channel_recv() said. */
+static int receive(struct agent *a, uint32_t seq, int64_t until, struct message *reply)
+{
+	for (;;) {
+		int64_t left = until - clock_ms();
+		int rc;
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		rc = channel_recv(&a->ch, reply, left < SLICE_MS ? left : SLICE_MS);
+		if (agent_idle)
+			agent_idle();
+		if (rc == -ETIMEDOUT)
+			continue;
+		if (rc)
+			return rc;
+		/* Of an earlier connection, or a late answer to an earlier hello. */
+		if (reply->session == a->session && js_u64(reply->json, "seq", 0) == seq)
+			return 0;
+		message_clear(reply);
+	}
+}
+
+static int exchange(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		    int64_t until, struct message *reply)
+{
+	uint32_t seq = ++a->seq;
+	int rc;
+
+	js_add_str(args, "op", op);
+	js_add_u64(args, "seq", seq);
+	if (a->migration)
+		js_add_str(args, "migration", a->migration);
+	rc = channel_send(&a->ch, a->session, args, blob, blob_len, REPLY_MS);
+	return rc ? rc : receive(a, seq, until, reply);
+}
+
+static int connect_once(struct agent *a, int64_t until, struct error *err)
+{
+	struct message reply;
+	int fd = open_socket(a->socket), rc;
+
+	if (fd < 0)
+		return error_set(err, "%s: no connection to %s: %s. Is the host VM running?", a->name, a->socket,
+				 strerror(-fd));
+	if (channel_init(&a->ch, fd) || getrandom(&a->session, sizeof(a->session), 0) != sizeof(a->session)) {
+		channel_clear(&a->ch);
+		return error_set(err, "%s: %s", a->name, strerror(errno));
+	}
+	do {
+		int64_t slice = clock_ms() + HELLO_MS;
+		struct json_object *args = json_object_new_object();
+
+		rc = exchange(a, "hello", args, NULL, 0, slice < until ? slice : until, &reply);
+		json_object_put(args);
+	} while (rc == -ETIMEDOUT && clock_ms() < until);
+	if (rc == -ETIMEDOUT) {
+		agent_close(a);
+		return error_set(err, "%s: no agent answers on %s: is vmbeam-agent running in its management VM?",
+				 a->name, a->socket);
+	}
+	if (rc) {
+		agent_close(a);
+		return error_set(err, "%s: the line %s broke: %s", a->name, a->socket, strerror(-rc));
+	}
+	if (!js_bool(reply.json, "ok")) {
+		error_set(err, "%s: %s", a->name, js_str(reply.json, "error", "the agent refuses hello"));
+		message_clear(&reply);
+		agent_close(a);
+		return -1;
+	}
+	a->hello = json_object_get(reply.json);
+	message_clear(&reply);
+	a->up = true;
+	return 0;
+}
+
+int agent_connect(struct agent *a, int limit_s, struct error *err)
+{
+	int64_t until = clock_ms() + limit_s * 1000LL;
+
+	if (a->up)
+		return 0;
+	while (connect_once(a, until, err)) {
+		if (clock_ms() + 500 >= until)
+			return -1;
+		usleep(500000);
+		if (agent_idle)
+			agent_idle();
+	}
+	return 0;
+}
+
+int agent_hello(struct agent *a, struct error *err)
+{
+	struct message reply;
+
+	if (agent_call(a, "hello", NULL, 60, &reply, err))
+		return -1;
+	json_object_put(a->hello);
+	a->hello = json_object_get(reply.json);
+	message_clear(&reply);
+	return 0;
+}
+
+int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		    int limit_s, struct message *reply, struct error *err)
+{
+	int64_t limit = clock_ms() + limit_s * 1000LL;
+	struct message m;
+	int rc;
+
+	if (!args)
+		args = json_object_new_object();
+	if (!a->up) {
+		json_object_put(args);
+		return error_set(err, "%s: the agent is not connected (%s was to be asked)", a->name, op);
+	}
+	for (;;) {
+		int64_t until = clock_ms() + REPLY_MS;
+
+		rc = exchange(a, op, args, blob, blob_len, until < limit ? until : limit, &m);
+		if (rc || !js_bool(m.json, "ok") || !js_bool(m.json, "again"))
+			break;
+		message_clear(&m);
+		/* The agent has the blob: asking again must not write it twice. */
+		blob = NULL;
+		blob_len = 0;
+		js_add_bool(args, "again", true);
+		if (clock_ms() >= limit) {
+			rc = -ETIMEDOUT;
+			break;
+		}
+	}
+	json_object_put(args);
+	if (rc) {
+		agent_close(a);
+		if (rc == -ETIMEDOUT)
+			return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
+		return error_set(err, "%s: the line to the agent broke during %s: %s", a->name, op, strerror(-rc));
+	}
+	if (!js_bool(m.json, "ok")) {
+		error_set(err, "%s: %s: %s", a->name, op, js_str(m.json, "error", "failed, and the agent does not say why"));
+		strncpy(err->code, js_str(m.json, "code", ""), sizeof(err->code) - 1);
+		message_clear(&m);
+		return -1;
+	}
+	if (reply)
+		*reply = m;
+	else
+		message_clear(&m);
+	return 0;
+}
+
+int agent_call(struct agent *a, const char *op, struct json_object *args, int limit_s, struct message *reply,
+	       struct error *err)
+{
+	return agent_call_blob(a, op, args, NULL, 0, limit_s, reply, err);
+}

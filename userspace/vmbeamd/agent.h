@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The daemon's end of the line to an agent. One request at a time; every wait has a limit. */
+#ifndef VMBEAM_AGENT_H
+#define VMBEAM_AGENT_H
+
+#include <stdbool.h>
+
+#include "channel.h"
+#include "error.h"
+
+struct agent {
+	struct channel ch;
+	const char *name, *socket;	/* of the host VM */
+	const char *migration;		/* sent with each request */
+	uint32_t session, seq;
+	bool up;
+	struct json_object *hello;	/* its last answer to hello */
+};
+
+/* Called about five times a second while something is waited for. */
+extern void (*agent_idle)(void);
+
+/* The strings must outlive the agent. */
+void agent_init(struct agent *a, const char *name, const char *socket, const char *migration);
+void agent_close(struct agent *a);
+
+/* Connects, if it is not, and says hello until it is answered. 0 or -1. */
+int agent_connect(struct agent *a, int limit_s, struct error *err);
+/* Asks hello once more, so that a->hello is fresh. */
+int agent_hello(struct agent *a, struct error *err);
+
+/*
+ * One request and its reply. @args is consumed and may be NULL. A reply that says "again" makes it ask again, until
+ * the limit. @reply may be NULL. After a limit or a broken line the agent is closed: a late reply can then not be
+ * taken for another's. 0 or -1.
+ */
+int agent_call(struct agent *a, const char *op, struct json_object *args, int limit_s, struct message *reply,
+	       struct error *err);
+int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		    int limit_s, struct message *reply, struct error *err);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The daemon's configuration: which host VMs there are, and how their agents are reached. */
+#ifndef VMBEAM_CONFIG_H
+#define VMBEAM_CONFIG_H
+
+#include <stddef.h>
+
+#include "error.h"
+
+#define CONFIG_MAX_HOSTVMS 32
+
+struct config_hostvm {
+	const char *name, *socket;
+};
+
+struct config {
+	struct config_hostvm hostvms[CONFIG_MAX_HOSTVMS];
+	size_t nr_hostvms;
+	const char *journal;
+	const char *control;	/* the CLI's socket */
+};
+
+/* What it points to lives as long as the process. */
+int config_load(struct config *c, const char *path, struct error *err);
+const struct config_hostvm *config_hostvm(const struct config *c, const char *name);
+
+#endif

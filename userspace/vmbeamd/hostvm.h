@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the host's toolstack knows about a host VM. */
+#ifndef VMBEAM_HOSTVM_H
+#define VMBEAM_HOSTVM_H
+
+#include <stdint.h>
+
+#include "error.h"
+
+int hostvm_domid(const char *name, uint32_t *domid, struct error *err);
+/*
+ * A host VM that is destroyed takes with it the frames that it holds of another's guest VM: whatever ends it must
+ * leave it there. -1 with the setting that is wrong.
+ */
+int hostvm_check(const char *name, uint32_t domid, struct error *err);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A migration: the state that its steps, its end and its report share. There is one at a time. */
+#ifndef VMBEAM_MIGRATION_H
+#define VMBEAM_MIGRATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent.h"
+#include "config.h"
+#include "error.h"
+#include "journal.h"
+#include "savestream.h"
+
+enum step { STEP_CHECK, STEP_PREPARE, STEP_SUSPEND, STEP_STATE, STEP_QUIESCE, STEP_SWAP, STEP_COMMIT, STEP_RESUME, STEPS };
+
+enum fate {
+	FATE_OPEN,		/* under way, or its end is still being worked on */
+	FATE_REFUSED,		/* before anything was touched */
+	FATE_ROLLED_BACK,
+	FATE_DONE,
+	FATE_STUCK,		/* nothing can be done without an operator */
+};
+
+struct migration {
+	/* What the journal tells a later daemon. */
+	char id[33], guest[128], uuid[40], boot_id[40];
+	const char *from, *to;		/* host VMs; the strings are the configuration's */
+	uint32_t host_a, host_b;	/* their domids in the host */
+	uint32_t dom_a, dom_b;		/* the guest VM's domids in them; 0: not known yet */
+	uint64_t txn_id;		/* 0: there was none */
+	const char *state;		/* the name of a step, or committing, committed, rolling-back, ... */
+	bool went;			/* the guest may have been told to suspend */
+
+	/* What only this daemon has. */
+	struct journal *journal;
+	struct agent a, b;
+	int dev, txn;			/* -1: not open */
+	uint64_t export_a, export_b;
+	bool check_only;
+	struct savestream stream;
+	struct vmbeam_pairs pairs;
+	uint64_t max_frames, max_extents;
+
+	/* For the report. */
+	enum step step;
+	enum fate fate;
+	struct error error;		/* why it was not done */
+	struct error finishing;		/* what the end is waiting for */
+	uint64_t max_kib, guest_frames;
+	uint64_t populated, kept, swapped, exchanged, busy_retries;
+	int64_t begun_ns, ended_ns, suspended_ns, unpaused_ns;
+	double ms[STEPS];
+};
+
+extern const char *const step_names[STEPS];
+
+/* migration.c */
+void migration_init(struct migration *m, struct journal *journal);
+void migration_clear(struct migration *m);
+/* Writes the journal's next record. 0 or -1 with m->error set. */
+int migration_record(struct migration *m, const char *state);
+/* The last record, read back. -1: it makes no sense. */
+int migration_from_record(struct migration *m, struct json_object *record, const struct config *config);
+
+/* migrate.c: runs all steps and the end. Afterwards m->fate says how it went; FATE_OPEN: call finish() again later. */
+void migrate(struct migration *m);
+
+/* swap.c: moves m->pairs through m->txn. */
+int swap_all(struct migration *m);
+
+/*
+ * finish.c: what is left to do once no step runs any more. Decides by the journal's state and the module's word
+ * which side the guest belongs to, and puts that into effect. Everything in it can be repeated. 0: m->fate is final;
+ * -1: try again later, m->finishing says what it is waiting for.
+ */
+int finish(struct migration *m);
+/* A domain of the agent's last hello with the guest's UUID, or NULL. */
+struct json_object *finish_domain(struct agent *a, const struct migration *m);
+
+/* report.c */
+struct json_object *report(const struct migration *m);
+
+/* control.c: tells whoever asked for the migration. @ms < 0: the step begins. */
+void control_progress(const struct migration *m, enum step step, double ms);
+
+#endif
