@@ -272,7 +272,8 @@ struct vmbeam_frame {
  *
  * Each frame is mapped read-only from the domain, which takes a reference to it in the nested Xen and proves whose
  * it is, and its M2P entry is compared with @frames' pfn. A frame that fails is told in @status and is not in the
- * export; that is no error. EBADFD once the export is armed. ENOSPC beyond 16 Mi frames (64 GiB) in one export.
+ * export; that is no error. EBADFD once the export is armed. On an error @status is not written; frames
+ * pinned by then stay in the export and are counted in @nr_pinned. ENOSPC beyond 16 Mi frames (64 GiB) in one export.
  */
 struct vmbeam_export_add {
 	__u32 size;
