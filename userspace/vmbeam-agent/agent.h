@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "../common/message.h"
+#include "message.h"
 
 /* The longest that an op keeps the daemon waiting for a reply. */
 #define AGAIN_MS	20000

@@ -350,7 +350,7 @@ struct savefile_header {
 #define SAVEFILE_BYTEORDER	0x01020304U
 #define SAVEFILE_JSON		(1U << 0)
 #define SAVEFILE_STREAM_V2	(1U << 1)
-_Static_assert(sizeof(SAVEFILE_MAGIC) == sizeof(((struct savefile_header *)0)->magic), "xl's magic has 32 bytes");
+_Static_assert(sizeof(SAVEFILE_MAGIC) - 1 == sizeof(((struct savefile_header *)0)->magic), "xl's magic has 32 bytes");
 
 static int write_header(struct session *s, int fd, const char *json)
 {

@@ -3,7 +3,6 @@
  * Children: for what must not block the agent (a hotplug script, an unbind that waits for packets, the destruction of
  * a large domain), and so that libxl never shares a context, a lock or a child with another operation.
  */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which frames a guest VM has, and their exports. The only file that knows libxenctrl. An export is its fd until it is
+ * armed; an armed one is the module's and is opened again by its id.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xenctrl.h>
+#include <xenguest.h>
+
+#include "agent.h"
+#include "hold.h"
+#include "vmbeam.h"
+
+#define MAX_EXPORTS	16
+#define MAX_FRAMES	(16ULL << 20)	/* as the module: 64 GiB */
+#define TYPE_BATCH	1024		/* XEN_DOMCTL_getpageframeinfo3 takes no more */
+#define ADD_BATCH	4096
+
+/* libxenctrl exports it, as libxenguest needs it, and keeps its prototype to itself. @arr: frames in, types out. */
+int xc_get_pfn_type_batch(xc_interface *xch, uint32_t domid, unsigned int num, xen_pfn_t *arr);
+
+struct frames {
+	struct vmbeam_frame *v;
+	size_t nr, room;
+};
+
+struct export {
+	uint64_t id;
+	int fd;			/* -1: the slot is free */
+	uint32_t domid;
+	char migration[MAX_MIGRATION + 1];
+	struct frames todo;	/* while it is being filled */
+	size_t next;
+	uint64_t refused;
+};
+
+static struct export exports[MAX_EXPORTS];
+static bool ready;
+
+static void exports_init(void)
+{
+	if (ready)
+		return;
+	for (int i = 0; i < MAX_EXPORTS; i++)
+		exports[i].fd = -1;
+	ready = true;
+}
+
+/* --- reading frames ---------------------------------------------------------------------------------------------- */
+
+static int frames_add(struct frames *f, uint64_t pfn, uint64_t gfn)
+{
+	if (f->nr == f->room) {
+		size_t room = f->room ? f->room * 2 : 65536;
+		struct vmbeam_frame *v = realloc(f->v, room * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		f->v = v;
+		f->room = room;
+	}
+	if (f->nr == MAX_FRAMES)
+		return -E2BIG;
+	f->v[f->nr++] = (struct vmbeam_frame){ .pfn = pfn, .gfn = gfn };
+	return 0;
+}
+
+static void frames_free(struct frames *f)
+{
+	free(f->v);
+	memset(f, 0, sizeof(*f));
+}
+
+/* Is there a frame behind this answer of getpageframeinfo3? XTAB: none that the domain owns, or one of Xen's own. */
+static bool is_frame(xen_pfn_t type)
+{
+	type &= XEN_DOMCTL_PFINFO_LTAB_MASK;
+	return type != XEN_DOMCTL_PFINFO_XTAB && type != XEN_DOMCTL_PFINFO_BROKEN && type != XEN_DOMCTL_PFINFO_XALLOC;
+}
+
+/*
+ * The guest VM's own table, which it may write while it runs: the module's pin and its check of the M2P decide what
+ * is true. Ascending in pfn.
+ */
+static int read_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, struct frames *f)
+{
+	struct xc_domain_meminfo info = {};
+	int rc = 0;
+
+	if (xc_map_domain_meminfo(xch, domid, &info))
+		return errno ? -errno : -EIO;
+	for (unsigned long pfn = 0; !rc && pfn < info.p2m_size; pfn++) {
+		uint64_t mfn;
+
+		if (!is_frame(info.pfn_type[pfn]))
+			continue;
+		mfn = info.guest_width == 4 ? ((uint32_t *)info.p2m_table)[pfn] : ((uint64_t *)info.p2m_table)[pfn];
+		if (mfn != shared_info)
+			rc = frames_add(f, pfn, mfn);
+	}
+	xc_unmap_domain_meminfo(xch, &info);
+	return rc;
+}
+
+/* Takes those of @batch that are the domain's own. */
+static int add_owned(xc_interface *xch, uint32_t domid, const struct vmbeam_frame *batch, unsigned int nr,
+		     struct frames *f)
+{
+	xen_pfn_t types[TYPE_BATCH];
+	int rc = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		types[i] = batch[i].gfn;
+	if (nr && xc_get_pfn_type_batch(xch, domid, nr, types))
+		return -errno;
+	for (unsigned int i = 0; !rc && i < nr; i++)
+		if (is_frame(types[i]))
+			rc = frames_add(f, batch[i].pfn, batch[i].gfn);
+	return rc;
+}
+
+/*
+ * A domain that was restored and has not run has no P2M that can be walked: what the toolstack left of it is the
+ * source's. But Xen's M2P has every frame, and tells whose it is when asked. The guest VM cannot have written to it
+ * yet. Not ascending in pfn.
+ */
+static int read_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, struct frames *f)
+{
+	struct vmbeam_frame batch[TYPE_BATCH];
+	unsigned long max_mfn;
+	xen_pfn_t max_pfn, *m2p;
+	unsigned int nr = 0;
+	int rc = 0;
+
+	if (xc_maximum_ram_page(xch, &max_mfn) || xc_domain_nr_gpfns(xch, domid, &max_pfn))
+		return -errno;
+	m2p = xc_map_m2p(xch, max_mfn, PROT_READ, NULL);
+	if (!m2p)
+		return errno ? -errno : -EIO;
+	for (unsigned long mfn = 0; !rc && mfn < max_mfn; mfn++) {
+		uint64_t pfn = m2p[mfn];
+
+		/* Beyond the domain's largest pfn are also the marks for "no pfn" and "shared". */
+		if (pfn >= max_pfn || mfn == shared_info)
+			continue;
+		batch[nr++] = (struct vmbeam_frame){ .pfn = pfn, .gfn = mfn };
+		if (nr == TYPE_BATCH) {
+			rc = add_owned(xch, domid, batch, nr, f);
+			nr = 0;
+		}
+	}
+	rc = rc ?: add_owned(xch, domid, batch, nr, f);
+	/* As libxenguest sizes it: whole 2 MiB pages of the M2P. */
+	munmap(m2p, ((max_mfn * sizeof(*m2p)) + (2UL << 20) - 1) & ~((2UL << 20) - 1));
+	return rc;
+}
+
+static int read_frames(struct request *r, uint32_t domid, bool m2p, struct frames *f)
+{
+	xc_interface *xch = xc_interface_open(NULL, NULL, 0);
+	xc_domaininfo_t info;
+	int rc;
+
+	if (!xch)
+		return fail(r, -errno, "libxenctrl does not open: %s", strerror(errno));
+	if (xc_domain_getinfo_single(xch, domid, &info) || (info.flags & XEN_DOMINF_dying))
+		rc = fail(r, -ESRCH, "domain %u is gone", domid);
+	else if (info.flags & XEN_DOMINF_hvm_guest)
+		rc = fail(r, -EINVAL, "domain %u is not PV", domid);
+	else
+		rc = (m2p ? read_m2p : read_p2m)(xch, domid, info.shared_info_frame, f);
+	xc_interface_close(xch);
+	if (rc && !*r->error)
+		fail(r, rc, "the frames of domain %u cannot be read from its %s: %s", domid, m2p ? "M2P" : "P2M",
+		     strerror(-rc));
+	if (!rc && !f->nr)
+		rc = fail(r, -ENODATA, "domain %u has no frames", domid);
+	return rc;
+}
+
+/* --- exports ----------------------------------------------------------------------------------------------------- */
+
+static void export_close(struct export *e)
+{
+	if (e->fd >= 0)
+		close(e->fd);
+	frames_free(&e->todo);
+	memset(e, 0, sizeof(*e));
+	e->fd = -1;
+}
+
+static struct export *export_slot(void)
+{
+	exports_init();
+	for (int i = 0; i < MAX_EXPORTS; i++)
+		if (exports[i].fd < 0)
+			return &exports[i];
+	return NULL;
+}
+
+/* 0, -ENOENT, or -errno. Told as an error in @r. */
+static int export_get(struct request *r, struct export **out)
+{
+	struct export *e;
+	uint64_t id;
+	int dev, fd, rc;
+
+	rc = get_number(r, "export", INT64_MAX, &id);
+	if (rc)
+		return rc;
+	exports_init();
+	for (int i = 0; i < MAX_EXPORTS; i++)
+		if (exports[i].fd >= 0 && exports[i].id == id) {
+			*out = &exports[i];
+			return 0;
+		}
+
+	e = export_slot();
+	if (!e)
+		return fail(r, -EMFILE, "more than %d exports are open: release some", MAX_EXPORTS);
+	dev = vmbeam_open();
+	if (dev < 0)
+		return fail(r, dev, "/dev/vmbeam does not open: %s", strerror(-dev));
+	fd = vmbeam_export_open(dev, id);
+	close(dev);
+	if (fd < 0)
+		return fail(r, fd, "there is no export %llu here, or it was never armed: %s", (unsigned long long)id,
+			    strerror(-fd));
+	e->fd = fd;
+	e->id = id;
+	*out = e;
+	return 0;
+}
+
+static void count_refused(struct export *e, const uint8_t *status, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		e->refused += status[i] != VMBEAM_FRAME_PINNED;
+}
+
+/* Pins what is still to be done, for at most AGAIN_MS. */
+static int export_fill(struct request *r, struct export *e)
+{
+	int64_t until = now_ms() + AGAIN_MS;
+	uint8_t status[ADD_BATCH];
+
+	while (e->next < e->todo.nr) {
+		uint32_t nr = e->todo.nr - e->next < ADD_BATCH ? e->todo.nr - e->next : ADD_BATCH;
+		int rc;
+
+		if (now_ms() >= until) {
+			r->again = true;
+			return 0;
+		}
+		rc = vmbeam_export_add(e->fd, e->todo.v + e->next, nr, status, NULL);
+		if (rc < 0)
+			return fail(r, rc, "the frames of domain %u from pfn %llu on cannot be pinned: %s", e->domid,
+				    (unsigned long long)e->todo.v[e->next].pfn, strerror(-rc));
+		count_refused(e, status, nr);
+		e->next += nr;
+		hold_point("agent:export-half");
+	}
+	frames_free(&e->todo);
+	e->next = 0;
+	return 0;
+}
+
+static int put_export(struct request *r, struct export *e)
+{
+	struct vmbeam_export_info info;
+	int rc = vmbeam_export_info(e->fd, &info);
+
+	if (rc < 0)
+		return fail(r, rc, "export %llu cannot be looked at: %s", (unsigned long long)e->id, strerror(-rc));
+	put_number(r, "export", e->id);
+	put_number(r, "frames", info.nr_frames);
+	put_number(r, "extents", info.nr_extents);
+	put_number(r, "refused", e->refused);
+	return 0;
+}
+
+static int export_create(struct request *r, uint32_t domid, bool m2p, const char *migration, struct export **out)
+{
+	struct export *e = export_slot();
+	int dev, fd, rc;
+
+	if (!e)
+		return fail(r, -EMFILE, "more than %d exports are open: release some", MAX_EXPORTS);
+	dev = vmbeam_open();
+	if (dev < 0)
+		return fail(r, dev, "/dev/vmbeam does not open: %s; load vmbeam_guest.ko in this host VM",
+			    strerror(-dev));
+	fd = vmbeam_export_create(dev, domid, &e->id);
+	close(dev);
+	if (fd < 0)
+		return fail(r, fd, "no export of domain %u can be made: %s", domid, strerror(-fd));
+	e->fd = fd;
+	e->domid = domid;
+	snprintf(e->migration, sizeof(e->migration), "%s", migration);
+	rc = read_frames(r, domid, m2p, &e->todo);
+	if (rc)
+		export_close(e);
+	else
+		*out = e;
+	return rc;
+}
+
+int op_export_begin(struct request *r)
+{
+	const char *migration, *how;
+	struct export *e = NULL;
+	uint32_t domid;
+	bool m2p;
+	int rc;
+
+	rc = get_string(r, "migration", MAX_MIGRATION, false, &migration);
+	rc = rc ?: get_domid(r, &domid);
+	rc = rc ?: get_string(r, "how", 3, false, &how);
+	if (rc)
+		return rc;
+	m2p = !strcmp(how, "m2p");
+	if (!m2p && strcmp(how, "p2m"))
+		return fail(r, -EINVAL, "\"how\" is p2m or m2p, not %s", how);
+
+	/* The same export, asked for again: to go on with it, or because the answer was lost. */
+	exports_init();
+	for (int i = 0; i < MAX_EXPORTS; i++)
+		if (exports[i].fd >= 0 && exports[i].domid == domid && !strcmp(exports[i].migration, migration))
+			e = &exports[i];
+	if (!e)
+		rc = export_create(r, domid, m2p, migration, &e);
+	if (!rc)
+		rc = export_fill(r, e);
+	if (!rc && !r->again)
+		rc = put_export(r, e);
+	if (rc && e)
+		export_close(e);
+	return rc;
+}
+
+/* What the export has now, as single frames ascending in pfn. */
+static int export_frames(struct request *r, struct export *e, struct frames *f)
+{
+	struct vmbeam_extent extents[1024];
+	uint64_t first = 0;
+	int n;
+
+	while ((n = vmbeam_export_read(e->fd, first, extents, 1024)) > 0) {
+		for (int i = 0; i < n; i++)
+			for (uint64_t k = 0; k < extents[i].nr; k++) {
+				int rc = frames_add(f, extents[i].pfn + k, extents[i].gfn + k);
+
+				if (rc)
+					return fail(r, rc, "export %llu is too large: %s", (unsigned long long)e->id,
+						    strerror(-rc));
+			}
+		first += n;
+	}
+	return n < 0 ? fail(r, n, "export %llu cannot be read: %s", (unsigned long long)e->id, strerror(-n)) : 0;
+}
+
+/* Merges the two ascending lists: @gone gets the pfns that are only in @old or have another gfn now, @came likewise. */
+static int compare(const struct frames *old, const struct frames *now, uint64_t **gone, size_t *nr_gone,
+		   struct frames *came)
+{
+	size_t i = 0, k = 0;
+	int rc = 0;
+
+	*nr_gone = 0;
+	*gone = malloc((old->nr ?: 1) * sizeof(**gone));
+	if (!*gone)
+		return -ENOMEM;
+	while (!rc && (i < old->nr || k < now->nr)) {
+		bool has_old = i < old->nr && (k == now->nr || old->v[i].pfn <= now->v[k].pfn);
+		bool has_now = k < now->nr && (i == old->nr || now->v[k].pfn <= old->v[i].pfn);
+
+		if (!(has_old && has_now && old->v[i].gfn == now->v[k].gfn)) {
+			if (has_old)
+				(*gone)[(*nr_gone)++] = old->v[i].pfn;
+			if (has_now)
+				rc = frames_add(came, now->v[k].pfn, now->v[k].gfn);
+		}
+		i += has_old;
+		k += has_now;
+	}
+	return rc;
+}
+
+static int export_apply(struct request *r, struct export *e, const uint64_t *gone, size_t nr_gone,
+			const struct frames *came, uint64_t *added, uint64_t *removed)
+{
+	uint8_t status[ADD_BATCH];
+	uint32_t nr, done;
+	int rc;
+
+	/* Out first: a frame may have moved to another pfn. */
+	for (size_t i = 0; i < nr_gone; i += nr) {
+		nr = nr_gone - i < ADD_BATCH ? nr_gone - i : ADD_BATCH;
+		rc = vmbeam_export_remove(e->fd, gone + i, nr, &done);
+		if (rc < 0)
+			return fail(r, rc, "frames of domain %u from pfn %llu on cannot be taken out of the export: %s",
+				    e->domid, (unsigned long long)gone[i], strerror(-rc));
+		*removed += done;
+	}
+	e->refused = 0;		/* those that were refused before are among the new ones */
+	for (size_t i = 0; i < came->nr; i += nr) {
+		nr = came->nr - i < ADD_BATCH ? came->nr - i : ADD_BATCH;
+		rc = vmbeam_export_add(e->fd, came->v + i, nr, status, &done);
+		if (rc < 0)
+			return fail(r, rc, "the frames of domain %u from pfn %llu on cannot be pinned: %s", e->domid,
+				    (unsigned long long)came->v[i].pfn, strerror(-rc));
+		count_refused(e, status, nr);
+		*added += done;
+	}
+	return 0;
+}
+
+int op_export_sync(struct request *r)
+{
+	struct frames old = {}, now = {}, came = {};
+	uint64_t added = 0, removed = 0, *gone = NULL;
+	size_t nr_gone = 0;
+	struct export *e;
+	uint32_t domid;
+	int rc;
+
+	rc = get_domid(r, &domid);
+	rc = rc ?: export_get(r, &e);
+	if (rc)
+		return rc;
+	if (e->domid && e->domid != domid)
+		return fail(r, -EINVAL, "export %llu is of domain %u, not %u", (unsigned long long)e->id, e->domid,
+			    domid);
+	rc = export_frames(r, e, &old);
+	rc = rc ?: read_frames(r, domid, false, &now);
+	if (!rc) {
+		rc = compare(&old, &now, &gone, &nr_gone, &came);
+		if (rc)
+			fail(r, rc, "out of memory");
+	}
+	rc = rc ?: export_apply(r, e, gone, nr_gone, &came, &added, &removed);
+	rc = rc ?: put_export(r, e);
+	if (!rc) {
+		put_number(r, "added", added);
+		put_number(r, "removed", removed);
+	}
+	free(gone);
+	frames_free(&old);
+	frames_free(&now);
+	frames_free(&came);
+	return rc;
+}
+
+int op_export_read(struct request *r)
+{
+	const size_t room = MAX_BLOB_OUT / sizeof(struct vmbeam_extent);
+	struct export *e;
+	uint64_t offset;
+	int rc;
+
+	rc = get_number(r, "offset", INT64_MAX, &offset);
+	rc = rc ?: export_get(r, &e);
+	if (rc)
+		return rc;
+	if (offset % sizeof(struct vmbeam_extent))
+		return fail(r, -EINVAL, "\"offset\" is not a multiple of %zu", sizeof(struct vmbeam_extent));
+	r->out_blob = malloc(room * sizeof(struct vmbeam_extent));
+	if (!r->out_blob)
+		return fail(r, -ENOMEM, "out of memory");
+	rc = vmbeam_export_read(e->fd, offset / sizeof(struct vmbeam_extent), (struct vmbeam_extent *)r->out_blob, room);
+	if (rc < 0)
+		return fail(r, rc, "export %llu cannot be read: %s", (unsigned long long)e->id, strerror(-rc));
+	r->out_len = rc * sizeof(struct vmbeam_extent);
+	put_bool(r, "eof", !rc);
+	return 0;
+}
+
+int op_export_arm(struct request *r)
+{
+	struct vmbeam_export_info info;
+	struct export *e;
+	int rc = export_get(r, &e);
+
+	if (rc)
+		return rc;
+	rc = vmbeam_export_info(e->fd, &info);
+	if (!rc && info.state == VMBEAM_EXPORT_ARMED)
+		return 0;
+	rc = rc ?: vmbeam_export_arm(e->fd);
+	return rc < 0 ? fail(r, rc, "export %llu cannot be armed: %s", (unsigned long long)e->id, strerror(-rc)) : 0;
+}
+
+int op_export_release(struct request *r)
+{
+	struct export *e;
+	int rc = export_get(r, &e);
+
+	if (rc == -ENOENT || rc == -EBADFD) {
+		/* Released before, or its fd went with an earlier agent and took it along. */
+		*r->error = 0;
+		return 0;
+	}
+	if (rc)
+		return rc;
+	rc = vmbeam_export_release(e->fd);
+	if (rc < 0 && rc != -EBADFD)
+		return fail(r, rc, "export %llu cannot be released: %s", (unsigned long long)e->id, strerror(-rc));
+	export_close(e);
+	return 0;
+}
+
+bool exports_available(void)
+{
+	struct vmbeam_query query = {};
+	int dev = vmbeam_open();
+	bool is;
+
+	if (dev < 0)
+		return false;
+	is = !vmbeam_query(dev, &query) && (query.features & VMBEAM_FEATURE_EXPORT);
+	close(dev);
+	return is;
+}
+
+void exports_list(struct json_object *list)
+{
+	struct vmbeam_export_info info[64];
+	int dev = vmbeam_open(), nr;
+
+	if (dev < 0)
+		return;
+	nr = vmbeam_export_list(dev, info, 64);
+	close(dev);
+	for (int i = 0; i < nr && i < 64; i++) {
+		struct json_object *obj = json_object_new_object();
+
+		json_object_object_add(obj, "id", json_object_new_int64(info[i].id));
+		json_object_object_add(obj, "domid", json_object_new_int64(info[i].domid));
+		json_object_object_add(obj, "frames", json_object_new_int64(info[i].nr_frames));
+		json_object_object_add(obj, "armed", json_object_new_boolean(info[i].state == VMBEAM_EXPORT_ARMED));
+		json_object_array_add(list, obj);
+	}
+}

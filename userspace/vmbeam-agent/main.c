@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The port, the loop, and the table of ops. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "channel.h"
+#include "domain.h"
+#include "hold.h"
+#include "log.h"
+
+#ifndef VMBEAM_VERSION
+#define VMBEAM_VERSION "0.1"
+#endif
+
+#define PORT		"/dev/virtio-ports/org.vmbeam.agent"
+#define RETRY_US	200000
+#define SEND_MS		30000
+/* As long as a predecessor's message can pause in its middle, and no longer than the daemon waits for an answer. */
+#define QUIET_MS	500
+#define DRAIN_MS	10000
+#define MAX_DOMAINS	256
+
+static int op_hello(struct request *r);
+
+static const struct op {
+	const char *name;
+	int (*run)(struct request *r);
+} ops[] = {
+	{ "hello", op_hello },
+	{ "guest-check", op_guest_check },
+	{ "dest-check", op_dest_check },
+	{ "save-begin", op_save_begin },
+	{ "save-read", op_save_read },
+	{ "save-go", op_save_go },
+	{ "save-status", op_save_status },
+	{ "save-abort", op_save_abort },
+	{ "restore-begin", op_restore_begin },
+	{ "restore-write", op_restore_write },
+	{ "restore-end", op_restore_end },
+	{ "restore-abort", op_restore_abort },
+	{ "export-begin", op_export_begin },
+	{ "export-sync", op_export_sync },
+	{ "export-read", op_export_read },
+	{ "export-arm", op_export_arm },
+	{ "export-release", op_export_release },
+	{ "quiesce", op_quiesce },
+	{ "rebind", op_rebind },
+	{ "resume", op_resume },
+	{ "unpause", op_unpause },
+	{ "destroy", op_destroy },
+};
+
+#define NR_OPS (sizeof(ops) / sizeof(ops[0]))
+
+/* The nested Xen's version, as "4.20"; "" if this is no domain of any Xen. */
+static void xen_version(char *text, size_t len)
+{
+	int major, minor;
+	FILE *a = fopen("/sys/hypervisor/version/major", "re");
+	FILE *b = fopen("/sys/hypervisor/version/minor", "re");
+
+	*text = 0;
+	if (a && b && fscanf(a, "%d", &major) == 1 && fscanf(b, "%d", &minor) == 1)
+		snprintf(text, len, "%d.%d", major, minor);
+	if (a)
+		fclose(a);
+	if (b)
+		fclose(b);
+}
+
+static void add_domain(struct json_object *list, const struct domain *d)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_object_object_add(obj, "domid", json_object_new_int64(d->domid));
+	put_string(obj, "name", d->name);
+	put_string(obj, "uuid", d->uuid);
+	json_object_object_add(obj, "paused", json_object_new_boolean(d->paused));
+	json_object_object_add(obj, "shutdown", json_object_new_boolean(d->shutdown));
+	json_object_object_add(obj, "suspended", json_object_new_boolean(d->suspended));
+	json_object_object_add(obj, "dying", json_object_new_boolean(d->dying));
+	json_object_array_add(list, obj);
+}
+
+static int op_hello(struct request *r)
+{
+	struct json_object *list = json_object_new_array(), *features = json_object_new_array();
+	struct domain *domains = NULL;
+	char version[32];
+	size_t nr = 0;
+	int rc;
+
+	xen_version(version, sizeof(version));
+	put_string(r->out, "version", VMBEAM_VERSION);
+	put_string(r->out, "hostvm_xen", version);
+
+	for (size_t i = 0; i < NR_OPS; i++)
+		json_object_array_add(features, json_object_new_string(ops[i].name));
+	if (!access(save_helper(), X_OK))
+		json_object_array_add(features, json_object_new_string("save-helper"));
+	if (exports_available())
+		json_object_array_add(features, json_object_new_string("export-device"));
+	json_object_object_add(r->out, "features", features);
+
+	exports_list(list);
+	json_object_object_add(r->out, "exports", list);
+
+	rc = domains_read(&domains, &nr);
+	if (rc)
+		return fail(r, rc, "the domains cannot be listed: is the toolstack of this host VM up?");
+	list = json_object_new_array();
+	for (size_t i = 0; i < nr && i < MAX_DOMAINS; i++)
+		add_domain(list, &domains[i]);
+	json_object_object_add(r->out, "domains", list);
+	free(domains);
+	return 0;
+}
+
+static void run_op(struct request *r)
+{
+	const char *name;
+	char hold[64];
+
+	if (get_string(r, "op", 32, false, &name))
+		return;
+	for (size_t i = 0; i < NR_OPS; i++) {
+		if (strcmp(ops[i].name, name))
+			continue;
+		snprintf(hold, sizeof(hold), "agent:%s", name);
+		hold_point(hold);
+		ops[i].run(r);
+		if (*r->error)
+			log_warn("%s: %s", name, r->error);
+		else
+			log_debug("%s: %s", name, r->again ? "again" : "ok");
+		return;
+	}
+	fail(r, -EOPNOTSUPP, "this agent knows no operation \"%s\": is it older than vmbeamd?", name);
+}
+
+/* A reply without the blob and the op's values: the sequence number, and what went wrong. */
+static void reply_error(struct request *r, struct json_object *seq)
+{
+	json_object_put(r->out);
+	r->out = json_object_new_object();
+	json_object_object_add(r->out, "seq", json_object_get(seq));
+	put_bool(r, "ok", false);
+	put_string(r->out, "error", r->error);
+	put_string(r->out, "code", r->code ? r->code : "EIO");
+	r->out_len = 0;
+}
+
+static int serve(struct channel *ch, struct message *m)
+{
+	struct request r = { .in = m->json, .blob = m->blob, .blob_len = m->blob_len };
+	struct json_object *seq = NULL;
+	int rc;
+
+	r.out = json_object_new_object();
+	json_object_object_get_ex(m->json, "seq", &seq);
+	if (json_object_is_type(seq, json_type_int))
+		run_op(&r);
+	else
+		fail(&r, -EINVAL, "the request lacks the number \"seq\"");
+
+	if (*r.error) {
+		reply_error(&r, seq);
+	} else {
+		json_object_object_add(r.out, "seq", json_object_get(seq));
+		put_bool(&r, "ok", true);
+		if (r.again)
+			put_bool(&r, "again", true);
+	}
+	rc = channel_send(ch, m->session, r.out, r.out_blob, r.out_len, SEND_MS);
+	if (rc == -EMSGSIZE) {
+		fail(&r, rc, "the answer is too large");
+		reply_error(&r, seq);
+		rc = channel_send(ch, m->session, r.out, NULL, 0, SEND_MS);
+	}
+	json_object_put(r.out);
+	free(r.out_blob);
+	return rc;
+}
+
+/* A Unix socket stands in for the port in tests without a host VM. */
+static int port_open(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+		return fd < 0 ? -errno : fd;
+	}
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Until the channel is of no use any more. What one daemon left half done the next one asks for: nothing is undone
+ * here because a daemon has gone.
+ */
+static void serve_port(struct channel *ch, bool is_socket)
+{
+	struct message m;
+	int rc = channel_drain(ch, QUIET_MS, DRAIN_MS);
+
+	for (;;) {
+		if (!rc) {
+			memset(&m, 0, sizeof(m));
+			rc = channel_recv(ch, &m, -1);
+			if (!rc)
+				rc = serve(ch, &m);
+			message_clear(&m);
+		}
+		if (!rc)
+			continue;
+		/* Nobody is connected at the host's end: the port stays ours and comes back to life. */
+		if (rc != -EPIPE || is_socket)
+			break;
+		usleep(RETRY_US);
+		rc = 0;
+	}
+	log_warn("the port is opened anew: %s", strerror(-rc));
+}
+
+static int usage(FILE *f, int status)
+{
+	fprintf(f, "usage: vmbeam-agent [--port PATH]\n"
+		"Serves vmbeamd in the host management VM, over the virtio-serial port PATH\n"
+		"(%s). Runs in a guest management VM, as root.\n", PORT);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "port", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{},
+	};
+	const char *path = PORT;
+	bool told = false;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "p:hV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'p':
+			path = optarg;
+			break;
+		case 'h':
+			return usage(stdout, 0);
+		case 'V':
+			puts("vmbeam-agent " VMBEAM_VERSION);
+			return 0;
+		default:
+			return usage(stderr, 2);
+		}
+	}
+	if (optind != argc)
+		return usage(stderr, 2);
+	log_init("vmbeam-agent");
+	signal(SIGPIPE, SIG_IGN);
+
+	for (;;) {
+		struct channel ch;
+		struct stat st;
+		int fd = port_open(path);
+
+		if (fd < 0) {
+			if (!told)
+				log_err("the port %s does not open: %s; trying on", path, strerror(-fd));
+			told = true;
+			usleep(5 * RETRY_US);
+			continue;
+		}
+		told = false;
+		if (!channel_init(&ch, fd) && !fstat(fd, &st)) {
+			log_info("serving %s", path);
+			serve_port(&ch, S_ISSOCK(st.st_mode));
+		}
+		channel_clear(&ch);
+		usleep(RETRY_US);
+	}
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The destination's side of the stream: stock `xl restore -p`, which reads its standard input. When the agent dies the
+ * stream ends early, and xl itself takes the half-made domain away. Once xl has succeeded it stays as the domain's
+ * monitor, in a session of its own, and the domain stays paused.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "domain.h"
+#include "hold.h"
+#include "log.h"
+
+#define PIPE_SIZE	(1 << 20)
+/* A write is taken while less than this waits to go down the pipe: the whole buffer is at most twice that. */
+#define MAX_QUEUED	MESSAGE_MAX_BLOB
+
+static struct {
+	char migration[MAX_MIGRATION + 1];
+	char name[MAX_NAME + 1];
+	struct domain *before;	/* the domains that were here before xl began: never ours to destroy */
+	size_t nr_before;
+	pid_t pid;		/* xl, which leads a process group; 0 once it is reaped */
+	int status;
+	int pipe, log;
+	uint8_t *queue;
+	size_t start, end;
+	uint32_t taken_len;	/* of a write that was taken and answered with "again": its repetition is no new one */
+	uint32_t domid;		/* the new domain, once xl has succeeded */
+	bool active, taken, aborting;
+} restore = { .pipe = -1, .log = -1 };
+
+static void restore_clear(void)
+{
+	if (restore.pid) {
+		kill(-restore.pid, SIGKILL);
+		kill(restore.pid, SIGKILL);
+		wait_child(restore.pid, 5000, &restore.status);
+	}
+	if (restore.pipe >= 0)
+		close(restore.pipe);
+	if (restore.log >= 0)
+		close(restore.log);
+	free(restore.queue);
+	free(restore.before);
+	memset(&restore, 0, sizeof(restore));
+	restore.pipe = restore.log = -1;
+}
+
+static void restore_child(void)
+{
+	/* 3 is the stream, 4 the log. xl opens the stream anew by its name, and puts /dev/null in place of 0 when it
+	 * stays as the monitor. */
+	dup2(3, 0);
+	dup2(4, 1);
+	dup2(4, 2);
+	close(3);
+	close(4);
+	setpgid(0, 0);
+	signal(SIGPIPE, SIG_DFL);
+	unsetenv("LIBXL_SAVE_HELPER");
+	unsetenv("VMBEAM_HELPER_FD");
+	execlp("xl", "xl", "restore", "-p", "/dev/stdin", (char *)NULL);
+	fprintf(stderr, "xl cannot be run: %s\n", strerror(errno));
+	_exit(127);
+}
+
+int op_restore_begin(struct request *r)
+{
+	const char *migration, *name;
+	int fds[2] = { -1, -1 }, rc;
+
+	rc = get_string(r, "migration", MAX_MIGRATION, false, &migration);
+	rc = rc ?: get_string(r, "name", MAX_NAME, false, &name);
+	if (rc)
+		return rc;
+	if (restore.active && !(restore.domid && strcmp(restore.migration, migration)))
+		return fail(r, -EBUSY, "the restore of %s for migration %s is still under way", restore.name,
+			    restore.migration);
+	restore_clear();	/* one that succeeded and was another migration's has no further use */
+
+	rc = domains_read(&restore.before, &restore.nr_before);
+	if (rc)
+		return fail(r, rc, "the domains here cannot be listed: %s", strerror(-rc));
+	for (size_t i = 0; i < restore.nr_before; i++)
+		if (!restore.before[i].dying && !strcmp(restore.before[i].name, name)) {
+			rc = fail(r, -EEXIST, "there is a guest VM called %s here already (domain %u)", name,
+				  restore.before[i].domid);
+			goto out;
+		}
+
+	restore.queue = malloc(2 * MAX_QUEUED);
+	restore.log = memfd_create("vmbeam-restore", MFD_CLOEXEC);
+	if (!restore.queue || restore.log < 0 || pipe2(fds, O_CLOEXEC)) {
+		rc = fail(r, restore.queue ? -errno : -ENOMEM, "the restore of %s cannot be started", name);
+		goto out;
+	}
+	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	restore.pipe = fds[1];
+	restore.pid = agent_fork((int[]){ fds[0], restore.log }, 2);
+	if (!restore.pid)
+		restore_child();
+	close(fds[0]);
+	if (restore.pid < 0) {
+		restore.pid = 0;
+		rc = fail(r, -errno, "xl cannot be started: %s", strerror(errno));
+		goto out;
+	}
+	setpgid(restore.pid, restore.pid);
+	snprintf(restore.migration, sizeof(restore.migration), "%s", migration);
+	snprintf(restore.name, sizeof(restore.name), "%s", name);
+	restore.active = true;
+out:
+	if (rc)
+		restore_clear();
+	return rc;
+}
+
+/* Has xl ended? Waits up to @ms for it. */
+static bool xl_ended(int ms)
+{
+	if (restore.pid && wait_child(restore.pid, ms, &restore.status))
+		restore.pid = 0;
+	return !restore.pid;
+}
+
+static int xl_failed(struct request *r)
+{
+	return fail(r, -EIO, "xl restore of %s failed (%s): %s", restore.name, exit_text(restore.status),
+		    log_tail(restore.log));
+}
+
+/* Sends what is queued until at most @leave is left. 1: done; 0: @until came first; or an error. */
+static int flush_queue(struct request *r, size_t leave, int64_t until)
+{
+	while (restore.end - restore.start > leave) {
+		struct pollfd p = { .fd = restore.pipe, .events = POLLOUT };
+		ssize_t n = write(restore.pipe, restore.queue + restore.start, restore.end - restore.start);
+
+		if (n > 0) {
+			restore.start += n;
+			continue;
+		}
+		if (n < 0 && errno == EPIPE) {
+			/* xl closes its end before it ends, and takes the domain away in between. */
+			if (xl_ended(until - now_ms() > 0 ? until - now_ms() : 0))
+				return xl_failed(r);
+			return 0;
+		}
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return fail(r, -errno, "the stream to xl broke: %s", strerror(errno));
+		if (now_ms() >= until)
+			return 0;
+		poll(&p, 1, until - now_ms());
+	}
+	return 1;
+}
+
+int op_restore_write(struct request *r)
+{
+	int64_t until = now_ms() + AGAIN_MS;
+	int rc;
+
+	if (!restore.active || restore.pipe < 0 || restore.aborting)
+		return fail(r, -EBADFD, "no restore is under way here that takes more of the stream");
+	if (!restore.taken) {
+		if (r->blob_len > MAX_QUEUED)
+			return fail(r, -EMSGSIZE, "a piece of the stream is too large");
+		memmove(restore.queue, restore.queue + restore.start, restore.end - restore.start);
+		restore.end -= restore.start;
+		restore.start = 0;
+		memcpy(restore.queue + restore.end, r->blob, r->blob_len);
+		restore.end += r->blob_len;
+		restore.taken = true;
+		restore.taken_len = r->blob_len;
+	} else if (r->blob_len && r->blob_len != restore.taken_len) {
+		return fail(r, -EPROTO, "a piece of the stream came where the last one had to be repeated");
+	}
+	rc = flush_queue(r, MAX_QUEUED, until);
+	if (rc < 0)
+		return rc;
+	r->again = !rc;
+	restore.taken = !rc;
+	return 0;
+}
+
+/* The domain that xl has made, or is making: of the right name, and not one that was here before. 0 if none. */
+static uint32_t find_new(void)
+{
+	struct domain *list = NULL;
+	uint32_t found = 0;
+	size_t nr = 0;
+
+	if (domains_read(&list, &nr))
+		return 0;
+	for (size_t i = 0; i < nr && !found; i++) {
+		bool old = list[i].dying || strcmp(list[i].name, restore.name);
+
+		for (size_t k = 0; !old && k < restore.nr_before; k++)
+			old = restore.before[k].domid == list[i].domid;
+		if (!old)
+			found = list[i].domid;
+	}
+	free(list);
+	return found;
+}
+
+int op_restore_end(struct request *r)
+{
+	int64_t until = now_ms() + AGAIN_MS;
+	int rc;
+
+	if (!restore.active || restore.aborting)
+		return fail(r, -EBADFD, "no restore is under way here");
+	if (restore.domid)
+		goto done;
+	if (restore.pipe >= 0) {
+		rc = flush_queue(r, 0, until);
+		if (rc < 0)
+			return rc;
+		if (!rc) {
+			r->again = true;
+			return 0;
+		}
+		close(restore.pipe);
+		restore.pipe = -1;
+	}
+	if (!xl_ended(until - now_ms() > 0 ? until - now_ms() : 0)) {
+		r->again = true;
+		return 0;
+	}
+	if (restore.status)
+		return xl_failed(r);
+	restore.domid = find_new();
+	if (!restore.domid)
+		return fail(r, -ESRCH, "xl restored %s, but there is no such domain now", restore.name);
+done:
+	put_number(r, "domid", restore.domid);
+	return 0;
+}
+
+static int abort_work(const void *arg)
+{
+	return domain_destroy(*(const uint32_t *)arg);
+}
+
+/* Without a restore there is nothing to do: xl has ended with the agent that started it. */
+int op_restore_abort(struct request *r)
+{
+	uint32_t domid;
+	char key[48];
+	int rc;
+
+	if (!restore.active)
+		return 0;
+	if (!restore.aborting) {
+		restore.aborting = true;
+		if (restore.pid) {
+			kill(-restore.pid, SIGKILL);
+			xl_ended(5000);
+		}
+		hold_point("agent:restore-abort-killed");
+	}
+	domid = find_new();
+	snprintf(key, sizeof(key), "restore-abort %s", restore.migration);
+	/* Asked once more although the domain is gone: the child's result has to be fetched. */
+	rc = domid || restore.domid ? work_run(r, key, abort_work, domid ? &domid : &restore.domid) : 0;
+	if (!rc && !r->again) {
+		log_info("the restore of %s is called off", restore.name);
+		restore_clear();
+	}
+	return rc;
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The source's side of the stream. A child calls libxl_domain_suspend(); libxl starts the patched save helper; both
+ * write into one pipe, which save-read empties. A socket between the helper and the agent holds the suspend back until
+ * save-go. When the agent dies, the pipe breaks, the socket ends and the child is killed: nobody resumes the guest VM
+ * or destroys it but the daemon, by op.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "domain.h"
+#include "hold.h"
+#include "log.h"
+#include "store.h"
+
+#define HELPER		"/usr/lib/vmbeam/libxl-save-helper"
+#define PIPE_SIZE	(1 << 20)
+/* How long a guest VM that has taken a suspend request may need to carry it out, when the save is aborted then. */
+#define ABORT_WAIT_MS	15000
+
+static struct {
+	char migration[MAX_MIGRATION + 1];
+	uint32_t domid;
+	pid_t pid;		/* the child, which leads a process group; 0 once it is reaped */
+	int status;
+	int stream, control, log;
+	bool active, prepared, gone, eof;	/* gone: save-go was given */
+} save = { .stream = -1, .control = -1, .log = -1 };
+
+/* When a guest VM was first seen suspended; kept beyond the save that did it. */
+static struct {
+	uint32_t domid;
+	uint64_t ns;
+} suspended;
+
+const char *save_helper(void)
+{
+	const char *path = getenv("VMBEAM_SAVE_HELPER");
+
+	return path && *path ? path : HELPER;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Ends child and helper, wherever they are. The guest VM stays as it is. */
+static void save_clear(void)
+{
+	if (save.pid) {
+		kill(-save.pid, SIGKILL);
+		kill(save.pid, SIGKILL);
+		wait_child(save.pid, 5000, &save.status);
+		save.pid = 0;
+	}
+	close_fd(&save.stream);
+	close_fd(&save.control);
+	close_fd(&save.log);
+	save.active = false;
+}
+
+static void save_child(uint32_t domid, pid_t parent)
+{
+	dup2(5, 2);
+	close(5);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	if (setenv("LIBXL_SAVE_HELPER", save_helper(), 1) || setenv("VMBEAM_HELPER_FD", "4", 1))
+		_exit(1);
+	_exit(domain_save(domid, 3) ? 1 : 0);
+}
+
+static int save_start(struct request *r, uint32_t domid)
+{
+	int pipefd[2] = { -1, -1 }, sock[2] = { -1, -1 }, log = -1, rc = 0;
+	pid_t parent = getpid(), pid;
+
+	if (pipe2(pipefd, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock))
+		rc = -errno;
+	if (!rc) {
+		log = memfd_create("vmbeam-save", MFD_CLOEXEC);
+		if (log < 0)
+			rc = -errno;
+	}
+	if (rc)
+		goto out;
+	fcntl(pipefd[1], F_SETPIPE_SZ, PIPE_SIZE);	/* only faster */
+	fcntl(pipefd[0], F_SETFL, O_NONBLOCK);
+	fcntl(sock[0], F_SETFL, O_NONBLOCK);
+
+	pid = agent_fork((int[]){ pipefd[1], sock[1], log }, 3);
+	if (!pid)
+		save_child(domid, parent);
+	if (pid < 0) {
+		rc = -errno;
+		goto out;
+	}
+	setpgid(pid, pid);	/* both do it: whoever comes first */
+	save.pid = pid;
+	save.domid = domid;
+	save.stream = pipefd[0];
+	save.control = sock[0];
+	save.log = log;
+	save.prepared = save.gone = save.eof = false;
+	save.status = 0;
+	save.active = true;
+	pipefd[0] = sock[0] = log = -1;
+out:
+	close_fd(&pipefd[0]);
+	close_fd(&pipefd[1]);
+	close_fd(&sock[0]);
+	close_fd(&sock[1]);
+	close_fd(&log);
+	return rc ? fail(r, rc, "the save of domain %u cannot be started: %s", domid, strerror(-rc)) : 0;
+}
+
+int op_save_begin(struct request *r)
+{
+	const char *migration;
+	uint32_t domid;
+	struct domain d;
+	int rc;
+
+	rc = get_string(r, "migration", MAX_MIGRATION, false, &migration);
+	rc = rc ?: get_domid(r, &domid);
+	if (rc)
+		return rc;
+	if (save.active)
+		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid,
+			    save.migration);
+	rc = domain_read(domid, &d);
+	if (rc || d.dying)
+		return fail(r, -ESRCH, "domain %u is gone", domid);
+	if (d.paused || d.shutdown)
+		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.name,
+			    domid);
+	if (access(save_helper(), X_OK))
+		return fail(r, -errno, "the save helper %s cannot be run: %s", save_helper(), strerror(errno));
+	snprintf(save.migration, sizeof(save.migration), "%s", migration);
+	memset(&suspended, 0, sizeof(suspended));
+	return save_start(r, domid);
+}
+
+/* Whatever the helper says on its socket. */
+static int read_control(struct request *r)
+{
+	char c;
+	ssize_t n;
+
+	if (save.control < 0)
+		return 0;
+	n = read(save.control, &c, 1);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : fail(r, -errno, "the save helper's socket broke: %s",
+								     strerror(errno));
+	if (!n) {
+		close_fd(&save.control);	/* it has ended; what came of it, its exit will tell */
+		return 0;
+	}
+	if (c != 'P' || save.prepared)
+		return fail(r, -EPROTO, "the save helper says something unknown: is it of this version?");
+	save.prepared = true;
+	return 0;
+}
+
+static int save_ended(struct request *r, int64_t until)
+{
+	if (save.pid) {
+		int64_t left = until - now_ms();
+		int rc = wait_child(save.pid, left > 0 ? left : 0, &save.status);
+
+		if (!rc) {
+			r->again = true;
+			return 0;
+		}
+		if (rc < 0)
+			return fail(r, rc, "lost the child that saves domain %u: %s", save.domid, strerror(-rc));
+		save.pid = 0;
+	}
+	if (save.status)
+		return fail(r, -EIO, "saving domain %u failed (%s): %s", save.domid, exit_text(save.status),
+			    log_tail(save.log));
+	put_string(r->out, "state", "end");
+	return 0;
+}
+
+/* Fills the blob with what the pipe has. */
+static int read_stream(struct request *r)
+{
+	while (r->out_len < MAX_BLOB_OUT) {
+		ssize_t n = read(save.stream, r->out_blob + r->out_len, MAX_BLOB_OUT - r->out_len);
+
+		if (n > 0) {
+			r->out_len += n;
+			continue;
+		}
+		if (!n)
+			save.eof = true;
+		else if (errno == EINTR)
+			continue;
+		else if (errno != EAGAIN)
+			return fail(r, -errno, "the pipe of the save broke: %s", strerror(errno));
+		break;
+	}
+	return 0;
+}
+
+int op_save_read(struct request *r)
+{
+	int64_t until = now_ms() + AGAIN_MS;
+	int rc;
+
+	if (!save.active)
+		return fail(r, -EBADFD, "no save is under way here");
+	r->out_blob = malloc(MAX_BLOB_OUT);
+	if (!r->out_blob)
+		return fail(r, -ENOMEM, "out of memory");
+
+	for (;;) {
+		/* The socket first: all that the helper wrote before its 'P' is then in the pipe. */
+		rc = read_control(r);
+		rc = rc ?: read_stream(r);
+		if (rc)
+			return rc;
+		if (r->out_len) {
+			put_string(r->out, "state", "stream");
+			return 0;
+		}
+		if (save.eof)
+			return save_ended(r, until);
+		if (save.prepared && !save.gone) {
+			put_string(r->out, "state", "prepared");
+			return 0;
+		}
+		if (now_ms() >= until) {
+			r->again = true;
+			return 0;
+		}
+		struct pollfd p[2] = {
+			{ .fd = save.stream, .events = POLLIN },
+			{ .fd = save.control, .events = POLLIN },
+		};
+		poll(p, 2, until - now_ms());
+	}
+}
+
+int op_save_go(struct request *r)
+{
+	if (!save.active || !save.prepared)
+		return fail(r, -EBADFD, "no save here waits for leave to suspend the guest VM");
+	if (save.gone)
+		return 0;
+	if (save.control < 0 || send(save.control, "G", 1, MSG_NOSIGNAL) != 1)
+		return fail(r, -EPIPE, "the save helper of domain %u has gone: %s", save.domid, log_tail(save.log));
+	save.gone = true;
+	return 0;
+}
+
+static bool look_suspended(uint32_t domid)
+{
+	struct timespec ts;
+	struct domain d;
+
+	if (domain_read(domid, &d) || !d.suspended)
+		return false;
+	if (suspended.domid != domid || !suspended.ns) {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		suspended.domid = domid;
+		suspended.ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+	}
+	return true;
+}
+
+int op_save_status(struct request *r)
+{
+	uint32_t domid = save.domid;
+	bool is;
+
+	if (has_key(r, "domid")) {
+		int rc = get_domid(r, &domid);
+
+		if (rc)
+			return rc;
+	}
+	if (!domid)
+		return fail(r, -EBADFD, "no save is under way here");
+	is = look_suspended(domid);
+	put_bool(r, "suspended", is);
+	put_number(r, "suspended_at_ns", is ? suspended.ns : 0);
+	return 0;
+}
+
+/*
+ * Also without a save: the agent that had begun it may have died, and the request to suspend that its libxl left in
+ * xenstore would take effect a moment after the daemon looked. So the request is taken back, or, once the guest VM has
+ * taken it, waited for: afterwards "suspended" is the truth, and if it is true the daemon sends resume.
+ */
+int op_save_abort(struct request *r)
+{
+	bool maybe = !save.active || save.gone;
+	uint32_t domid = save.domid;
+	int64_t until;
+	struct domain d;
+	int rc;
+
+	if (has_key(r, "domid")) {
+		rc = get_domid(r, &domid);
+		if (rc)
+			return rc;
+	}
+	if (save.active && save.domid != domid)
+		return fail(r, -EINVAL, "the save under way is of domain %u, not %u", save.domid, domid);
+	save_clear();
+	put_bool(r, "suspended", false);
+	if (!domid || domain_read(domid, &d) || d.dying)
+		return 0;
+
+	hold_point("agent:save-abort-killed");
+	if (!d.suspended && store_cancel_suspend(domid)) {
+		log_info("took back the request to domain %u to suspend", domid);
+		return 0;
+	}
+	until = now_ms() + (maybe ? ABORT_WAIT_MS : 0);
+	while (!look_suspended(domid) && now_ms() < until)
+		usleep(100000);
+	put_bool(r, "suspended", look_suspended(domid));
+	return 0;
+}
