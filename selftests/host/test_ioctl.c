@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctl ABI itself, for every ioctl of the module: sizes, flags, reserved fields, pointers, counts.
+ *
+ * No domain is needed: what is refused here is refused before the hypervisor is asked.
+ */
+#include <sys/mman.h>
+
+#include "host.h"
+
+#define PAGE 4096
+/* Domids that can be, of domains that are not. */
+#define DOMID_A 31998
+#define DOMID_B 31999
+
+#define BAD_POINTER ((void *)0xdead000000000000)
+
+/* Layout is ABI. */
+_Static_assert(sizeof(struct vmbeam_query) == 40, "vmbeam_query");
+_Static_assert(sizeof(struct vmbeam_extent_pair) == 24, "vmbeam_extent_pair");
+_Static_assert(sizeof(struct vmbeam_txn_begin) == 32, "vmbeam_txn_begin");
+_Static_assert(sizeof(struct vmbeam_txn_swap) == 80, "vmbeam_txn_swap");
+_Static_assert(sizeof(struct vmbeam_txn_end) == 8, "vmbeam_txn_end");
+_Static_assert(sizeof(struct vmbeam_txn_outcome) == 96, "vmbeam_txn_outcome");
+
+FIXTURE(ioctl)
+{
+	int dev;
+	int txn;
+	uint64_t id;
+	/* The last page before one that cannot be read: a struct at its end shows who reads too far. */
+	uint8_t *page;
+	uint32_t buf[2 * PAGE / sizeof(uint32_t)] __attribute__((aligned(8)));
+};
+
+/* One for each ioctl; what a well-formed call of it answers here, where the domains do not exist. */
+FIXTURE_VARIANT(ioctl)
+{
+	unsigned long cmd;
+	uint32_t size;
+	bool on_txn;
+	int rc;
+	uint32_t flags;
+	int reserved;	/* offset of a reserved field, or -1 */
+};
+
+FIXTURE_VARIANT_ADD(ioctl, query)
+{
+	.cmd = VMBEAM_QUERY,
+	.size = sizeof(struct vmbeam_query),
+	.reserved = offsetof(struct vmbeam_query, __reserved),
+};
+
+FIXTURE_VARIANT_ADD(ioctl, begin)
+{
+	.cmd = VMBEAM_TXN_BEGIN,
+	.size = sizeof(struct vmbeam_txn_begin),
+	.reserved = offsetof(struct vmbeam_txn_begin, __reserved),
+};
+
+FIXTURE_VARIANT_ADD(ioctl, outcome)
+{
+	.cmd = VMBEAM_TXN_OUTCOME,
+	.size = sizeof(struct vmbeam_txn_outcome),
+	.reserved = offsetof(struct vmbeam_txn_outcome, __reserved),
+};
+
+FIXTURE_VARIANT_ADD(ioctl, swap)
+{
+	.cmd = VMBEAM_TXN_SWAP,
+	.size = sizeof(struct vmbeam_txn_swap),
+	.on_txn = true,
+	.rc = -ESRCH,
+	.flags = VMBEAM_SWAP_EXCHANGE,
+	.reserved = offsetof(struct vmbeam_txn_swap, nr_excluded),
+};
+
+FIXTURE_VARIANT_ADD(ioctl, commit)
+{
+	.cmd = VMBEAM_TXN_COMMIT,
+	.size = sizeof(struct vmbeam_txn_end),
+	.on_txn = true,
+	.reserved = -1,
+};
+
+FIXTURE_VARIANT_ADD(ioctl, rollback)
+{
+	.cmd = VMBEAM_TXN_ROLLBACK,
+	.size = sizeof(struct vmbeam_txn_end),
+	.on_txn = true,
+	.reserved = -1,
+};
+
+FIXTURE_SETUP(ioctl)
+{
+	self->dev = dev_open();
+	ASSERT_LE(0, self->dev);
+	self->txn = txn_begin(self->dev, DOMID_A, DOMID_B, &self->id);
+	ASSERT_LE(0, self->txn);
+	self->page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->page);
+	ASSERT_EQ(0, mprotect(self->page + PAGE, PAGE, PROT_NONE));
+}
+
+FIXTURE_TEARDOWN(ioctl)
+{
+	close(self->txn);
+	close(self->dev);
+}
+
+static const struct vmbeam_extent_pair one_pair = { .nr = 1 };
+
+/* A well-formed struct of the variant's ioctl. */
+static void fill(FIXTURE_DATA(ioctl) *self, const FIXTURE_VARIANT(ioctl) *variant, void *arg)
+{
+	struct vmbeam_txn_begin *begin = arg;
+	struct vmbeam_txn_swap *swap = arg;
+	struct vmbeam_txn_outcome *outcome = arg;
+
+	memset(arg, 0, variant->size);
+	switch (variant->cmd) {
+	case VMBEAM_TXN_BEGIN:
+		/* The fixture's transaction has the other two. */
+		begin->domid_a = DOMID_A - 2;
+		begin->domid_b = DOMID_B - 2;
+		break;
+	case VMBEAM_TXN_SWAP:
+		swap->pairs = (uintptr_t)&one_pair;
+		swap->nr_pairs = 1;
+		break;
+	case VMBEAM_TXN_OUTCOME:
+		outcome->id = self->id;
+		break;
+	}
+	*(uint32_t *)arg = variant->size;
+}
+
+static int issue(FIXTURE_DATA(ioctl) *self, const FIXTURE_VARIANT(ioctl) *variant, void *arg)
+{
+	const struct vmbeam_txn_begin *begin = arg;
+	int rc = call(variant->on_txn ? self->txn : self->dev, variant->cmd, arg);
+
+	if (!rc && variant->cmd == VMBEAM_TXN_BEGIN)
+		close(begin->out_fd);
+	return rc;
+}
+
+TEST_F(ioctl, exact)
+{
+	fill(self, variant, self->buf);
+	EXPECT_EQ(variant->rc, issue(self, variant, self->buf));
+	/* The size is the caller's and stays. */
+	EXPECT_EQ(variant->size, self->buf[0]);
+}
+
+TEST_F(ioctl, reads_no_further)
+{
+	void *arg = self->page + PAGE - variant->size;
+
+	fill(self, variant, arg);
+	EXPECT_EQ(variant->rc, issue(self, variant, arg));
+}
+
+TEST_F(ioctl, short_size)
+{
+	uint32_t size;
+
+	for (size = 0; size < variant->size; size++) {
+		fill(self, variant, self->buf);
+		self->buf[0] = size;
+		EXPECT_EQ(-EINVAL, issue(self, variant, self->buf));
+	}
+}
+
+TEST_F(ioctl, long_zero)
+{
+	memset(self->buf, 0, sizeof(self->buf));
+	fill(self, variant, self->buf);
+	self->buf[0] = PAGE;
+	EXPECT_EQ(variant->rc, issue(self, variant, self->buf));
+}
+
+TEST_F(ioctl, long_nonzero)
+{
+	memset(self->buf, 0, sizeof(self->buf));
+	fill(self, variant, self->buf);
+	self->buf[0] = variant->size + 16;
+	((uint8_t *)self->buf)[variant->size + 15] = 1;
+	EXPECT_EQ(-E2BIG, issue(self, variant, self->buf));
+	/* Beyond what the size says: not looked at. */
+	self->buf[0] = variant->size + 15;
+	EXPECT_EQ(variant->rc, issue(self, variant, self->buf));
+}
+
+TEST_F(ioctl, beyond_a_page)
+{
+	memset(self->buf, 0, sizeof(self->buf));
+	fill(self, variant, self->buf);
+	self->buf[0] = PAGE + 1;
+	EXPECT_EQ(-E2BIG, issue(self, variant, self->buf));
+	self->buf[0] = ~0U;
+	EXPECT_EQ(-E2BIG, issue(self, variant, self->buf));
+}
+
+TEST_F(ioctl, unknown_flags)
+{
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		if (variant->flags & (1U << bit))
+			continue;
+		fill(self, variant, self->buf);
+		self->buf[1] = 1U << bit;
+		EXPECT_EQ(-EINVAL, issue(self, variant, self->buf));
+	}
+}
+
+TEST_F(ioctl, reserved_field)
+{
+	if (variant->reserved < 0)
+		SKIP(return, "has none");
+	fill(self, variant, self->buf);
+	*(uint32_t *)((uint8_t *)self->buf + variant->reserved) = 1;
+	EXPECT_EQ(-EINVAL, issue(self, variant, self->buf));
+}
+
+TEST_F(ioctl, bad_pointers)
+{
+	int fd = variant->on_txn ? self->txn : self->dev;
+	void *end = self->page + PAGE - 4;
+
+	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, NULL));
+	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, BAD_POINTER));
+	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, self->page + PAGE));
+	/* The size can be read, the rest cannot. */
+	*(uint32_t *)end = variant->size;
+	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, end));
+}
+
+/* What cannot be written back is an error, and leaves nothing behind. */
+TEST_F(ioctl, read_only_struct)
+{
+	struct vmbeam_txn_outcome outcome;
+	uint64_t id = 0;
+	int txn;
+
+	fill(self, variant, self->page);
+	ASSERT_EQ(0, mprotect(self->page, PAGE, PROT_READ));
+	EXPECT_EQ(variant->rc ? variant->rc : -EFAULT,
+		  call(variant->on_txn ? self->txn : self->dev, variant->cmd, self->page));
+	if (variant->cmd != VMBEAM_TXN_BEGIN)
+		return;
+	/* The domains are free, the id is nobody's, and no fd was left. */
+	EXPECT_EQ(-ENOENT, txn_outcome(self->dev, self->id + 1, &outcome));
+	txn = txn_begin(self->dev, DOMID_A - 2, DOMID_B - 2, &id);
+	ASSERT_LE(0, txn);
+	EXPECT_EQ(self->txn + 1, txn);
+	EXPECT_EQ(self->id + 2, id);
+	close(txn);
+}
+
+TEST_F(ioctl, on_the_wrong_fd)
+{
+	fill(self, variant, self->buf);
+	EXPECT_EQ(-ENOTTY, call(variant->on_txn ? self->dev : self->txn, variant->cmd, self->buf));
+}
+
+/* Once is enough for these: no variant. */
+
+FIXTURE(single)
+{
+	int dev;
+	int txn;
+	uint64_t id;
+	struct vmbeam_query query;
+	struct vmbeam_txn_swap res;
+};
+
+FIXTURE_SETUP(single)
+{
+	self->query.size = sizeof(self->query);
+	self->dev = dev_open();
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, call(self->dev, VMBEAM_QUERY, &self->query));
+	self->txn = txn_begin(self->dev, DOMID_A, DOMID_B, &self->id);
+	ASSERT_LE(0, self->txn);
+}
+
+FIXTURE_TEARDOWN(single)
+{
+	close(self->txn);
+	close(self->dev);
+}
+
+TEST_F(single, query)
+{
+	EXPECT_EQ(VMBEAM_ROLE_HOST, self->query.role);
+	EXPECT_EQ(VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE, self->query.features);
+	EXPECT_LE(4096, self->query.max_extents);
+	EXPECT_LE(65536, self->query.max_frames);
+}
+
+TEST_F(single, unknown_ioctls)
+{
+	uint64_t buf[16] = { sizeof(buf) };
+	int nr;
+
+	for (nr = 0; nr < 256; nr++) {
+		if (nr != 0 && nr != 0x10 && nr != 0x11)
+			EXPECT_EQ(-ENOTTY, call(self->dev, _IO(VMBEAM_IOC_TYPE, nr), buf));
+		if (nr < 0x18 || nr > 0x1a)
+			EXPECT_EQ(-ENOTTY, call(self->txn, _IO(VMBEAM_IOC_TYPE, nr), buf));
+	}
+	/* Another type, a size in the number. */
+	EXPECT_EQ(-ENOTTY, call(self->dev, _IO('x', 0), buf));
+	EXPECT_EQ(-ENOTTY, call(self->dev, _IOWR(VMBEAM_IOC_TYPE, 0, struct vmbeam_query), buf));
+}
+
+TEST_F(single, bad_domids)
+{
+	const uint32_t bad[] = { 0, 0x7ff0, 0x7ff1, 0x7ff2, 0x7ff4, 0x7fff, 0x8000, 0x10000 + DOMID_A, ~0U };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-EINVAL, txn_begin(self->dev, bad[i], DOMID_A - 2, NULL));
+		EXPECT_EQ(-EINVAL, txn_begin(self->dev, DOMID_A - 2, bad[i], NULL));
+	}
+	EXPECT_EQ(-EINVAL, txn_begin(self->dev, DOMID_A - 2, DOMID_A - 2, NULL));
+}
+
+TEST_F(single, swap_counts)
+{
+	uint32_t most = self->query.max_extents;
+	struct vmbeam_extent_pair *pairs = calloc(most, sizeof(*pairs));
+	uint32_t i;
+
+	ASSERT_NE(NULL, pairs);
+	EXPECT_EQ(-EINVAL, txn_swap_list(self->txn, pairs, 0, 0, NULL, &self->res));
+	EXPECT_EQ(-E2BIG, txn_swap_list(self->txn, pairs, most + 1, 0, NULL, &self->res));
+	EXPECT_EQ(-E2BIG, txn_swap_list(self->txn, pairs, ~0U, 0, NULL, &self->res));
+	/* As many as are allowed get as far as the hypervisor. */
+	for (i = 0; i < most; i++)
+		pairs[i] = (struct vmbeam_extent_pair) { .gfn_a = i, .gfn_b = i, .nr = 1 };
+	EXPECT_EQ(-ESRCH, txn_swap_list(self->txn, pairs, most, 0, NULL, &self->res));
+	EXPECT_EQ(-ESRCH, txn_swap(self->txn, 0, 0, self->query.max_frames, 0, NULL, &self->res));
+	EXPECT_EQ(-E2BIG, txn_swap(self->txn, 0, 0, self->query.max_frames + 1, 0, NULL, &self->res));
+	EXPECT_EQ(-E2BIG, txn_swap(self->txn, 0, 0, ~0U, 0, NULL, &self->res));
+	/* Sums do not wrap. */
+	for (i = 0; i < most; i++)
+		pairs[i].nr = 1U << 16;
+	EXPECT_EQ(-E2BIG, txn_swap_list(self->txn, pairs, most, 0, NULL, &self->res));
+	free(pairs);
+}
+
+TEST_F(single, swap_pairs)
+{
+	struct vmbeam_extent_pair pair = { .nr = 1, .__reserved = 1 };
+
+	EXPECT_EQ(-EINVAL, txn_swap_list(self->txn, &pair, 1, 0, NULL, &self->res));
+	EXPECT_EQ(-EINVAL, txn_swap(self->txn, 0, 0, 0, 0, NULL, &self->res));
+	EXPECT_EQ(-EINVAL, txn_swap(self->txn, ~0ULL, 0, 1, 0, NULL, &self->res));
+	EXPECT_EQ(-EINVAL, txn_swap(self->txn, 0, ~0ULL - 5, 10, 0, NULL, &self->res));
+	EXPECT_EQ(-EFAULT, txn_swap_list(self->txn, NULL, 1, 0, NULL, &self->res));
+	EXPECT_EQ(-EFAULT, txn_swap_list(self->txn, BAD_POINTER, 1, 0, NULL, &self->res));
+}
+
+TEST_F(single, swap_excluded)
+{
+	struct vmbeam_txn_swap arg = {
+		.size = sizeof(arg),
+		.pairs = (uintptr_t)&one_pair,
+		.nr_pairs = 1,
+		.excluded = (uintptr_t)&one_pair,
+	};
+
+	EXPECT_EQ(-EINVAL, call(self->txn, VMBEAM_TXN_SWAP, &arg));
+	arg.nr_excluded = 1;
+	EXPECT_EQ(-EINVAL, call(self->txn, VMBEAM_TXN_SWAP, &arg));
+}
+
+TEST_F(single, swap_status)
+{
+	uint8_t status = 0xff;
+
+	EXPECT_EQ(-EFAULT, txn_swap(self->txn, 0, 0, 1, 0, BAD_POINTER, &self->res));
+	EXPECT_EQ(-ESRCH, txn_swap(self->txn, 0, 0, 1, 0, &status, &self->res));
+	EXPECT_EQ(VMBEAM_PAIR_SKIPPED, status);
+}
+
+/* Out of fds: nothing is left behind. */
+TEST_F(single, no_fd_left)
+{
+	struct vmbeam_txn_outcome outcome;
+	int txn, last, fds[4096], nr = 0;
+
+	while (nr < 4096 && (last = dup(self->dev)) >= 0)
+		fds[nr++] = last;
+	if (nr == 4096)
+		SKIP(return, "more fds than this test can take");
+	EXPECT_EQ(-EMFILE, txn_begin(self->dev, DOMID_A - 2, DOMID_B - 2, NULL));
+	while (nr)
+		close(fds[--nr]);
+	EXPECT_EQ(-ENOENT, txn_outcome(self->dev, self->id + 1, &outcome));
+	txn = txn_begin(self->dev, DOMID_A - 2, DOMID_B - 2, NULL);
+	EXPECT_LE(0, txn);
+	close(txn);
+}
+
+TEST_F(single, needs_privilege)
+{
+	pid_t pid = fork();
+	int status;
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(setuid(65534) ? 2 : dev_open() == -EACCES ? 0 : 1);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+HOST_MAIN(0)
