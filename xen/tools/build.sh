@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Build the patched libxl-save-helper; prints the directory that holds it.
+#
+#   build.sh            with HOLD=1 in the environment: with hold points, for tests
+#
+# libxenguest and libxenctrl are linked into the helper: libxenguest uses private structures of libxenctrl, so the two
+# must be of one source, and that need not be the point release that a dom0 has installed. What is left comes from
+# Xen's libraries with a stable ABI. (The protocol between helper and libxl is the same throughout 4.20.)
+set -euo pipefail
+here=$(readlink -f "$(dirname "$0")")
+. "$here/../../lab/cache.sh"
+
+hold=${HOLD:-}
+source=$("$VMBEAM_TOP/lab/source.sh" xen)
+tree=$("$VMBEAM_TOP/lab/tree.sh" build)
+
+build() {
+	"$VMBEAM_TOP/lab/tree.sh" run build bash /vmbeam/xen/tools/compile.sh \
+		"/cache/${source##*/}/xen" "/cache/${1##*/}" "$hold"
+}
+
+cache_entry save-helper "$(cache_key "=$source" "=$tree" "=hold:$hold" "$here/build.sh" "$here/compile.sh" \
+	"$here/patches" "$here/files" ${hold:+"$VMBEAM_TOP/userspace/common/hold.c" "$VMBEAM_TOP/userspace/common/hold.h" \
+	"$VMBEAM_TOP/userspace/common/log.c" "$VMBEAM_TOP/userspace/common/log.h"})" build

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Compile libxl-save-helper from a copy of Xen's source; runs in the build tree, for build.sh.
+#
+#   compile.sh SOURCE OUT [HOLD]
+set -euo pipefail
+source=$1 out=$2 hold=${3:-}
+here=/vmbeam/xen/tools
+xen=/tmp/xen
+
+cp -a "$source" "$xen"
+for p in "$here"/patches/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
+cp -r "$here/files/." "$xen"
+cd "$xen"
+
+# What configure would have found out, as far as these few libraries ask. Debian's source has no configure script, and
+# generating it needs packages that nothing else here does.
+cat >config/Tools.mk <<-M
+	PYTHON := python3
+	PERL := perl
+	AWK := awk
+	BISON := bison
+	FLEX := flex
+	PTHREAD_CFLAGS := -pthread
+	PTHREAD_LDFLAGS := -pthread
+	FILE_OFFSET_BITS := 64
+	CONFIG_PV_SHIM := n
+M
+cat >tools/config.h <<-M
+	#define HAVE_PIPE2 1
+	#define INCLUDE_ENDIAN_H <endian.h>
+	#define XEN_RUN_DIR "/var/run/xen"
+	#define XEN_LOG_DIR "/var/log/xen"
+M
+
+# Stock flags of a Debian build, and sections, so that the linker can leave out the domain builder.
+flags="$(dpkg-buildflags --get CPPFLAGS) $(dpkg-buildflags --get CFLAGS) -fPIE -ffunction-sections -fdata-sections"
+[ -z "$hold" ] || flags+=" -DVMBEAM_HOLD -I/vmbeam/userspace/common"
+make_args=(-s -j2 XEN_TARGET_ARCH=x86_64 debug=n "EXTRA_CFLAGS_XEN_TOOLS=$flags")
+
+make "${make_args[@]}" -C tools/include
+for lib in ctrl guest; do make "${make_args[@]}" -C "tools/libs/$lib" "libxen$lib.a"; done
+make "${make_args[@]}" -C tools/libs/light libxl_save_helper.o _libxl_save_msgs_helper.o
+
+extra=()
+[ -z "$hold" ] || extra=(/vmbeam/userspace/common/hold.c /vmbeam/userspace/common/log.c -DVMBEAM_HOLD -D_GNU_SOURCE)
+# shellcheck disable=SC2046 # several words
+gcc -pie $(dpkg-buildflags --get LDFLAGS) -Wl,-z,now -Wl,--gc-sections -Wl,--as-needed -O2 -o "$out/libxl-save-helper" \
+	tools/libs/light/libxl_save_helper.o tools/libs/light/_libxl_save_msgs_helper.o ${extra[@]+"${extra[@]}"} \
+	tools/libs/guest/libxenguest.a tools/libs/ctrl/libxenctrl.a \
+	-lxencall -lxenforeignmemory -lxendevicemodel -lxenevtchn -lxengnttab -lxentoollog -lxentoolcore -lz -pthread
+strip "$out/libxl-save-helper"
