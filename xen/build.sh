@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds Debian's Xen with XENMEM_p2m_swap.
+#
+#   build.sh [debug]    prints the path of a directory with
+#                         xen        the 32-bit multiboot image that QEMU's -kernel takes
+#                         xen-syms   the same with symbols, for gdb and addr2line
+#                         config     what it was configured with
+#
+# "debug" is CONFIG_DEBUG: every ASSERT() in Xen's locking and P2M code is live.
+set -euo pipefail
+here=$(readlink -f "$(dirname "$0")")
+. "$here/../lab/cache.sh"
+
+# Runs in the build tree: SOURCE CONFIG VARIANT DEST
+build_in_tree() {
+	local source=$1 config=$2 variant=$3 dest=$4 src=$4/src p
+	mkdir "$src" "$src/tools"
+	cp -a "$source"/{Config.mk,config,xen,SUPPORT.md} "$src/"
+	cp -a "$source/tools/flask" "$src/tools/"
+	for p in xen/patches/*.patch; do
+		patch -d "$src" -p1 -s --fuzz=0 <"$p"
+	done
+	cp -a xen/hypervisor/. "$src/"
+	cp include/xen/p2m_swap.h "$src/xen/include/public/"
+
+	cp "$config" "$src/xen/.config"
+	printf 'CONFIG_%s=y\n' EXPERT UNSUPPORTED P2M_SWAP >>"$src/xen/.config"
+	[ "$variant" != debug ] || echo CONFIG_DEBUG=y >>"$src/xen/.config"
+	make -C "$src/xen" -s olddefconfig
+	grep -qx CONFIG_P2M_SWAP=y "$src/xen/.config" || { echo "P2M_SWAP did not stay on in .config"; return 1; }
+
+	make -C "$src/xen" -s -j"$(nproc)" XEN_VENDORVERSION=+vmbeam XEN_BUILD_DATE=unknown XEN_BUILD_TIME= \
+		XEN_WHOAMI=vmbeam XEN_DOMAIN=lab XEN_BUILD_HOST=lab
+	cp "$src/xen/xen" "$src/xen/xen-syms" "$dest/"
+	cp "$src/xen/.config" "$dest/config"
+	rm -rf "$src"
+}
+
+build() {
+	local source=$1 config=$2 variant=$3 dest=$4
+	"$here/../lab/tree.sh" run build bash -euc "$(declare -f build_in_tree); build_in_tree \"\$@\"" bash \
+		"/cache/${source#"$VMBEAM_CACHE"/}" "/cache/${config#"$VMBEAM_CACHE"/}" "$variant" "/cache/${dest##*/}"
+}
+
+variant=${1:-release}
+case $variant in
+release|debug) ;;
+*) die "usage: build.sh [debug]" ;;
+esac
+
+source=$("$here/../lab/source.sh" xen)
+config=$("$here/../lab/tree.sh" image)/root/boot/xen-4.20-amd64.config
+[ -f "$config" ] || die "Debian's Xen configuration is missing: $config (is xen-hypervisor-4.20-amd64 in the image tree?)"
+key=$(cache_key "=${source##*/}" "=$(sha256sum <"$config")" "=$variant" \
+	"$here/hypervisor" "$here/patches" "$VMBEAM_TOP/include/xen" "$here/build.sh")
+cache_entry "xen-$variant" "$key" build "$source/xen" "$config" "$variant"
