@@ -38,6 +38,7 @@ void migration_init(struct migration *m, struct journal *journal)
 	m->journal = journal;
 	m->dev = m->txn = -1;
 	m->a.ch.fd = m->b.ch.fd = -1;
+	m->problems = json_object_new_array();
 	m->state = step_names[STEP_CHECK];
 	m->begun_ns = clock_ns();
 	gmtime_r(&now, &tm);
@@ -57,6 +58,8 @@ void migration_clear(struct migration *m)
 	if (m->dev >= 0)
 		close(m->dev);
 	m->txn = m->dev = -1;
+	json_object_put(m->problems);
+	m->problems = NULL;
 	savestream_clear(&m->stream);
 	vmbeam_pairs_free(&m->pairs);
 }

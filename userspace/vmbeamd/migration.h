@@ -37,6 +37,8 @@ struct migration {
 	struct agent a, b;
 	int dev, txn;			/* -1: not open */
 	uint64_t export_a, export_b;
+	bool a_done, b_done;		/* finish() has put this side in order */
+	int rebind_tries;
 	bool check_only;
 	struct savestream stream;
 	struct vmbeam_pairs pairs;
@@ -45,7 +47,8 @@ struct migration {
 	/* For the report. */
 	enum step step;
 	enum fate fate;
-	struct error error;		/* why it was not done */
+	struct error error;		/* why it was not done; the first of @problems when it was refused */
+	struct json_object *problems;	/* what the check found, an array of strings */
 	struct error finishing;		/* what the end is waiting for */
 	uint64_t max_kib, guest_frames;
 	uint64_t populated, kept, swapped, exchanged, busy_retries;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
+#include "js.h"
+#include "target.h"
+
+static const char help[] =
+	"usage: vmbeam check [--json] HOSTVM/GUEST HOSTVM\n\n"
+	"Can the guest VM be moved to the other host VM? Says all that stands in the way, and touches nothing.\n"
+	"Exits with 0 when nothing does, with 2 otherwise.\n";
+
+int cli_check(int argc, char **argv)
+{
+	struct json_object *request, *result, *problems;
+	bool json;
+	int rc = target_parse(argc, argv, help, &json, &request);
+
+	if (!request)
+		return rc;
+	rc = cli_ask(request, NULL, NULL, &result);
+	if (rc)
+		return rc;
+	rc = cli_outcome(result);
+	problems = js_array(result, "problems");
+	if (json)
+		cli_print(result);
+	else if (rc == CLI_OK)
+		printf("%s on %s can be moved to %s\n", js_str(result, "guest", ""), js_str(result, "from", ""),
+		       js_str(result, "to", ""));
+	else if (!js_len(problems))
+		fprintf(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
+	else
+		for (size_t i = 0; i < js_len(problems); i++)
+			fprintf(stderr, "%s\n", json_object_get_string(json_object_array_get_idx(problems, i)));
+	json_object_put(result);
+	return rc;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef VMBEAM_CLI_H
+#define VMBEAM_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <json-c/json.h>
+
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_MISUSE = 1,
+	CLI_REFUSED = 2,	/* before anything was touched */
+	CLI_ROLLED_BACK = 3,	/* failed, and everything is as before */
+	CLI_STUCK = 4,		/* unfinished, or an operator is needed */
+	CLI_NO_DAEMON = 5,
+};
+
+#define CLI_SOCKET "/run/vmbeam/vmbeamd.sock"
+
+/* Each gets its own argv, from its name on, and returns an exit code. */
+int cli_check(int argc, char **argv);
+int cli_migrate(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_swap(int argc, char **argv);
+int cli_export(int argc, char **argv);
+
+/* Says it on stderr and returns CLI_MISUSE. */
+int cli_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A number, decimal or 0x..., of the whole string. */
+bool cli_number(const char *text, uint64_t max, uint64_t *value);
+void cli_print(struct json_object *json);
+
+/*
+ * Sends @request to the daemon (consumed) and calls @progress, which may be NULL, for each line before the result.
+ * 0 with *@result, or an exit code, the reason told on stderr.
+ */
+int cli_ask(struct json_object *request, void (*progress)(struct json_object *line, void *arg), void *arg,
+	    struct json_object **result);
+/* The exit code that goes with the daemon's result. */
+int cli_outcome(struct json_object *result);
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The line to vmbeamd. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "js.h"
+
+static int open_daemon(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *path = getenv("VMBEAM_SOCKET");
+	int fd;
+
+	if (!path)
+		path = CLI_SOCKET;
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		fprintf(stderr, "vmbeam: %s: too long for a socket\n", path);
+		return -1;
+	}
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		fprintf(stderr, "vmbeam: vmbeamd cannot be reached at %s: %s\n", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int cli_ask(struct json_object *request, void (*progress)(struct json_object *line, void *arg), void *arg,
+	    struct json_object **result)
+{
+	const char *text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
+	int fd = open_daemon();
+	char *line = NULL;
+	size_t room = 0;
+	FILE *f = NULL;
+
+	*result = NULL;
+	if (fd < 0 || dprintf(fd, "%s\n", text) < 0) {
+		if (fd >= 0)
+			close(fd);
+		json_object_put(request);
+		return CLI_NO_DAEMON;
+	}
+	json_object_put(request);
+	f = fdopen(fd, "r");
+	while (f && !*result && getline(&line, &room, f) > 0) {
+		struct json_object *json = json_tokener_parse(line);
+
+		if (json_object_object_get_ex(json, "result", result))
+			*result = json_object_get(*result);
+		else if (progress && json)
+			progress(json, arg);
+		json_object_put(json);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	if (*result)
+		return 0;
+	fprintf(stderr, "vmbeam: vmbeamd went away before it answered. What it had begun is finished when it is back: see vmbeam status\n");
+	return CLI_NO_DAEMON;
+}
+
+int cli_outcome(struct json_object *result)
+{
+	const char *outcome = js_str(result, "outcome", "");
+
+	if (!strcmp(outcome, "ok") || !strcmp(outcome, "done"))
+		return CLI_OK;
+	if (!strcmp(outcome, "refused"))
+		return CLI_REFUSED;
+	if (!strcmp(outcome, "rolled-back"))
+		return CLI_ROLLED_BACK;
+	return !strcmp(outcome, "misuse") ? CLI_MISUSE : CLI_STUCK;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vmbeam: the command. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{ "check", cli_check, "can a guest VM be moved? touches nothing" },
+	{ "migrate", cli_migrate, "move a running guest VM to another host VM" },
+	{ "status", cli_status, "what vmbeamd is doing, and how the last migration went" },
+	{ "swap", cli_swap, "swap frames of two domains (for tests; in the host management VM)" },
+	{ "export", cli_export, "pinned frames of guest VMs (in a guest management VM)" },
+};
+
+int cli_misuse(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("vmbeam: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("\nTry --help.\n", stderr);
+	return CLI_MISUSE;
+}
+
+bool cli_number(const char *text, uint64_t max, uint64_t *value)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	*value = strtoull(text, &end, 0);
+	return !*end && *value <= max;
+}
+
+void cli_print(struct json_object *json)
+{
+	puts(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	fflush(stdout);
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: vmbeam COMMAND [ARGUMENTS]\n\n", f);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].what);
+	fputs("\nEach command takes --help and --json.\n\n"
+	      "exit codes: 0 done, 1 misuse, 2 refused before anything was touched, 3 failed and rolled back,\n"
+	      "4 unfinished or an operator is needed, 5 vmbeamd cannot be reached\n", f);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return CLI_MISUSE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return CLI_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return cli_misuse("there is no command \"%s\"", argv[1]);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cli.h"
+#include "js.h"
+
+static const char help[] =
+	"usage: vmbeam status [--json]\n\n"
+	"What vmbeamd is doing, and how the last migration of this daemon went. Exits with 4 when a migration needs an\n"
+	"operator, with 5 when there is no daemon.\n";
+
+static void print_migration(const char *what, struct json_object *m)
+{
+	printf("%s: %s from %s to %s, %s (%s)\n", what, js_str(m, "guest", ""), js_str(m, "from", ""), js_str(m, "to", ""),
+	       js_str(m, "outcome", ""), js_str(m, "state", ""));
+	if (js_str(m, "error", NULL))
+		printf("  %s\n", js_str(m, "error", ""));
+	if (js_str(m, "waiting_for", NULL))
+		printf("  not finished: %s\n", js_str(m, "waiting_for", ""));
+}
+
+int cli_status(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	struct json_object *request, *result, *now, *last, *list;
+	bool json = false;
+	int opt, rc;
+
+	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(help, stdout);
+			return CLI_OK;
+		}
+		if (opt != 'j')
+			return CLI_MISUSE;
+		json = true;
+	}
+	if (optind != argc)
+		return cli_misuse("status takes no argument");
+	request = json_object_new_object();
+	js_add_str(request, "cmd", "status");
+	rc = cli_ask(request, NULL, NULL, &result);
+	if (rc)
+		return rc;
+	now = js_get(result, "migration", json_type_object);
+	last = js_get(result, "last", json_type_object);
+	list = js_array(result, "hostvms");
+	if (now && js_str(now, "waiting_for", NULL))
+		rc = CLI_STUCK;
+	if (json) {
+		cli_print(result);
+	} else {
+		printf("host VMs:");
+		for (size_t i = 0; i < js_len(list); i++)
+			printf(" %s", js_str(json_object_array_get_idx(list, i), "name", ""));
+		putchar('\n');
+		if (now)
+			print_migration("under way", now);
+		if (last)
+			print_migration("last", last);
+		if (!now && !last)
+			puts("no migration yet");
+	}
+	json_object_put(result);
+	return rc;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The arguments that check and migrate share: [--json] HOSTVM/GUEST HOSTVM. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "js.h"
+#include "target.h"
+
+int target_parse(int argc, char **argv, const char *help, bool *json, struct json_object **request)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	char *from, *slash;
+	int opt;
+
+	*json = false;
+	*request = NULL;
+	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(help, stdout);
+			return CLI_OK;
+		}
+		if (opt != 'j')
+			return CLI_MISUSE;
+		*json = true;
+	}
+	if (argc - optind != 2)
+		return cli_misuse("%s takes HOSTVM/GUEST and HOSTVM", argv[0]);
+	slash = strchr(argv[optind], '/');
+	if (!slash || slash == argv[optind] || !slash[1] || strchr(slash + 1, '/'))
+		return cli_misuse("\"%s\" is not of the form HOSTVM/GUEST", argv[optind]);
+	if (!*argv[optind + 1] || strchr(argv[optind + 1], '/'))
+		return cli_misuse("\"%s\" is not the name of a host VM", argv[optind + 1]);
+	from = strndup(argv[optind], slash - argv[optind]);
+	*request = json_object_new_object();
+	js_add_str(*request, "cmd", argv[0]);
+	js_add_str(*request, "guest", slash + 1);
+	js_add_str(*request, "from", from);
+	js_add_str(*request, "to", argv[optind + 1]);
+	free(from);
+	return CLI_OK;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Everything that can be known to be wrong before anything is touched. All of it is said, not the first alone. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "hostvm.h"
+#include "js.h"
+
+#define CONNECT_S	15
+#define ASK_S		120
+
+static void __attribute__((format(printf, 2, 3))) problem(struct migration *m, const char *fmt, ...)
+{
+	char text[480];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!json_object_array_length(m->problems))
+		error_set(&m->error, "%s", text);
+	json_object_array_add(m->problems, json_object_new_string(text));
+}
+
+static void problems_of(struct migration *m, const char *who, struct json_object *reply)
+{
+	struct json_object *list = js_array(reply, "problems");
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *text = json_object_array_get_idx(list, i);
+
+		problem(m, "%s: %s", who, json_object_is_type(text, json_type_string) ?
+			json_object_get_string(text) : "a problem that the agent does not name");
+	}
+}
+
+static void check_module(struct migration *m)
+{
+	struct vmbeam_query q;
+	int rc;
+
+	if (m->dev < 0)
+		m->dev = vmbeam_open();
+	if (m->dev < 0) {
+		problem(m, "%s: %s: is vmbeam_host.ko loaded?", VMBEAM_DEVICE, strerror(-m->dev));
+		m->dev = -1;
+		return;
+	}
+	rc = vmbeam_query(m->dev, &q);
+	if (rc)
+		problem(m, "%s: %s", VMBEAM_DEVICE, strerror(-rc));
+	else if (q.role != VMBEAM_ROLE_HOST)
+		problem(m, "%s is not vmbeam_host.ko's: vmbeamd runs in the host management VM", VMBEAM_DEVICE);
+	else if (!(q.features & VMBEAM_FEATURE_SWAP))
+		problem(m, "the host hypervisor lacks the swap op: boot the patched Xen");
+	else if (!(q.features & VMBEAM_FEATURE_EXCHANGE))
+		problem(m, "the host hypervisor cannot exchange the contents of busy frames");
+	m->max_frames = q.max_frames;
+	m->max_extents = q.max_extents;
+}
+
+static void check_host(struct migration *m, const char *name, uint32_t *domid)
+{
+	struct error err;
+
+	if (hostvm_domid(name, domid, &err) || hostvm_check(name, *domid, &err))
+		problem(m, "%s", err.text);
+}
+
+/* "/dev/vdb" for each disk of the guest VM: the destination must see the same. */
+static struct json_object *targets_of(struct json_object *guest)
+{
+	struct json_object *out = json_object_new_array(), *list = js_array(guest, "backends");
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		const char *target = js_str(json_object_array_get_idx(list, i), "target", NULL);
+
+		if (target)
+			json_object_array_add(out, json_object_new_string(target));
+	}
+	return out;
+}
+
+static void check_destination(struct migration *m, struct json_object *guest)
+{
+	struct json_object *args = json_object_new_object();
+	struct message reply;
+	struct error err;
+
+	js_add_str(args, "name", m->guest);
+	js_add_str(args, "uuid", m->uuid);
+	js_add_u64(args, "max_kib", m->max_kib);
+	js_add_u64(args, "vcpus", js_u64(guest, "vcpus", 1));
+	json_object_object_add(args, "targets", targets_of(guest));
+	if (agent_call(&m->b, "dest-check", args, ASK_S, &reply, &err)) {
+		problem(m, "%s", err.text);
+		return;
+	}
+	problems_of(m, m->to, reply.json);
+	message_clear(&reply);
+}
+
+static void check_guest(struct migration *m, bool dest_up)
+{
+	struct json_object *args = json_object_new_object();
+	struct message reply;
+	struct error err;
+
+	js_add_str(args, "name", m->guest);
+	if (agent_call(&m->a, "guest-check", args, ASK_S, &reply, &err)) {
+		problem(m, "%s", err.text);
+		return;
+	}
+	m->dom_a = js_u64(reply.json, "domid", 0);
+	m->max_kib = js_u64(reply.json, "max_kib", 0);
+	m->guest_frames = js_u64(reply.json, "frames", 0);
+	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(reply.json, "uuid", ""));
+	problems_of(m, m->from, reply.json);
+	if (!m->dom_a || !m->uuid[0])
+		problem(m, "%s: the agent gives no domid or no UUID for %s", m->from, m->guest);
+	else if (dest_up)
+		check_destination(m, reply.json);
+	message_clear(&reply);
+}
+
+int check(struct migration *m)
+{
+	struct error err;
+	bool a, b;
+
+	check_module(m);
+	check_host(m, m->from, &m->host_a);
+	check_host(m, m->to, &m->host_b);
+	a = !agent_connect(&m->a, CONNECT_S, &err);
+	if (!a)
+		problem(m, "%s", err.text);
+	b = !agent_connect(&m->b, CONNECT_S, &err);
+	if (!b)
+		problem(m, "%s", err.text);
+	if (a && b && strcmp(js_str(m->a.hello, "hostvm_xen", ""), js_str(m->b.hello, "hostvm_xen", "")))
+		problem(m, "%s runs Xen %s, %s runs Xen %s: only the same version is known to work", m->from,
+			js_str(m->a.hello, "hostvm_xen", "?"), m->to, js_str(m->b.hello, "hostvm_xen", "?"));
+	if (a)
+		check_guest(m, b);
+	return json_object_array_length(m->problems) ? -1 : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The CLI's socket: JSON lines. A request is {"cmd":"check"|"migrate"|"status",...}; then come {"phase":...} lines, for
+ * whoever asked for the migration, and at the end one {"result":{...}}. A client that goes away changes nothing.
+ */
+#ifndef VMBEAM_CONTROL_H
+#define VMBEAM_CONTROL_H
+
+#include "migration.h"
+
+/* What the CLI wants done; taken by the main loop, one at a time. */
+struct control_request {
+	bool pending;
+	bool check_only;
+	char guest[128], from[128], to[128];
+};
+
+extern struct control_request control_request;
+/* The migration under way, or NULL; and the last one's report, or NULL. */
+extern const struct migration *control_current;
+extern struct json_object *control_last;
+
+int control_open(const struct config *config, struct error *err);
+/* Serves the socket for at most @timeout_ms. */
+void control_poll(int timeout_ms);
+/* The answer to control_request, which is then free for the next. @result is consumed. */
+void control_result(struct json_object *result);
+
+#endif

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The end of a migration, forward or back. The same code for a migration that failed a moment ago and for one that a
+ * dead daemon left behind: it looks at what is there, and never trusts that an earlier try got anywhere.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "js.h"
+#include "log.h"
+#include "migration.h"
+
+#define CONNECT_S	30
+#define SHORT_S		60
+#define LONG_S		600
+/* A guest that was told to suspend when its save was killed may do so a little later. */
+#define LATE_SUSPEND_MS	10000
+#define REBIND_TRIES	3
+
+enum way { BACK, FORWARD, WAIT, STUCK };
+
+static struct json_object *of_domain(uint32_t domid)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_u64(args, "domid", domid);
+	return args;
+}
+
+struct json_object *finish_domain(struct agent *a, const struct migration *m)
+{
+	struct json_object *list = js_array(a->hello, "domains");
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *d = json_object_array_get_idx(list, i);
+
+		if (js_u64(d, "domid", 0) && !strcasecmp(js_str(d, "uuid", ""), m->uuid))
+			return d;
+	}
+	return NULL;
+}
+
+static int release_exports(struct migration *m, struct agent *a, uint32_t domid)
+{
+	struct json_object *list;
+
+	if (agent_hello(a, &m->finishing))
+		return -1;
+	list = json_object_get(js_array(a->hello, "exports"));
+	for (size_t i = 0; domid && i < js_len(list); i++) {
+		struct json_object *e = json_object_array_get_idx(list, i), *args;
+
+		if (js_u64(e, "domid", 0) != domid)
+			continue;
+		args = json_object_new_object();
+		js_add_u64(args, "export", js_u64(e, "id", 0));
+		if (agent_call(a, "export-release", args, LONG_S, NULL, &m->finishing) &&
+		    strcmp(m->finishing.code, "ENOENT")) {
+			json_object_put(list);
+			return -1;
+		}
+	}
+	json_object_put(list);
+	return 0;
+}
+
+/* Asks for something that may have nothing to do. -1 only when the agent is lost. */
+static int ask(struct migration *m, struct agent *a, const char *op, struct json_object *args, int limit_s)
+{
+	if (!agent_call(a, op, args, limit_s, NULL, &m->finishing))
+		return 0;
+	log_warn("%s", m->finishing.text);
+	return a->up ? 0 : -1;
+}
+
+static int still_there(struct migration *m, struct agent *a)
+{
+	struct json_object *d;
+
+	if (agent_hello(a, &m->finishing))
+		return -1;
+	d = finish_domain(a, m);
+	if (d)
+		return error_set(&m->finishing, "%s: domain %" PRIu64 " of %s is still there after its destruction", a->name,
+				 js_u64(d, "domid", 0), m->guest);
+	return 0;
+}
+
+/* The source, back to a running guest. It comes before anything on the destination: the guest is waiting. */
+static int back_a(struct migration *m)
+{
+	int64_t limit = clock_ms() + LATE_SUSPEND_MS;
+	struct json_object *d;
+
+	if (agent_connect(&m->a, CONNECT_S, &m->finishing) ||
+	    ask(m, &m->a, "save-abort", of_domain(m->dom_a), SHORT_S))
+		return -1;
+	for (;;) {
+		if (agent_hello(&m->a, &m->finishing))
+			return -1;
+		d = finish_domain(&m->a, m);
+		if (!d || js_bool(d, "suspended") || !m->went || clock_ms() > limit)
+			break;
+		usleep(300000);
+	}
+	if (!d)
+		log_err("%s: %s (domain %u) is gone: it cannot be resumed", m->from, m->guest, m->dom_a);
+	if (d && m->went) {
+		bool suspended = js_bool(d, "suspended");
+
+		if (agent_call(&m->a, "rebind", of_domain(m->dom_a), LONG_S, NULL, &m->finishing)) {
+			log_err("%s", m->finishing.text);
+			/* A guest with a dead disk is better than none: it can still be logged in to, and shut down. */
+			if (!m->a.up || ++m->rebind_tries < REBIND_TRIES)
+				return -1;
+		}
+		if (suspended && agent_call(&m->a, "resume", of_domain(m->dom_a), LONG_S, NULL, &m->finishing))
+			return -1;
+	}
+	return release_exports(m, &m->a, m->dom_a);
+}
+
+/* The destination, as it was before. */
+static int back_b(struct migration *m)
+{
+	struct json_object *d;
+	uint32_t domid;
+
+	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || ask(m, &m->b, "restore-abort", NULL, LONG_S) ||
+	    agent_hello(&m->b, &m->finishing))
+		return -1;
+	d = finish_domain(&m->b, m);
+	domid = d ? js_u64(d, "domid", 0) : m->dom_b;
+	if (d && m->dom_b && !js_bool(d, "paused"))
+		return error_set(&m->finishing, "%s: domain %u of %s runs, though it was never let go: look at it, and destroy it by hand",
+				 m->to, domid, m->guest);
+	if (d && ask(m, &m->b, "destroy", of_domain(domid), LONG_S))
+		return -1;
+	if (release_exports(m, &m->b, domid) || (m->dom_b && domid != m->dom_b && release_exports(m, &m->b, m->dom_b)))
+		return -1;
+	return still_there(m, &m->b);
+}
+
+static int forward_b(struct migration *m)
+{
+	struct json_object *d;
+
+	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || agent_hello(&m->b, &m->finishing))
+		return -1;
+	d = finish_domain(&m->b, m);
+	if (!d)
+		return error_set(&m->finishing, "%s: %s (domain %u) is gone since the commit: it is lost, unless the export there is still armed",
+				 m->to, m->guest, m->dom_b);
+	if (js_bool(d, "paused") &&
+	    agent_call(&m->b, "unpause", of_domain(js_u64(d, "domid", 0)), SHORT_S, NULL, &m->finishing))
+		return -1;
+	if (!m->unpaused_ns)
+		m->unpaused_ns = clock_ns();
+	return release_exports(m, &m->b, m->dom_b);
+}
+
+static int forward_a(struct migration *m)
+{
+	struct json_object *d;
+
+	if (agent_connect(&m->a, CONNECT_S, &m->finishing) || agent_hello(&m->a, &m->finishing))
+		return -1;
+	d = finish_domain(&m->a, m);
+	/* It runs on B: whatever A has under this name holds other frames by now, and must never run. */
+	if (d && ask(m, &m->a, "destroy", of_domain(js_u64(d, "domid", 0)), LONG_S))
+		return -1;
+	if (release_exports(m, &m->a, m->dom_a))
+		return -1;
+	return still_there(m, &m->a);
+}
+
+/* Which side the guest belongs to. */
+static enum way decide(struct migration *m)
+{
+	struct vmbeam_txn_outcome out;
+	int rc;
+
+	if (m->txn >= 0) {
+		rc = vmbeam_txn_rollback(m->txn);
+		if (rc)
+			log_warn("the transaction's rollback: %s", strerror(-rc));
+		close(m->txn);	/* tries once more what could not be put back */
+		m->txn = -1;
+	}
+	if (!strcmp(m->state, "committed"))
+		return FORWARD;
+	if (!m->txn_id)
+		return BACK;
+	if (m->dev < 0)
+		m->dev = vmbeam_open();
+	if (m->dev < 0) {
+		error_set(&m->finishing, "%s: %s: what became of transaction %" PRIu64 " is not known until vmbeam_host.ko is loaded",
+			  VMBEAM_DEVICE, strerror(-m->dev), m->txn_id);
+		m->dev = -1;
+		return WAIT;
+	}
+	rc = vmbeam_txn_outcome(m->dev, m->txn_id, &out);
+	if (rc && rc != -ENOENT) {
+		error_set(&m->finishing, "the outcome of transaction %" PRIu64 ": %s", m->txn_id, strerror(-rc));
+		return WAIT;
+	}
+	/* Another module, loaded since, counts its transactions from the beginning. */
+	if (rc || out.domid_a != m->host_a || out.domid_b != m->host_b) {
+		if (strcmp(m->state, "committing"))
+			return BACK;
+		error_set(&m->finishing, "vmbeam_host.ko was reloaded and does not know transaction %" PRIu64 ", which may have been committed: look at %s on %s and %s, let one of them go and destroy the other",
+			  m->txn_id, m->guest, m->from, m->to);
+		return STUCK;
+	}
+	switch (out.state) {
+	case VMBEAM_TXN_COMMITTED:
+		migration_record(m, "committed");
+		return FORWARD;
+	case VMBEAM_TXN_ROLLED_BACK:
+		return BACK;
+	case VMBEAM_TXN_OPEN:
+		error_set(&m->finishing, "transaction %" PRIu64 " is still open in another process", m->txn_id);
+		return WAIT;
+	default:
+		error_set(&m->finishing, "%" PRIu64 " pairs of transaction %" PRIu64 " could not be put back: both exports of %s stay armed and nothing is touched",
+			  (uint64_t)out.nr_stuck, m->txn_id, m->guest);
+		return STUCK;
+	}
+}
+
+static int put_into_effect(struct migration *m, enum way way)
+{
+	int a = 0, b = 0;
+
+	if (way == FORWARD) {
+		if (!m->b_done && forward_b(m))
+			return -1;
+		m->b_done = true;
+		if (!m->a_done && forward_a(m))
+			return -1;
+		m->a_done = true;
+		return 0;
+	}
+	/* One side that is not there must not keep the other waiting. */
+	if (!m->a_done) {
+		a = back_a(m);
+		m->a_done = !a;
+	}
+	if (!m->b_done) {
+		b = back_b(m);
+		m->b_done = !b;
+	}
+	return a || b ? -1 : 0;
+}
+
+int finish(struct migration *m)
+{
+	enum way way = decide(m);
+
+	if (way == WAIT)
+		return -1;
+	if (way == STUCK) {
+		if (!m->error.text[0])
+			m->error = m->finishing;
+		/* No record: the state by which this was decided must be there when the next daemon asks again. */
+		log_err("stuck: %s", m->finishing.text);
+		m->fate = FATE_STUCK;
+		return 0;
+	}
+	if (way == BACK && strcmp(m->state, "rolling-back"))
+		migration_record(m, "rolling-back");
+	if (put_into_effect(m, way)) {
+		log_warn("not finished: %s", m->finishing.text);
+		return -1;
+	}
+	m->fate = way == FORWARD ? FATE_DONE : FATE_ROLLED_BACK;
+	m->ended_ns = clock_ns();
+	migration_record(m, way == FORWARD ? "done" : "rolled-back");
+	log_info("%s: %s", m->guest, way == FORWARD ? "done" : "rolled back");
+	return 0;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vmbeamd: moves guest VMs between the host VMs of this host. */
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "control.h"
+#include "js.h"
+#include "log.h"
+#include "recover.h"
+
+#define RETRY_MS	3000
+
+static struct journal journal;
+
+static void idle(void)
+{
+	control_poll(0);
+}
+
+static void make_parent(const char *path)
+{
+	char *copy = strdup(path);
+
+	if (copy)
+		mkdir(dirname(copy), 0700);	/* it is there, or the open after this says what is wrong */
+	free(copy);
+}
+
+/* Works on the end until it is final; the CLI has had its answer, or there was none. */
+static void finish_late(struct migration *m)
+{
+	control_current = m;
+	while (finish(m))
+		for (int i = 0; i < RETRY_MS / 200; i++)
+			control_poll(200);
+}
+
+static void remember(const struct migration *m)
+{
+	json_object_put(control_last);
+	control_last = report(m);
+}
+
+static void serve_request(const struct config *config)
+{
+	const struct config_hostvm *from = config_hostvm(config, control_request.from);
+	const struct config_hostvm *to = config_hostvm(config, control_request.to);
+	struct migration m;
+
+	migration_init(&m, &journal);
+	snprintf(m.guest, sizeof(m.guest), "%s", control_request.guest);
+	m.from = from->name;
+	m.to = to->name;
+	m.check_only = control_request.check_only;
+	agent_init(&m.a, from->name, from->socket, m.id);
+	agent_init(&m.b, to->name, to->socket, m.id);
+	control_current = &m;
+	migrate(&m);
+	control_result(report(&m));
+	if (m.fate == FATE_OPEN && !m.check_only)
+		finish_late(&m);
+	if (!m.check_only)
+		remember(&m);
+	if (m.fate == FATE_STUCK)
+		/* Nothing else may be started over it. The next daemon asks again. */
+		for (;;)
+			control_poll(1000);
+	control_current = NULL;
+	migration_clear(&m);
+}
+
+static int recover_last(const struct config *config, struct json_object *last, struct error *err)
+{
+	struct migration m;
+	int rc;
+
+	migration_init(&m, &journal);
+	rc = recover(&m, last, config, err);
+	if (rc > 0) {
+		finish_late(&m);
+		remember(&m);
+		if (m.fate == FATE_STUCK)
+			for (;;)
+				control_poll(1000);
+	}
+	control_current = NULL;
+	migration_clear(&m);
+	return rc < 0 ? -1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	const char *path = "/etc/vmbeam/vmbeamd.conf";
+	struct json_object *last = NULL;
+	struct config config;
+	struct error err;
+	int opt, rc;
+
+	log_init("vmbeamd");
+	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'h':
+			printf("usage: vmbeamd [-c FILE]\nMoves guest VMs between the host VMs named in FILE (%s).\n", path);
+			return 0;
+		default:
+			return 1;
+		}
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (config_load(&config, path, &err)) {
+		log_err("%s", err.text);
+		return 1;
+	}
+	make_parent(config.journal);
+	make_parent(config.control);
+	rc = journal_open(&journal, config.journal, recover_remember, &last);
+	if (rc) {
+		log_err("%s: %s", config.journal, rc == -EWOULDBLOCK ? "another vmbeamd has it" :
+			rc == -EBADMSG ? "damaged in the middle; see which side its guest VM is on, and move the file away" :
+			strerror(-rc));
+		return 1;
+	}
+	if (control_open(&config, &err)) {
+		log_err("%s", err.text);
+		return 1;
+	}
+	agent_idle = idle;
+	rc = recover_last(&config, last, &err);
+	json_object_put(last);
+	if (rc) {
+		log_err("%s", err.text);
+		return 1;
+	}
+	log_info("ready, %zu host VMs", config.nr_hostvms);
+	for (;;) {
+		control_poll(1000);
+		if (control_request.pending)
+			serve_request(&config);
+	}
+}

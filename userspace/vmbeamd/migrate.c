@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The order of a migration: docs/architecture.md says why it is this one. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "hold.h"
+#include "js.h"
+#include "log.h"
+#include "migration.h"
+
+/* Limits in seconds. They are for things that hang: a slow machine must not meet them. */
+#define SHORT_S		60
+#define LONG_S		600
+#define STALL_S		300
+#define SUSPEND_S	120
+/* How long the end is worked on before the CLI is told to wait no longer. */
+#define FINISH_S	180
+
+static struct json_object *of_domain(uint32_t domid)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_u64(args, "domid", domid);
+	return args;
+}
+
+/* Moves the stream from A's save to B's restore, until the save is in @state. */
+static int pump(struct migration *m, const char *state)
+{
+	int64_t moved = clock_ms();
+
+	for (;;) {
+		struct message chunk;
+		const char *now;
+		bool there, ended;
+		int rc = 0;
+
+		if (agent_call(&m->a, "save-read", NULL, STALL_S, &chunk, &m->error))
+			return -1;
+		now = js_str(chunk.json, "state", "");
+		there = !strcmp(now, state);
+		ended = !strcmp(now, "end");
+		if (chunk.blob_len) {
+			moved = clock_ms();
+			rc = savestream_feed(&m->stream, chunk.blob, chunk.blob_len);
+			if (rc)
+				rc = error_set(&m->error, "%s: %s", m->from,
+					       rc == -ENOMEM ? "out of memory" : m->stream.error);
+			else
+				rc = agent_call_blob(&m->b, "restore-write", NULL, chunk.blob, chunk.blob_len, STALL_S,
+						     NULL, &m->error);
+		}
+		message_clear(&chunk);
+		if (rc || there)
+			return rc;
+		if (ended)
+			return error_set(&m->error, "%s: the save of %s ended where it should have been \"%s\"", m->from,
+					 m->guest, state);
+		if (clock_ms() - moved > STALL_S * 1000LL)
+			return error_set(&m->error, "%s: no byte of the save of %s for %d s, waiting for \"%s\"", m->from,
+					 m->guest, STALL_S, state);
+	}
+}
+
+static int export_begin(struct migration *m, struct agent *a, uint32_t domid, const char *how, uint64_t *id)
+{
+	struct json_object *args = of_domain(domid);
+	struct message reply;
+
+	js_add_str(args, "how", how);
+	if (agent_call(a, "export-begin", args, LONG_S, &reply, &m->error))
+		return -1;
+	*id = js_u64(reply.json, "export", 0);
+	log_info("%s: export %" PRIu64 " of %" PRIu64 " frames in %" PRIu64 " extents, %" PRIu64 " refused", a->name, *id,
+		 js_u64(reply.json, "frames", 0), js_u64(reply.json, "extents", 0), js_u64(reply.json, "refused", 0));
+	message_clear(&reply);
+	return *id ? 0 : error_set(&m->error, "%s: the agent gives no id for its export", a->name);
+}
+
+static int step_prepare(struct migration *m)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_str(args, "name", m->guest);
+	if (agent_call(&m->b, "restore-begin", args, SHORT_S, NULL, &m->error) ||
+	    agent_call(&m->a, "save-begin", of_domain(m->dom_a), SHORT_S, NULL, &m->error) ||
+	    pump(m, "prepared"))
+		return -1;
+	return export_begin(m, &m->a, m->dom_a, "p2m", &m->export_a);
+}
+
+static int step_suspend(struct migration *m)
+{
+	int64_t limit = clock_ms() + SUSPEND_S * 1000LL;
+
+	if (agent_call(&m->a, "save-go", NULL, SHORT_S, NULL, &m->error))
+		return -1;
+	while (!m->suspended_ns) {
+		struct message reply;
+
+		if (agent_call(&m->a, "save-status", NULL, SHORT_S, &reply, &m->error))
+			return -1;
+		if (js_bool(reply.json, "suspended"))
+			m->suspended_ns = clock_ns();
+		message_clear(&reply);
+		if (m->suspended_ns)
+			break;
+		if (clock_ms() > limit)
+			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, SUSPEND_S);
+		usleep(10000);
+	}
+	if (pump(m, "end"))
+		return -1;
+	if (!savestream_ended(&m->stream))
+		return error_set(&m->error, "%s: the save of %s ended in the middle of its stream", m->from, m->guest);
+	m->populated = m->stream.populated.nr;
+	m->kept = m->stream.kept.nr;
+	return 0;
+}
+
+static int step_state(struct migration *m)
+{
+	struct json_object *args;
+	struct message reply;
+
+	if (agent_call(&m->b, "restore-end", NULL, LONG_S, &reply, &m->error))
+		return -1;
+	m->dom_b = js_u64(reply.json, "domid", 0);
+	message_clear(&reply);
+	if (!m->dom_b)
+		return error_set(&m->error, "%s: the agent gives no domid for the restored %s", m->to, m->guest);
+	/* Once more, with the domid: exports are found by it. */
+	if (migration_record(m, step_names[STEP_STATE]) ||
+	    export_begin(m, &m->b, m->dom_b, "m2p", &m->export_b))
+		return -1;
+	args = of_domain(m->dom_a);
+	js_add_u64(args, "export", m->export_a);
+	return agent_call(&m->a, "export-sync", args, LONG_S, NULL, &m->error);
+}
+
+static int step_quiesce(struct migration *m)
+{
+	return agent_call(&m->a, "quiesce", of_domain(m->dom_a), LONG_S, NULL, &m->error);
+}
+
+static int read_export(struct migration *m, struct agent *a, uint64_t id, struct vmbeam_extents *list)
+{
+	uint64_t offset = 0, limit = (SAVESTREAM_MAX_PFN + 1) * sizeof(struct vmbeam_extent);
+
+	for (bool eof = false; !eof;) {
+		struct json_object *args = json_object_new_object();
+		const struct vmbeam_extent *e;
+		struct message reply;
+		int rc = 0;
+
+		js_add_u64(args, "export", id);
+		js_add_u64(args, "offset", offset);
+		if (agent_call(a, "export-read", args, SHORT_S, &reply, &m->error))
+			return -1;
+		eof = js_bool(reply.json, "eof");
+		e = (const void *)reply.blob;
+		if (reply.blob_len % sizeof(*e) || (!reply.blob_len && !eof) || offset > limit)
+			rc = -EINVAL;
+		for (size_t i = 0; !rc && i < reply.blob_len / sizeof(*e); i++)
+			rc = vmbeam_extents_add(list, e[i].pfn, e[i].gfn, e[i].nr);
+		offset += reply.blob_len;
+		message_clear(&reply);
+		if (!rc && eof)
+			rc = vmbeam_extents_check(list);
+		if (rc)
+			return error_set(&m->error, "%s: the list of frames of export %" PRIu64 " is not in order: %s",
+					 a->name, id, strerror(-rc));
+	}
+	return 0;
+}
+
+static int all_there(struct migration *m, const char *host, const struct vmbeam_extents *wanted,
+		     const struct vmbeam_extents *have)
+{
+	struct vmbeam_extents missing = { 0 };
+	int rc = vmbeam_extents_subtract(wanted, have, &missing);
+
+	if (rc)
+		rc = error_set(&m->error, "out of memory");
+	else if (missing.nr)
+		rc = error_set(&m->error, "%s: %" PRIu64 " frames of %s are not in the export, the first is pfn 0x%llx: they can be neither swapped nor copied any more",
+			       host, vmbeam_extents_frames(&missing), m->guest, (unsigned long long)missing.v[0].pfn);
+	vmbeam_extents_free(&missing);
+	return rc;
+}
+
+/* The pairs to swap: what B populated and did not get as content, on both sides. */
+static int find_pairs(struct migration *m)
+{
+	struct vmbeam_extents a = { 0 }, b = { 0 }, populated = { 0 }, kept = { 0 }, wanted = { 0 }, extra = { 0 },
+		from = { 0 };
+	int rc = -1;
+
+	if (read_export(m, &m->a, m->export_a, &a) || read_export(m, &m->b, m->export_b, &b))
+		goto out;
+	error_set(&m->error, "out of memory");
+	if (pfn_set_extents(&m->stream.populated, &populated) || pfn_set_extents(&m->stream.kept, &kept) ||
+	    vmbeam_extents_subtract(&populated, &kept, &wanted))
+		goto out;
+	if (all_there(m, m->from, &wanted, &a) || all_there(m, m->to, &wanted, &b))
+		goto out;
+	/* a's part in wanted: a minus (a minus wanted). */
+	if (vmbeam_extents_subtract(&a, &wanted, &extra) || vmbeam_extents_subtract(&a, &extra, &from) ||
+	    vmbeam_extents_join(&from, &b, &m->pairs))
+		goto out;
+	m->error.text[0] = 0;
+	rc = 0;
+	if (!m->pairs.nr)
+		rc = error_set(&m->error, "%s has no frame that could be swapped", m->guest);
+out:
+	vmbeam_extents_free(&a);
+	vmbeam_extents_free(&b);
+	vmbeam_extents_free(&populated);
+	vmbeam_extents_free(&kept);
+	vmbeam_extents_free(&wanted);
+	vmbeam_extents_free(&extra);
+	vmbeam_extents_free(&from);
+	return rc;
+}
+
+static int arm(struct migration *m, struct agent *a, uint64_t id)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_u64(args, "export", id);
+	return agent_call(a, "export-arm", args, SHORT_S, NULL, &m->error);
+}
+
+static int step_swap(struct migration *m)
+{
+	if (find_pairs(m) || arm(m, &m->a, m->export_a) || arm(m, &m->b, m->export_b))
+		return -1;
+	m->txn = vmbeam_txn_begin(m->dev, m->host_a, m->host_b, &m->txn_id);
+	if (m->txn < 0)
+		return error_set(&m->error, "no transaction between %s (domain %u) and %s (domain %u): %s", m->from,
+				 m->host_a, m->to, m->host_b, strerror(-m->txn));
+	/* The id is on the disk before the first pair moves. */
+	return migration_record(m, step_names[STEP_SWAP]) ? -1 : swap_all(m);
+}
+
+/*
+ * Both domains must still be there and still: B's may have been destroyed meanwhile, and what was swapped into it is
+ * then held by its export alone.
+ */
+static int both_waiting(struct migration *m)
+{
+	struct json_object *d;
+
+	if (agent_hello(&m->b, &m->error) || agent_hello(&m->a, &m->error))
+		return -1;
+	d = finish_domain(&m->b, m);
+	if (!d || js_u64(d, "domid", 0) != m->dom_b || strcmp(js_str(d, "name", ""), m->guest) || !js_bool(d, "paused"))
+		return error_set(&m->error, "%s: domain %u, made for %s, is gone or was tampered with", m->to, m->dom_b,
+				 m->guest);
+	d = finish_domain(&m->a, m);
+	if (!d || js_u64(d, "domid", 0) != m->dom_a || !js_bool(d, "suspended"))
+		return error_set(&m->error, "%s: %s (domain %u) is gone or no longer suspended", m->from, m->guest, m->dom_a);
+	return 0;
+}
+
+static int step_commit(struct migration *m)
+{
+	int rc;
+
+	if (m->swapped + m->exchanged + m->kept != m->populated)
+		return error_set(&m->error, "%" PRIu64 " frames swapped, %" PRIu64 " exchanged and %" PRIu64 " kept are not the %" PRIu64 " that %s populated",
+				 m->swapped, m->exchanged, m->kept, m->populated, m->to);
+	if (both_waiting(m) || migration_record(m, "committing"))
+		return -1;
+	rc = vmbeam_txn_commit(m->txn);
+	if (rc)
+		return error_set(&m->error, "the commit failed: %s", strerror(-rc));
+	close(m->txn);
+	m->txn = -1;
+	/* If this is not written, the module's word stands for it. */
+	migration_record(m, "committed");
+	return 0;
+}
+
+static int (*const steps[STEPS])(struct migration *m) = {
+	check, step_prepare, step_suspend, step_state, step_quiesce, step_swap, step_commit, finish,
+};
+
+static int run_step(struct migration *m, enum step step)
+{
+	char point[48] = "vmbeamd:";
+	int64_t begun = clock_ns();
+	int rc = 0;
+
+	m->step = step;
+	control_progress(m, step, -1);
+	/* The swap and the commit write records of their own, when they know what to write. */
+	if (step == STEP_SUSPEND)
+		m->went = true;
+	if (step >= STEP_PREPARE && step <= STEP_QUIESCE)
+		rc = migration_record(m, step_names[step]);
+	hold_point(strcat(point, step_names[step]));
+	if (!rc)
+		rc = steps[step](m);
+	m->ms[step] = (clock_ns() - begun) / 1e6;
+	if (!rc)
+		control_progress(m, step, m->ms[step]);
+	return rc;
+}
+
+void migrate(struct migration *m)
+{
+	int64_t limit;
+
+	for (enum step step = STEP_CHECK; step < STEPS; step++) {
+		if (m->check_only && step > STEP_CHECK)
+			break;
+		if (run_step(m, step))
+			break;
+	}
+	if (m->step == STEP_CHECK || (m->step == STEP_PREPARE && !strcmp(m->state, step_names[STEP_CHECK]))) {
+		if (m->error.text[0])
+			m->fate = FATE_REFUSED;
+	} else if (m->fate == FATE_OPEN) {
+		if (m->error.text[0])
+			log_err("%s: %s failed: %s", m->guest, step_names[m->step], m->error.text);
+		limit = clock_ms() + FINISH_S * 1000LL;
+		while (finish(m) && clock_ms() < limit)
+			usleep(500000);
+	}
+	if (!m->ended_ns)
+		m->ended_ns = clock_ns();
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A migration as the CLI and the tests see it. */
+#include <stdio.h>
+
+#include "clock.h"
+#include "js.h"
+#include "migration.h"
+
+static void add_ms(struct json_object *o, const char *key, double ms)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.1f", ms);
+	json_object_object_add(o, key, json_object_new_double_s(ms, text));
+}
+
+static const char *outcome(const struct migration *m)
+{
+	switch (m->fate) {
+	case FATE_REFUSED: return "refused";
+	case FATE_ROLLED_BACK: return "rolled-back";
+	case FATE_DONE: return "done";
+	case FATE_STUCK: return "stuck";
+	case FATE_OPEN: break;
+	}
+	return m->check_only && m->ended_ns ? "ok" : "unfinished";
+}
+
+struct json_object *report(const struct migration *m)
+{
+	struct json_object *o = json_object_new_object(), *frames = json_object_new_object(),
+			   *phases = json_object_new_object();
+	int64_t end = m->ended_ns ? m->ended_ns : clock_ns();
+
+	js_add_str(o, "id", m->id);
+	js_add_str(o, "guest", m->guest);
+	js_add_str(o, "from", m->from);
+	js_add_str(o, "to", m->to);
+	js_add_str(o, "uuid", m->uuid);
+	js_add_str(o, "outcome", outcome(m));
+	js_add_str(o, "state", m->state);
+	js_add_u64(o, "memory_mib", m->max_kib / 1024);
+	js_add_u64(frames, "total", m->populated ? m->populated : m->guest_frames);
+	js_add_u64(frames, "swapped", m->swapped);
+	js_add_u64(frames, "kept", m->kept);
+	js_add_u64(frames, "exchanged", m->exchanged);
+	json_object_object_add(o, "frames", frames);
+	for (int i = 0; i < STEPS; i++)
+		add_ms(phases, step_names[i], m->ms[i]);
+	json_object_object_add(o, "phases_ms", phases);
+	if (m->suspended_ns && m->unpaused_ns)
+		add_ms(o, "downtime_ms", (m->unpaused_ns - m->suspended_ns) / 1e6);
+	add_ms(o, "total_ms", (end - m->begun_ns) / 1e6);
+	js_add_u64(o, "busy_retries", m->busy_retries);
+	js_add_u64(o, "transaction", m->txn_id);
+	if (m->error.text[0])
+		js_add_str(o, "error", m->error.text);
+	if (m->finishing.text[0] && (m->fate == FATE_OPEN || m->fate == FATE_STUCK))
+		js_add_str(o, "waiting_for", m->finishing.text);
+	if (m->problems && json_object_array_length(m->problems))
+		json_object_object_add(o, "problems", json_object_get(m->problems));
+	return o;
+}
