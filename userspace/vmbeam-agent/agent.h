@@ -42,6 +42,8 @@ struct request {
 /* request.c: every one of these returns 0, or a negative errno with the sentence for the operator in r->error. */
 int fail(struct request *r, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int get_domid(struct request *r, uint32_t *domid);
+/* "migration" in the request */
+int get_migration(struct request *r, const char **migration);
 int get_number(struct request *r, const char *key, uint64_t max, uint64_t *value);
 /* The string lives as long as the request. It is not empty, has at most @max printable bytes, no '/' if !@path. */
 int get_string(struct request *r, const char *key, size_t max, bool path, const char **value);
@@ -71,6 +73,8 @@ const char *exit_text(int status);
  * it works on. The result is told once.
  */
 int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg);
+/* Is there a child for @key, at work or not asked about yet? */
+bool work_pending(const char *key);
 
 /* The ops, by file. */
 int op_guest_check(struct request *r);
@@ -90,6 +94,8 @@ int op_restore_begin(struct request *r);
 int op_restore_write(struct request *r);
 int op_restore_end(struct request *r);
 int op_restore_abort(struct request *r);
+/* The domain is about to run: it is no restore's any more, and no restore-abort can reach it. */
+void restore_forget(uint32_t domid);
 
 int op_export_begin(struct request *r);
 int op_export_sync(struct request *r);

@@ -45,6 +45,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -66,7 +67,7 @@
 #define MAX_PORT	(1 << 17)	/* of the FIFO event channels */
 #define DRAIN_MS	60000
 /* A ring must be found empty twice, this far apart: blkback drops its count of the request just after the answer. */
-#define SETTLE_MS	100
+#define SETTLE_MS	20
 #define PORT_MS		10000
 #define CONNECT_MS	30000
 #define STATE_CONNECTED	4
@@ -279,6 +280,22 @@ static int sysfs_write(const struct device *d, const char *what)
 	return rc;
 }
 
+/*
+ * One process at a time: a child whose agent was killed may still be inside an unbind that cannot be interrupted, when
+ * the next agent is told to put everything back. Held until the process ends; its children do not get it.
+ */
+static int lock_backends(void)
+{
+	int fd;
+
+	mkdir(RUN_DIR, 0700);
+	fd = open(RUN_DIR "/backends.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return 0;
+	fprintf(stderr, RUN_DIR "/backends.lock cannot be locked: %s\n", strerror(errno));
+	return -1;
+}
+
 static int64_t backend_state(struct tools *t, const struct device *d)
 {
 	return store_number(t->xs, 9, 0, "backend/%s/%u/%u/state", d->kind, d->domid, d->devid);
@@ -484,6 +501,8 @@ static int quiesce_work(const void *arg)
 		fprintf(stderr, "domain %u is not suspended: its backends are in use\n", domid);
 		return -1;
 	}
+	if (lock_backends())
+		return -1;
 	nr = devices_read(domid, devices);
 	if (nr < 0) {
 		fprintf(stderr, "the backends of domain %u cannot be listed: %s\n", domid, strerror(-nr));
@@ -597,10 +616,13 @@ static int rebind_work(const void *arg)
 {
 	uint32_t domid = *(const uint32_t *)arg;
 	struct device list[MAX_DEVICES];
-	int nr = list_read(domid, list), rc = 0;
 	struct tools t;
 	char path[64];
+	int nr, rc = 0;
 
+	if (lock_backends())
+		return -1;
+	nr = list_read(domid, list);
 	if (!nr)
 		return 0;
 	if (tools_open(&t))
@@ -619,12 +641,23 @@ static int rebind_work(const void *arg)
 	return rc;
 }
 
+bool backend_quiesced(uint32_t domid)
+{
+	struct device list[MAX_DEVICES];
+
+	return list_read(domid, list) > 0;
+}
+
 void backend_forget(uint32_t domid)
 {
 	struct device devices[MAX_DEVICES];
-	int nr = devices_read(domid, devices);
-	struct xs_handle *xs = xs_open(0);
+	struct xs_handle *xs;
 	char path[64];
+	int nr;
+
+	lock_backends();	/* if that fails the toolstack only takes longer */
+	nr = devices_read(domid, devices);
+	xs = xs_open(0);
 
 	for (int i = 0; xs && i < nr; i++)
 		if (!devices[i].bound)

@@ -445,15 +445,19 @@ static int destroy_work(const void *arg)
 
 /* --- ops that use them ------------------------------------------------------------------------------------------ */
 
+/* "uuid" in the request, which may be left out, keeps a domid that was given anew from being mistaken. */
 static int get_domain(struct request *r, struct domain *d)
 {
+	const char *uuid = NULL;
 	uint32_t domid;
 	int rc = get_domid(r, &domid);
 
+	if (!rc && has_key(r, "uuid"))
+		rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
 	if (rc)
 		return rc;
 	rc = domain_read(domid, d);
-	if (rc == -ESRCH || (!rc && d->dying))
+	if (rc == -ESRCH || (!rc && (d->dying || (uuid && strcasecmp(uuid, d->uuid)))))
 		return fail(r, -ESRCH, "domain %u is gone", domid);
 	return rc ? fail(r, rc, "domain %u cannot be looked at: %s", domid, strerror(-rc)) : 0;
 }
@@ -468,6 +472,9 @@ int op_resume(struct request *r)
 		return rc;
 	if (d.shutdown && !d.suspended)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) has not suspended but shut down or crashed",
+			    d.name, d.domid);
+	if (backend_quiesced(d.domid))
+		return fail(r, -EBUSY, "the disks and network of guest VM %s (domain %u) are not bound: rebind first",
 			    d.name, d.domid);
 	if (d.suspended) {
 		snprintf(key, sizeof(key), "resume %u", d.domid);
@@ -491,18 +498,31 @@ int op_unpause(struct request *r)
 
 	if (rc || !d.paused)
 		return rc;
+	restore_forget(d.domid);
 	snprintf(key, sizeof(key), "unpause %u", d.domid);
 	return work_run(r, key, unpause_work, &d.domid);
 }
 
 int op_destroy(struct request *r)
 {
+	struct domain d;
 	uint32_t domid;
 	char key[32];
-	int rc = get_domid(r, &domid);
+	int rc;
 
+	rc = get_domid(r, &domid);
 	if (rc)
 		return rc;
 	snprintf(key, sizeof(key), "destroy %u", domid);
+	/* A child that is at work is waited for, whatever has become of the domain by now. */
+	if (!work_pending(key)) {
+		rc = get_domain(r, &d);
+		if (rc == -ESRCH) {
+			*r->error = 0;	/* gone before: as it was wanted */
+			return 0;
+		}
+		if (rc)
+			return rc;
+	}
 	return work_run(r, key, destroy_work, &domid);
 }

@@ -318,7 +318,7 @@ int op_export_begin(struct request *r)
 	bool m2p;
 	int rc;
 
-	rc = get_string(r, "migration", MAX_MIGRATION, false, &migration);
+	rc = get_migration(r, &migration);
 	rc = rc ?: get_domid(r, &domid);
 	rc = rc ?: get_string(r, "how", 3, false, &how);
 	if (rc)

@@ -240,6 +240,7 @@ static void serve_port(struct channel *ch, bool is_socket)
 		/* Nobody is connected at the host's end: the port stays ours and comes back to life. */
 		if (rc != -EPIPE || is_socket)
 			break;
+		decoder_clear(&ch->in);
 		usleep(RETRY_US);
 		rc = 0;
 	}

@@ -34,6 +34,11 @@ int get_number(struct request *r, const char *key, uint64_t max, uint64_t *value
 	return 0;
 }
 
+int get_migration(struct request *r, const char **migration)
+{
+	return get_string(r, "migration", MAX_MIGRATION, false, migration);
+}
+
 int get_domid(struct request *r, uint32_t *domid)
 {
 	uint64_t v = 0;

@@ -26,6 +26,7 @@
 static struct {
 	char migration[MAX_MIGRATION + 1];
 	char name[MAX_NAME + 1];
+	char uuid[UUID_TEXT];	/* "" if the daemon did not say */
 	struct domain *before;	/* the domains that were here before xl began: never ours to destroy */
 	size_t nr_before;
 	pid_t pid;		/* xl, which leads a process group; 0 once it is reaped */
@@ -75,11 +76,13 @@ static void restore_child(void)
 
 int op_restore_begin(struct request *r)
 {
-	const char *migration, *name;
+	const char *migration, *name, *uuid = "";
 	int fds[2] = { -1, -1 }, rc;
 
-	rc = get_string(r, "migration", MAX_MIGRATION, false, &migration);
+	rc = get_migration(r, &migration);
 	rc = rc ?: get_string(r, "name", MAX_NAME, false, &name);
+	if (!rc && has_key(r, "uuid"))
+		rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
 	if (rc)
 		return rc;
 	if (restore.active && !(restore.domid && strcmp(restore.migration, migration)))
@@ -118,6 +121,7 @@ int op_restore_begin(struct request *r)
 	setpgid(restore.pid, restore.pid);
 	snprintf(restore.migration, sizeof(restore.migration), "%s", migration);
 	snprintf(restore.name, sizeof(restore.name), "%s", name);
+	snprintf(restore.uuid, sizeof(restore.uuid), "%s", uuid);
 	restore.active = true;
 out:
 	if (rc)
@@ -193,7 +197,10 @@ int op_restore_write(struct request *r)
 	return 0;
 }
 
-/* The domain that xl has made, or is making: of the right name, and not one that was here before. 0 if none. */
+/*
+ * The domain that xl has made, or is making: of the right name or UUID (it has its UUID from the first moment on, and
+ * its name a little later), and not one that was here before. 0 if none.
+ */
 static uint32_t find_new(void)
 {
 	struct domain *list = NULL;
@@ -203,7 +210,8 @@ static uint32_t find_new(void)
 	if (domains_read(&list, &nr))
 		return 0;
 	for (size_t i = 0; i < nr && !found; i++) {
-		bool old = list[i].dying || strcmp(list[i].name, restore.name);
+		bool old = list[i].dying || (strcmp(list[i].name, restore.name) &&
+						 (!*restore.uuid || strcasecmp(list[i].uuid, restore.uuid)));
 
 		for (size_t k = 0; !old && k < restore.nr_before; k++)
 			old = restore.before[k].domid == list[i].domid;
@@ -253,15 +261,26 @@ static int abort_work(const void *arg)
 	return domain_destroy(*(const uint32_t *)arg);
 }
 
-/* Without a restore there is nothing to do: xl has ended with the agent that started it. */
+void restore_forget(uint32_t domid)
+{
+	if (restore.active && restore.domid == domid)
+		restore_clear();
+}
+
+/*
+ * Without a restore there is nothing to do: xl has ended with the agent that started it. One of another migration is
+ * none of this daemon's business: that one may have been committed.
+ */
 int op_restore_abort(struct request *r)
 {
+	const char *migration;
 	uint32_t domid;
 	char key[48];
 	int rc;
 
-	if (!restore.active)
-		return 0;
+	rc = get_migration(r, &migration);
+	if (rc || !restore.active || strcmp(restore.migration, migration))
+		return rc;
 	if (!restore.aborting) {
 		restore.aborting = true;
 		if (restore.pid) {

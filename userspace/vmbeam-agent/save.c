@@ -137,7 +137,7 @@ int op_save_begin(struct request *r)
 	struct domain d;
 	int rc;
 
-	rc = get_string(r, "migration", MAX_MIGRATION, false, &migration);
+	rc = get_migration(r, &migration);
 	rc = rc ?: get_domid(r, &domid);
 	if (rc)
 		return rc;
@@ -315,10 +315,16 @@ int op_save_abort(struct request *r)
 {
 	bool maybe = !save.active || save.gone;
 	uint32_t domid = save.domid;
+	const char *migration;
 	int64_t until;
 	struct domain d;
 	int rc;
 
+	rc = get_migration(r, &migration);
+	if (rc)
+		return rc;
+	if (save.active && strcmp(save.migration, migration))
+		return fail(r, -EINVAL, "the save under way is of migration %s, not %s", save.migration, migration);
 	if (has_key(r, "domid")) {
 		rc = get_domid(r, &domid);
 		if (rc)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,6 +117,11 @@ static struct work *work_find(const char *key)
 	return NULL;
 }
 
+bool work_pending(const char *key)
+{
+	return work_find(key);
+}
+
 static struct work *work_free_slot(void)
 {
 	for (int i = 0; i < MAX_WORK; i++)
@@ -137,7 +143,7 @@ static struct work *work_free_slot(void)
 static int work_start(struct work *w, const char *key, int (*fn)(const void *arg), const void *arg)
 {
 	int log = memfd_create("vmbeam-work", MFD_CLOEXEC);
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	if (log < 0)
 		return -errno;
@@ -145,6 +151,10 @@ static int work_start(struct work *w, const char *key, int (*fn)(const void *arg
 	if (!pid) {
 		dup2(3, 2);
 		close(3);
+		/* All of them can be repeated, and must not go on beside what the next agent is told to do. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
 		_exit(fn(arg) ? 1 : 0);
 	}
 	if (pid < 0) {
