@@ -4,12 +4,13 @@
 #
 #   build.sh TREE [FLAVOUR]   run it inside the tree of that name (lab/tree.sh run TREE kmod/build.sh TREE)
 #
-# The sources are copied to build/modules-TREE/ first: kbuild writes beside them, and the suites would clash.
+# The sources are copied to build/modules-TREE[-FLAVOUR]/ first: kbuild writes beside them, and the suites would clash.
 set -euo pipefail
 tree=${1:?usage: build.sh TREE [FLAVOUR]}
 flavour=${2:-amd64}
 top=$(readlink -f "$(dirname "$0")/..")
 out=$top/build/modules-$tree
+[ "$flavour" = amd64 ] || out=$out-$flavour
 
 shopt -s nullglob
 # The digit keeps "cloud-amd64" out where "amd64" is wanted.
