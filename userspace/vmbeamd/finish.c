@@ -22,14 +22,6 @@
 
 enum way { BACK, FORWARD, WAIT, STUCK };
 
-static struct json_object *of_domain(uint32_t domid)
-{
-	struct json_object *args = json_object_new_object();
-
-	js_add_u64(args, "domid", domid);
-	return args;
-}
-
 struct json_object *finish_domain(struct agent *a, const struct migration *m)
 {
 	struct json_object *list = js_array(a->hello, "domains");
@@ -37,7 +29,8 @@ struct json_object *finish_domain(struct agent *a, const struct migration *m)
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *d = json_object_array_get_idx(list, i);
 
-		if (js_u64(d, "domid", 0) && !strcasecmp(js_str(d, "uuid", ""), m->uuid))
+		/* One that is dying is gone, for all but the export that pins its frames. */
+		if (js_u64(d, "domid", 0) && !js_bool(d, "dying") && !strcasecmp(js_str(d, "uuid", ""), m->uuid))
 			return d;
 	}
 	return NULL;
@@ -96,7 +89,7 @@ static int back_a(struct migration *m)
 	struct json_object *d;
 
 	if (agent_connect(&m->a, CONNECT_S, &m->finishing) ||
-	    ask(m, &m->a, "save-abort", of_domain(m->dom_a), SHORT_S))
+	    ask(m, &m->a, "save-abort", migration_domain(m, m->dom_a), SHORT_S))
 		return -1;
 	for (;;) {
 		if (agent_hello(&m->a, &m->finishing))
@@ -109,15 +102,15 @@ static int back_a(struct migration *m)
 	if (!d)
 		log_err("%s: %s (domain %u) is gone: it cannot be resumed", m->from, m->guest, m->dom_a);
 	if (d && m->went) {
-		bool suspended = js_bool(d, "suspended");
-
-		if (agent_call(&m->a, "rebind", of_domain(m->dom_a), LONG_S, NULL, &m->finishing)) {
+		if (agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing)) {
 			log_err("%s", m->finishing.text);
 			/* A guest with a dead disk is better than none: it can still be logged in to, and shut down. */
 			if (!m->a.up || ++m->rebind_tries < REBIND_TRIES)
 				return -1;
 		}
-		if (suspended && agent_call(&m->a, "resume", of_domain(m->dom_a), LONG_S, NULL, &m->finishing))
+		/* Also when it runs: an agent that died in between may not have woken it for the events it missed. */
+		if ((js_bool(d, "suspended") || !js_bool(d, "shutdown")) &&
+		    agent_call(&m->a, "resume", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing))
 			return -1;
 	}
 	return release_exports(m, &m->a, m->dom_a);
@@ -137,7 +130,7 @@ static int back_b(struct migration *m)
 	if (d && m->dom_b && !js_bool(d, "paused"))
 		return error_set(&m->finishing, "%s: domain %u of %s runs, though it was never let go: look at it, and destroy it by hand",
 				 m->to, domid, m->guest);
-	if (d && ask(m, &m->b, "destroy", of_domain(domid), LONG_S))
+	if (d && ask(m, &m->b, "destroy", migration_domain(m, domid), LONG_S))
 		return -1;
 	if (release_exports(m, &m->b, domid) || (m->dom_b && domid != m->dom_b && release_exports(m, &m->b, m->dom_b)))
 		return -1;
@@ -155,7 +148,7 @@ static int forward_b(struct migration *m)
 		return error_set(&m->finishing, "%s: %s (domain %u) is gone since the commit: it is lost, unless the export there is still armed",
 				 m->to, m->guest, m->dom_b);
 	if (js_bool(d, "paused") &&
-	    agent_call(&m->b, "unpause", of_domain(js_u64(d, "domid", 0)), SHORT_S, NULL, &m->finishing))
+	    agent_call(&m->b, "unpause", migration_domain(m, js_u64(d, "domid", 0)), SHORT_S, NULL, &m->finishing))
 		return -1;
 	if (!m->unpaused_ns)
 		m->unpaused_ns = clock_ns();
@@ -170,7 +163,7 @@ static int forward_a(struct migration *m)
 		return -1;
 	d = finish_domain(&m->a, m);
 	/* It runs on B: whatever A has under this name holds other frames by now, and must never run. */
-	if (d && ask(m, &m->a, "destroy", of_domain(js_u64(d, "domid", 0)), LONG_S))
+	if (d && ask(m, &m->a, "destroy", migration_domain(m, js_u64(d, "domid", 0)), LONG_S))
 		return -1;
 	if (release_exports(m, &m->a, m->dom_a))
 		return -1;

@@ -20,14 +20,6 @@
 /* How long the end is worked on before the CLI is told to wait no longer. */
 #define FINISH_S	180
 
-static struct json_object *of_domain(uint32_t domid)
-{
-	struct json_object *args = json_object_new_object();
-
-	js_add_u64(args, "domid", domid);
-	return args;
-}
-
 /* Moves the stream from A's save to B's restore, until the save is in @state. */
 static int pump(struct migration *m, const char *state)
 {
@@ -68,7 +60,7 @@ static int pump(struct migration *m, const char *state)
 
 static int export_begin(struct migration *m, struct agent *a, uint32_t domid, const char *how, uint64_t *id)
 {
-	struct json_object *args = of_domain(domid);
+	struct json_object *args = migration_domain(m, domid);
 	struct message reply;
 
 	js_add_str(args, "how", how);
@@ -86,8 +78,9 @@ static int step_prepare(struct migration *m)
 	struct json_object *args = json_object_new_object();
 
 	js_add_str(args, "name", m->guest);
+	js_add_str(args, "uuid", m->uuid);
 	if (agent_call(&m->b, "restore-begin", args, SHORT_S, NULL, &m->error) ||
-	    agent_call(&m->a, "save-begin", of_domain(m->dom_a), SHORT_S, NULL, &m->error) ||
+	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), SHORT_S, NULL, &m->error) ||
 	    pump(m, "prepared"))
 		return -1;
 	return export_begin(m, &m->a, m->dom_a, "p2m", &m->export_a);
@@ -137,14 +130,14 @@ static int step_state(struct migration *m)
 	if (migration_record(m, step_names[STEP_STATE]) ||
 	    export_begin(m, &m->b, m->dom_b, "m2p", &m->export_b))
 		return -1;
-	args = of_domain(m->dom_a);
+	args = migration_domain(m, m->dom_a);
 	js_add_u64(args, "export", m->export_a);
 	return agent_call(&m->a, "export-sync", args, LONG_S, NULL, &m->error);
 }
 
 static int step_quiesce(struct migration *m)
 {
-	return agent_call(&m->a, "quiesce", of_domain(m->dom_a), LONG_S, NULL, &m->error);
+	return agent_call(&m->a, "quiesce", migration_domain(m, m->dom_a), LONG_S, NULL, &m->error);
 }
 
 static int read_export(struct migration *m, struct agent *a, uint64_t id, struct vmbeam_extents *list)

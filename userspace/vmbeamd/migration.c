@@ -64,6 +64,15 @@ void migration_clear(struct migration *m)
 	vmbeam_pairs_free(&m->pairs);
 }
 
+struct json_object *migration_domain(const struct migration *m, uint32_t domid)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_u64(args, "domid", domid);
+	js_add_str(args, "uuid", m->uuid);
+	return args;
+}
+
 int migration_record(struct migration *m, const char *state)
 {
 	struct json_object *o = json_object_new_object();

@@ -61,6 +61,8 @@ extern const char *const step_names[STEPS];
 /* migration.c */
 void migration_init(struct migration *m, struct journal *journal);
 void migration_clear(struct migration *m);
+/* The arguments of an agent's op on @domid; with the UUID, so that a domid given anew is not mistaken. */
+struct json_object *migration_domain(const struct migration *m, uint32_t domid);
 /* Writes the journal's next record. 0 or -1 with m->error set. */
 int migration_record(struct migration *m, const char *state);
 /* The last record, read back. -1: it makes no sense. */
