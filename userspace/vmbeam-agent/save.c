@@ -44,6 +44,9 @@ static struct {
 	uint64_t ns;
 } suspended;
 
+/* An agent before this one may have left a request to suspend behind. */
+static bool unsure = true;
+
 const char *save_helper(void)
 {
 	const char *path = getenv("VMBEAM_SAVE_HELPER");
@@ -141,7 +144,7 @@ int op_save_begin(struct request *r)
 	rc = rc ?: get_domid(r, &domid);
 	if (rc)
 		return rc;
-	if (save.active)
+	if (save.active && !(save.eof && !save.pid))
 		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid,
 			    save.migration);
 	rc = domain_read(domid, &d);
@@ -152,6 +155,8 @@ int op_save_begin(struct request *r)
 			    domid);
 	if (access(save_helper(), X_OK))
 		return fail(r, -errno, "the save helper %s cannot be run: %s", save_helper(), strerror(errno));
+	save_clear();		/* one that has ended, whose migration is over */
+	unsure = false;
 	snprintf(save.migration, sizeof(save.migration), "%s", migration);
 	memset(&suspended, 0, sizeof(suspended));
 	return save_start(r, domid);
@@ -313,7 +318,7 @@ int op_save_status(struct request *r)
  */
 int op_save_abort(struct request *r)
 {
-	bool maybe = !save.active || save.gone;
+	bool maybe = save.active ? save.gone : unsure;
 	uint32_t domid = save.domid;
 	const char *migration;
 	int64_t until;
@@ -333,6 +338,7 @@ int op_save_abort(struct request *r)
 	if (save.active && save.domid != domid)
 		return fail(r, -EINVAL, "the save under way is of domain %u, not %u", save.domid, domid);
 	save_clear();
+	unsure = false;
 	put_bool(r, "suspended", false);
 	if (!domid || domain_read(domid, &d) || d.dying)
 		return 0;
