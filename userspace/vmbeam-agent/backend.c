@@ -641,11 +641,15 @@ static int rebind_work(const void *arg)
 	return rc;
 }
 
-bool backend_quiesced(uint32_t domid)
+bool backend_disk_off(uint32_t domid)
 {
 	struct device list[MAX_DEVICES];
+	int nr = list_read(domid, list);
 
-	return list_read(domid, list) > 0;
+	for (int i = 0; i < nr; i++)
+		if (!strcmp(list[i].kind, "vbd") && !device_bound(&list[i]))
+			return true;
+	return false;
 }
 
 void backend_forget(uint32_t domid)

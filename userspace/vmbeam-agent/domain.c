@@ -473,8 +473,8 @@ int op_resume(struct request *r)
 	if (d.shutdown && !d.suspended)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) has not suspended but shut down or crashed",
 			    d.name, d.domid);
-	if (backend_quiesced(d.domid))
-		return fail(r, -EBUSY, "the disks and network of guest VM %s (domain %u) are not bound: rebind first",
+	if (backend_disk_off(d.domid))
+		return fail(r, -EBUSY, "a disk of guest VM %s (domain %u) is not bound to its driver: rebind first",
 			    d.name, d.domid);
 	if (d.suspended) {
 		snprintf(key, sizeof(key), "resume %u", d.domid);
