@@ -11,10 +11,7 @@
 bool backend_can_suspend(uint32_t domid);
 /* Appends the guest VM's backends, and a problem for each that cannot be quiesced. */
 void backend_check(uint32_t domid, struct json_object *backends, struct json_object *problems);
-/*
- * Is a disk of this guest VM off its driver? It must not run then: blkfront would wait for ever. (Without its network
- * it can run, and somebody can put that right.)
- */
+/* Is a disk of this guest VM off its driver? What the guest VM asks of it then waits until somebody binds it. */
 bool backend_disk_off(uint32_t domid);
 /*
  * Before a domain is destroyed: says "closed" for the backends that no driver serves any more, or the toolstack would

@@ -18,6 +18,7 @@
 #include "agent.h"
 #include "backend.h"
 #include "domain.h"
+#include "log.h"
 #include "store.h"
 
 #define MAX_TARGETS	64
@@ -473,9 +474,10 @@ int op_resume(struct request *r)
 	if (d.shutdown && !d.suspended)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) has not suspended but shut down or crashed",
 			    d.name, d.domid);
+	/* Not refused: the daemon has tried to rebind, and a guest VM without its disk may be better than none. */
 	if (backend_disk_off(d.domid))
-		return fail(r, -EBUSY, "a disk of guest VM %s (domain %u) is not bound to its driver: rebind first",
-			    d.name, d.domid);
+		log_err("guest VM %s (domain %u) is resumed although a disk of it is not bound to its driver", d.name,
+			d.domid);
 	if (d.suspended) {
 		snprintf(key, sizeof(key), "resume %u", d.domid);
 		rc = work_run(r, key, resume_work, &d.domid);
