@@ -60,7 +60,7 @@ qemu_forwards() { local s; for s in $LAB_SYSTEMS; do printf 'hostfwd=tcp:127.0.0
 
 # The loopback port that leads to a system, as QEMU chose it.
 qemu_port() {
-	qemu_monitor "info usernet" | tr -d '\r' | awk -v a="$(qemu_address "$1")" '$1 ~ /HOST_FORWARD/ && $5 == a && $6 == 22 {print $4}'
+	qemu_monitor "info usernet" | awk -v a="$(qemu_address "$1")" '$1 ~ /HOST_FORWARD/ && $5 == a && $6 == 22 {print $4}'
 }
 
 qemu_in_tree() { "$VMBEAM_TOP/lab/tree.sh" run build "$@"; }
@@ -76,7 +76,7 @@ tree_of() {
 
 # qemu_monitor COMMAND: the answer of QEMU's monitor
 qemu_monitor() {
-	printf '%s\n' "$1" | qemu_in_tree socat -t 20 - "UNIX-CONNECT:$(tree_of "$LAB_DIR/monitor")" | sed -e 1,2d -e '/^(qemu)/d'
+	printf '%s\n' "$1" | qemu_in_tree socat -t 20 - "UNIX-CONNECT:$(tree_of "$LAB_DIR/monitor")" | tr -d '\r' | sed -e 1,2d -e '/^(qemu)/d'
 }
 
 qemu_running() { [ -s "$LAB_DIR/qemu.pid" ] && kill -0 "$(cat "$LAB_DIR/qemu.pid")" 2>/dev/null; }

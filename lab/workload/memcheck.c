@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * memcheck MIB: fill memory with patterns and verify them for ever.
+ *
+ * Each page holds its own index and a generation, and 510 words made from both, so that a page that came from
+ * somewhere else, or an older state of itself, is seen. After each whole pass one page in 16 gets a new
+ * generation, so that pages are also being written while the VM moves. State is told in one line, written anew to
+ * /run/memcheck after each pass: "passes N pages N errors N".
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE 4096
+#define WORDS (PAGE / 8)
+
+static uint64_t word(uint64_t page, uint64_t gen, uint64_t i)
+{
+	uint64_t x = (page << 20) ^ (gen << 44) ^ i;
+
+	x ^= x >> 31;
+	x *= 0x9e3779b97f4a7c15ULL;
+	return x ^ (x >> 29);
+}
+
+static void fill(uint64_t *p, uint64_t page, uint64_t gen)
+{
+	p[0] = page;
+	p[1] = gen;
+	for (int i = 2; i < WORDS; i++)
+		p[i] = word(page, gen, i);
+}
+
+static int verify(const uint64_t *p, uint64_t page, uint64_t gen)
+{
+	if (p[0] != page || p[1] != gen)
+		return 1;
+	for (int i = 2; i < WORDS; i++)
+		if (p[i] != word(page, gen, i))
+			return 1;
+	return 0;
+}
+
+static void tell(unsigned long passes, unsigned long pages, unsigned long errors)
+{
+	FILE *f = fopen("/run/memcheck.new", "w");
+
+	if (!f)
+		return;
+	fprintf(f, "passes %lu pages %lu errors %lu\n", passes, pages, errors);
+	if (!fclose(f))
+		rename("/run/memcheck.new", "/run/memcheck");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long pages = argc == 2 ? strtoul(argv[1], NULL, 0) << 8 : 0, errors = 0;
+	uint64_t *gen = calloc(pages ? pages : 1, sizeof(*gen));
+	char *mem;
+
+	if (!pages || !gen) {
+		fprintf(stderr, "usage: memcheck MIB\n");
+		return 1;
+	}
+	mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED) {
+		perror("memcheck: mmap");
+		return 1;
+	}
+	for (unsigned long i = 0; i < pages; i++)
+		fill((uint64_t *)(mem + i * PAGE), i, 0);
+	for (unsigned long pass = 1;; pass++) {
+		for (unsigned long i = 0; i < pages; i++) {
+			uint64_t *p = (uint64_t *)(mem + i * PAGE);
+
+			if (verify(p, i, gen[i])) {
+				errors++;
+				fprintf(stderr, "memcheck: page %lu is wrong in pass %lu\n", i, pass);
+				fill(p, i, gen[i]);
+			} else if (i % 16 == pass % 16) {
+				fill(p, i, ++gen[i]);
+			}
+		}
+		tell(pass, pages, errors);
+	}
+}
