@@ -25,7 +25,10 @@ build_in_tree() {
 	cp include/xen/p2m_swap.h "$src/xen/include/public/"
 
 	cp "$config" "$src/xen/.config"
+	sed -i '/CONFIG_EXPERT/d; /CONFIG_UNSUPPORTED/d; /CONFIG_DEBUG is/d' "$src/xen/.config"
 	printf 'CONFIG_%s=y\n' EXPERT UNSUPPORTED P2M_SWAP >>"$src/xen/.config"
+	# What EXPERT and UNSUPPORTED would bring along by default, and Debian's Xen does not have.
+	printf '# CONFIG_%s is not set\n' HVM_FEP TBOOT SCHED_RTDS SCHED_ARINC653 SCHED_NULL >>"$src/xen/.config"
 	[ "$variant" != debug ] || echo CONFIG_DEBUG=y >>"$src/xen/.config"
 	make -C "$src/xen" -s olddefconfig
 	grep -qx CONFIG_P2M_SWAP=y "$src/xen/.config" || { echo "P2M_SWAP did not stay on in .config"; return 1; }

@@ -60,13 +60,16 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  *   -EPERM       the caller is not allowed to do this to these domains
  *   -ESRCH       there is no such domain, or it is dying
  *   -EINVAL      unknown flag; padding or a reserved field is not zero; an empty extent; gfn + nr overflows;
- *                nr_done beyond the number of pairs; a domain is the caller, or both are the same
+ *                nr_done beyond the number of pairs; a domain is the caller or another control domain, or both
+ *                are the same
  *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS or XEN_P2M_SWAP_MAX_PAIRS
  *   -EOPNOTSUPP  a domain is not HVM with HAP; or it has IOMMU mappings, altp2m, log-dirty, populate-on-demand
  *                entries, memory sharing or paging; or excluded frames are given, which is not implemented
+ *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB)
  *   -EFAULT      a guest handle is bad
  *   -ENOSYS      the hypervisor does not have the op
- * After an error nr_done, and the statuses below it, tell what was done.
+ * After an error nr_done, and the statuses below it, tell what was done; the others are _SKIPPED, unless the call
+ * failed before it wrote any.
  */
 struct xen_p2m_swap {
     domid_t domid_a;            /* IN */

@@ -16,6 +16,7 @@
 #include <xen/mm.h>
 #include <xen/paging.h>
 #include <xen/sched.h>
+#include <xen/vm_event.h>
 #include <xen/xmalloc.h>
 
 #include <asm/altp2m.h>
@@ -173,7 +174,10 @@ static uint8_t check_frame(const struct domain *d, struct swap_frame *f)
     if ( f->duplicate )
         return XEN_P2M_SWAP_ST_DUPLICATE;
 
-    /* No P2M_ALLOC: populates and unshares nothing, for nothing is wanted. */
+    /*
+     * Not get_gfn_type_access(): the lock is held already, and nothing is to be
+     * populated or unshared.
+     */
     mfn = p2m->get_entry(p2m, f->gfn, &t, &f->access, 0, NULL, NULL);
 
     if ( t != p2m_ram_rw )
