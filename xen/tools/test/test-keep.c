@@ -138,10 +138,9 @@ static void suspend(struct fake *a, enum change what)
 {
 	start_info_x86_64_t *si = start_info(a, MFN(START_INFO));
 
-	if (what != STALE_START_INFO) {
-		si->store_mfn = STORE;
-		si->console.domU.mfn = CONSOLE;
-	}
+	/* Only an mfn above the guest's pfns can be told from a pfn. */
+	si->store_mfn = what == STALE_START_INFO ? LEAVES * 512 : STORE;
+	si->console.domU.mfn = CONSOLE;
 	a->vcpu[0].user_regs.rdx = MFN(START_INFO);
 	a->suspended = 1;
 	switch (what) {
@@ -400,6 +399,35 @@ static void refused(const char *name, const char *flags, char answer, enum chang
 	munmap(a, sizeof(*a));
 }
 
+/* Without the variable the patched helper must not be told from the stock one (in this image: restore_helper). */
+static void stock_stream(void)
+{
+	char pa[256], *text[2];
+	size_t len[2];
+
+	for (int i = 0; i < 2; i++) {
+		const char *patched = save_helper;
+		struct fake *a = guest(pa, sizeof(pa));
+		int status, fd;
+
+		if (i)
+			save_helper = restore_helper;
+		save(a, pa, "0", 0, 0, NOTHING, &status);
+		save_helper = patched;
+		fd = open(stream_path, O_RDONLY);
+		len[i] = lseek(fd, 0, SEEK_END);
+		text[i] = mmap(NULL, len[i], PROT_READ, MAP_PRIVATE, fd, 0);
+		if (text[i] == MAP_FAILED)
+			die(stream_path);
+		/* The next save is to make a new file and leave this one's pages alone. */
+		unlink(stream_path);
+		close(fd);
+		munmap(a, sizeof(*a));
+	}
+	check(len[0] > PFNS * 4000UL && len[0] == len[1] && !memcmp(text[0], text[1], len[0]),
+	      "without the variable: the stream is the stock helper's, byte for byte");
+}
+
 static void bad_fd(const char *text)
 {
 	char pa[256], what[128], io[16];
@@ -429,6 +457,7 @@ int main(int argc, char **argv)
 
 	printf("TAP version 13\n");
 	move("without the variable", 0, NOTHING);
+	stock_stream();
 	move("memory in place", 1, NOTHING);
 	move("a frame ballooned in", 1, BALLOON_IN);
 	refused("a frame ballooned out", "0", 'G', BALLOON_OUT, 0, 1, "Called off: pfn 0x44c of dom7");
