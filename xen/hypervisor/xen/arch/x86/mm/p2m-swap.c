@@ -214,7 +214,8 @@ static bool split_entry(struct domain *d, const struct swap_frame *f)
     mfn_t mfn = p2m->get_entry(p2m, f->gfn, &t, &a, 0, &order, &sve);
 
     /* p2m_set_entry() would lose suppress_ve when it has to split. */
-    return !order || !p2m->set_entry(p2m, f->gfn, mfn, PAGE_ORDER_4K, t, a, sve);
+    return !order ||
+           !p2m->set_entry(p2m, f->gfn, mfn, PAGE_ORDER_4K, t, a, sve);
 }
 
 static uint8_t plan_pair(struct swap_batch *b, unsigned int i)
