@@ -113,8 +113,7 @@ static int domctl(struct xen_domctl *c)
 		info->domain = c->domain;
 		info->flags = f->hvm ? XEN_DOMINF_hvm_guest : 0;
 		if (f->suspended)
-			info->flags |= XEN_DOMINF_shutdown | XEN_DOMINF_paused |
-				       SHUTDOWN_suspend << XEN_DOMINF_shutdownshift;
+			info->flags |= XEN_DOMINF_shutdown | SHUTDOWN_suspend << XEN_DOMINF_shutdownshift;
 		info->shared_info_frame = f->shinfo;
 		info->max_vcpu_id = 1;
 		return 0;

@@ -132,7 +132,7 @@ static struct fake *guest(char *path, size_t len)
 	return a;
 }
 
-enum change { NOTHING, BALLOON_OUT, BALLOON_IN, GENERATION, STALE_START_INFO };
+enum change { NOTHING, BALLOON_OUT, BALLOON_IN, GENERATION, STALE_START_INFO, FOREIGN_PTE };
 
 static void suspend(struct fake *a, enum change what)
 {
@@ -155,6 +155,9 @@ static void suspend(struct fake *a, enum change what)
 		break;
 	case GENERATION:
 		shinfo(a)->arch.p2m_generation += 2;
+		break;
+	case FOREIGN_PTE:
+		set_pte(a, DATA_L1, 3, a->shinfo);
 		break;
 	default:
 		break;
@@ -463,6 +466,7 @@ int main(int argc, char **argv)
 	refused("a frame ballooned out", "0", 'G', BALLOON_OUT, 0, 1, "Called off: pfn 0x44c of dom7");
 	refused("P2M changed", "0", 'G', GENERATION, 0, 1, "p2m_generation 4 is now 6");
 	refused("start_info holds mfns", "0", 'G', STALE_START_INFO, 0, 1, "the xenstore ring of dom7");
+	refused("a foreign frame mapped", "0", 'G', FOREIGN_PTE, 0, 1, "first at pfn 0x18,");
 	refused("other side hangs up", "0", 0, NOTHING, 0, 0, "the other side has gone");
 	refused("other side says no", "0", 'N', NOTHING, 0, 0, "got byte 0x4e");
 	refused("live", "1", 'G', NOTHING, 0, 0, "a live save was asked for");

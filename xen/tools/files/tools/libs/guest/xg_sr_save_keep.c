@@ -623,6 +623,31 @@ int xc_sr_keep_select(struct xc_sr_context *ctx, unsigned long *pages)
 }
 
 /*
+ * A page table with an entry that cannot be translated is put off, as in the
+ * rounds of a live save, when no one but the guest has paused the domain.  A
+ * non-live save has no later round.  The receiver would have the pfn without
+ * its content, and the table would be taken for a frame that can be moved.
+ */
+int xc_sr_keep_finish(struct xc_sr_context *ctx)
+{
+    xc_interface *xch = ctx->xch;
+    xen_pfn_t pfn;
+
+    if ( !ctx->save.keep || !ctx->save.nr_deferred_pages )
+        return 0;
+
+    for ( pfn = 0; pfn < ctx->save.p2m_size; ++pfn )
+        if ( test_bit(pfn, ctx->save.deferred_pages) )
+            break;
+
+    ERROR("Called off: %lu page tables of dom%u, the first at pfn %#"PRIpfn
+          ", map frames that are not the guest's own",
+          ctx->save.nr_deferred_pages, ctx->domid, pfn);
+    errno = ECANCELED;
+    return -1;
+}
+
+/*
  * Local variables:
  * mode: C
  * c-file-style: "BSD"

@@ -34,6 +34,9 @@ int xc_sr_keep_announce(struct xc_sr_context *ctx);
  */
 int xc_sr_keep_select(struct xc_sr_context *ctx, unsigned long *pages);
 
+/* After the content was sent: fails if part of it was not. */
+int xc_sr_keep_finish(struct xc_sr_context *ctx);
+
 void xc_sr_keep_close(struct xc_sr_context *ctx);
 
 #endif /* XG_SR_SAVE_KEEP_H */
