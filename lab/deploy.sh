@@ -19,21 +19,28 @@ build() {
 	mkdir -p $stage/root/usr/lib/vmbeam $stage/root/lab/selftests
 	cp "$helper/libxl-save-helper" $stage/root/usr/lib/vmbeam/
 	find build/modules-build -name '*.ko' -exec cp {} $stage/root/lab/ \;
+	# Every byte is decrypted by an emulated CPU: debug information stays here.
+	find $stage/root \( -name '*.ko' -o -perm -u+x -type f \) -exec strip -g {} + 2>/dev/null || true
 	cp -r build/selftests/host build/selftests/guest selftests/run.sh $stage/root/lab/selftests/
 	cp lab/carry/* build/workload/* $stage/root/lab/
 	cp lab/carry/vmbeamd.conf $stage/root/etc/vmbeam/
-	tar -C $stage/root --owner=0 --group=0 -czf $stage/all.tar.gz .
+	(cd $stage/root
+	 tar --owner=0 --group=0 -czf ../host.tar.gz --exclude='*/guest/*' --exclude=vmbeam-agent --exclude=libxl-save-helper .
+	 tar --owner=0 --group=0 -czf ../guest.tar.gz --exclude='*/host/*' --exclude=vmbeamd --exclude='lab/vmbeam_host.ko' \
+		--exclude=vmbeam_mfn.ko --exclude='lab/memcheck' --exclude='lab/diskwriter' --exclude='lab/heartbeat' .)
 }
 
 # start SYSTEM: what a package's postinst and systemd would do
 start() {
 	local system=$1 module=guest
 	[ "$system" != host ] || module=host
-	"$lab/lab" run "$system" 'tar -C / --no-same-owner --keep-directory-symlink -xzf - && ldconfig' <$stage/all.tar.gz
+	"$lab/lab" run "$system" 'tar -C / --no-same-owner --keep-directory-symlink -xzf - && ldconfig' <$stage/$module.tar.gz
 	"$lab/lab" run "$system" "/lab/start $module"
 }
 
 rm -rf "$stage"
 build >&2
-for system in host hv1 hv2; do start "$system"; done
+jobs=()
+for system in host hv1 hv2; do start "$system" & jobs+=($!); done
+for job in "${jobs[@]}"; do wait "$job"; done
 say "deployed"

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <libxl.h>
@@ -242,6 +244,19 @@ out:
 	return rc;
 }
 
+/* The device itself cannot be written: whoever else has it mounted, nothing can be hurt. */
+static int is_read_only(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ro = 0;
+
+	if (fd < 0)
+		return 0;
+	if (ioctl(fd, BLKROGET, &ro))
+		ro = 0;
+	close(fd);
+	return ro;
+}
+
 /* A disk must be there under the same path, and nobody here may have it mounted: O_EXCL says so. */
 static void check_target(struct json_object *problems, struct json_object *target)
 {
@@ -262,6 +277,8 @@ static void check_target(struct json_object *problems, struct json_object *targe
 		return;
 	}
 	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd < 0 && errno == EBUSY && is_read_only(path))
+		return;
 	if (fd < 0)
 		add_problem(problems, "the disk %s cannot be opened here: %s", path, strerror(errno));
 	else
