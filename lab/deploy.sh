@@ -21,7 +21,7 @@ build() {
 	find build/modules-build -name '*.ko' -exec cp {} $stage/root/lab/ \;
 	# Every byte is decrypted by an emulated CPU: debug information stays here.
 	find $stage/root \( -name '*.ko' -o -perm -u+x -type f \) -exec strip -g {} + 2>/dev/null || true
-	cp -r build/selftests/host build/selftests/guest selftests/run.sh $stage/root/lab/selftests/
+	cp -r build/selftests/host build/selftests/guest build/selftests/tools selftests/run.sh $stage/root/lab/selftests/
 	cp lab/carry/* build/workload/* $stage/root/lab/
 	cp lab/carry/vmbeamd.conf $stage/root/etc/vmbeam/
 	(cd $stage/root

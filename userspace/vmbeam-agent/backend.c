@@ -143,14 +143,21 @@ static int devices_read(uint32_t domid, struct device *list)
 
 /* --- checks ----------------------------------------------------------------------------------------------------- */
 
+/*
+ * Linux writes this node when it boots, and never again: after a restore it is there and empty, as the toolstack made
+ * it. So empty means that nobody knows, and the suspend itself, which has a limit and harms nothing, will tell.
+ */
 bool backend_can_suspend(uint32_t domid)
 {
 	struct xs_handle *xs = xs_open(0);
+	char *value;
 	bool can;
 
 	if (!xs)
 		return false;
-	can = store_number(xs, 1, 0, "/local/domain/%u/control/feature-suspend", domid) == 1;
+	value = store_read(xs, "/local/domain/%u/control/feature-suspend", domid);
+	can = value && strcmp(value, "0");
+	free(value);
 	xs_close(xs);
 	return can;
 }

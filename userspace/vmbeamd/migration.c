@@ -62,6 +62,7 @@ void migration_clear(struct migration *m)
 	m->problems = NULL;
 	savestream_clear(&m->stream);
 	vmbeam_pairs_free(&m->pairs);
+	vmbeam_pairs_free(&m->exchanged_pairs);
 }
 
 struct json_object *migration_domain(const struct migration *m, uint32_t domid)

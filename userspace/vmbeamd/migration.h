@@ -42,6 +42,7 @@ struct migration {
 	bool check_only;
 	struct savestream stream;
 	struct vmbeam_pairs pairs;
+	struct vmbeam_pairs exchanged_pairs;	/* of these, the ones whose contents were exchanged: for the report */
 	uint64_t max_frames, max_extents;
 
 	/* For the report. */

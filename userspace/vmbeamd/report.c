@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A migration as the CLI and the tests see it. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "clock.h"
@@ -24,6 +25,34 @@ static const char *outcome(const struct migration *m)
 	case FATE_OPEN: break;
 	}
 	return m->check_only && m->ended_ns ? "ok" : "unfinished";
+}
+
+/* Beyond this the lists say nothing to a reader, and a message has its limit. */
+#define LIST_MAX 4096
+
+static void add_run(struct json_object *list, uint64_t first, uint64_t nr)
+{
+	struct json_object *run = json_object_new_array();
+
+	json_object_array_add(run, json_object_new_uint64(first));
+	json_object_array_add(run, json_object_new_uint64(nr));
+	json_object_array_add(list, run);
+}
+
+/* Which frames did not move with their machine frame, as [first, count]: by pfn, and by the source's gfn. */
+static void add_exceptions(struct json_object *o, const struct migration *m)
+{
+	struct json_object *kept = json_object_new_array(), *exchanged = json_object_new_array();
+	struct vmbeam_extents runs = { 0 };
+
+	if (!pfn_set_extents(&m->stream.kept, &runs))
+		for (size_t i = 0; i < runs.nr && i < LIST_MAX; i++)
+			add_run(kept, runs.v[i].pfn, runs.v[i].nr);
+	for (size_t i = 0; i < m->exchanged_pairs.nr && i < LIST_MAX; i++)
+		add_run(exchanged, m->exchanged_pairs.v[i].gfn_a, m->exchanged_pairs.v[i].nr);
+	vmbeam_extents_free(&runs);
+	json_object_object_add(o, "kept_pfns", kept);
+	json_object_object_add(o, "exchanged_gfns", exchanged);
 }
 
 struct json_object *report(const struct migration *m)
@@ -51,6 +80,8 @@ struct json_object *report(const struct migration *m)
 	if (m->suspended_ns && m->unpaused_ns)
 		add_ms(o, "downtime_ms", (m->unpaused_ns - m->suspended_ns) / 1e6);
 	add_ms(o, "total_ms", (end - m->begun_ns) / 1e6);
+	if (m->fate == FATE_DONE)
+		add_exceptions(o, m);
 	js_add_u64(o, "busy_retries", m->busy_retries);
 	js_add_u64(o, "transaction", m->txn_id);
 	if (m->error.text[0])

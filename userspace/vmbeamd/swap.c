@@ -56,6 +56,8 @@ static int account(struct migration *m, const struct vmbeam_extent_pair *piece, 
 				break;
 			case VMBEAM_PAIR_EXCHANGED:
 				m->exchanged++;
+				if (vmbeam_pairs_add(&m->exchanged_pairs, a, b, 1))
+					return error_set(&m->error, "out of memory");
 				break;
 			case VMBEAM_PAIR_BUSY:
 				if (vmbeam_pairs_add(busy, a, b, 1))

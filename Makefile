@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+# VMBeam: see README.md. Everything is built in a Debian trixie tree that the first target makes (lab/tree.sh), so the
+# distribution underneath does not matter; it needs root.
+TREE := lab/tree.sh run
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+demo: deps ## build all, boot the lab, move a running guest VM there and back, say what happened
+	demo/demo.sh
+
+check: deps ## lint, native tests, module builds, and all selftests at all levels in the lab
+	selftests/check.sh
+
+soak: deps ## what takes long: boots in a row, checksums, rollbacks in a row; writes build/soak/*.json
+	selftests/soak.sh
+
+modules: deps ## both kernel modules, against Debian's 6.12 and 6.1 headers, warnings as errors
+	lab/source.sh linux >/dev/null
+	$(TREE) build kmod/build.sh build
+	$(TREE) bookworm kmod/build.sh bookworm
+
+tools: deps ## library, daemon, agent, command; and the save helper
+	$(TREE) build make -C userspace -j2
+	xen/tools/build.sh
+
+xen: deps ## the patched host hypervisor; prints where it is
+	xen/build.sh
+
+lint: deps ## style of all sources
+	./lint.sh
+
+install: tools ## tools, library and units into DESTDIR
+	$(MAKE) -C userspace install O=$(CURDIR)/build/userspace DESTDIR="$(DESTDIR)"
+
+clean: ## what was built in the checkout; the cache outside it goes with lab/lab clean
+	lab/lab down
+	rm -rf build
+
+deps: # what the host needs to make the trees; everything else is in them
+	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
+
+.PHONY: help demo check soak modules tools xen lint install clean deps
