@@ -70,7 +70,7 @@ const char *exit_text(int status);
 /*
  * Runs @fn(@arg) in a child, whose stderr becomes the error's text if it returns other than 0; waits up to AGAIN_MS
  * and then says "again". The next call with the same @key waits on for the same child: so @key names the op and what
- * it works on. The result is told once.
+ * it works on. The result is told once, and only to the request ("again" in it) that began or waited for the work.
  */
 int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg);
 /* Is there a child for @key, at work or not asked about yet? */

@@ -174,6 +174,15 @@ int work_run(struct request *r, const char *key, int (*fn)(const void *arg), con
 	struct work *w = work_find(key);
 	int status, rc;
 
+	/*
+	 * What has ended before it was asked for now is of another request, whose daemon never came back: a domain
+	 * that has been suspended once more since would be told to be resumed already. All work can be repeated.
+	 */
+	if (w && !has_key(r, "again") && wait_child(w->pid, 0, &status)) {
+		w->pid = 0;
+		close(w->log);
+		w = NULL;
+	}
 	if (!w) {
 		w = work_free_slot();
 		if (!w)
