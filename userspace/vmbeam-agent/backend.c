@@ -504,12 +504,13 @@ static int quiesce_work(const void *arg)
 	struct tools t;
 	int nr, listed, rc = 0;
 
+	/* The lock first: while this waited for it the guest VM may have been resumed. */
+	if (lock_backends())
+		return -1;
 	if (domain_read(domid, &dom) || !dom.suspended) {
 		fprintf(stderr, "domain %u is not suspended: its backends are in use\n", domid);
 		return -1;
 	}
-	if (lock_backends())
-		return -1;
 	nr = devices_read(domid, devices);
 	if (nr < 0) {
 		fprintf(stderr, "the backends of domain %u cannot be listed: %s\n", domid, strerror(-nr));
