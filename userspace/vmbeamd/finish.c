@@ -127,7 +127,8 @@ static int back_b(struct migration *m)
 		return -1;
 	d = finish_domain(&m->b, m);
 	domid = d ? js_u64(d, "domid", 0) : m->dom_b;
-	if (d && m->dom_b && !js_bool(d, "paused"))
+	/* Whatever the journal knows: what this migration made there is paused, and a running guest is not destroyed. */
+	if (d && !js_bool(d, "paused"))
 		return error_set(&m->finishing, "%s: domain %u of %s runs, though it was never let go: look at it, and destroy it by hand",
 				 m->to, domid, m->guest);
 	if (d && ask(m, &m->b, "destroy", migration_domain(m, domid), LONG_S))
@@ -202,6 +203,11 @@ static enum way decide(struct migration *m)
 	}
 	/* Another module, loaded since, counts its transactions from the beginning. */
 	if (rc || out.domid_a != m->host_a || out.domid_b != m->host_b) {
+		if (!strcmp(m->state, "stuck")) {
+			error_set(&m->finishing, "pairs of transaction %" PRIu64 " could not be put back, and vmbeam_host.ko was reloaded since: %s must not run on %s or %s",
+				  m->txn_id, m->guest, m->from, m->to);
+			return STUCK;
+		}
 		if (strcmp(m->state, "committing"))
 			return BACK;
 		error_set(&m->finishing, "vmbeam_host.ko was reloaded and does not know transaction %" PRIu64 ", which may have been committed: look at %s on %s and %s, let one of them go and destroy the other",
@@ -220,6 +226,9 @@ static enum way decide(struct migration *m)
 	default:
 		error_set(&m->finishing, "%" PRIu64 " pairs of transaction %" PRIu64 " could not be put back: both exports of %s stay armed and nothing is touched",
 			  (uint64_t)out.nr_stuck, m->txn_id, m->guest);
+		/* Or a later daemon, with the module reloaded, would take it for rolled back and resume the guest. */
+		if (strcmp(m->state, "stuck"))
+			migration_record(m, "stuck");
 		return STUCK;
 	}
 }
@@ -258,7 +267,7 @@ int finish(struct migration *m)
 	if (way == STUCK) {
 		if (!m->error.text[0])
 			m->error = m->finishing;
-		/* No record: the state by which this was decided must be there when the next daemon asks again. */
+		/* No record here: the state by which this was decided must be there when the next daemon asks again. */
 		log_err("stuck: %s", m->finishing.text);
 		m->fate = FATE_STUCK;
 		return 0;
