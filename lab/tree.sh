@@ -6,6 +6,7 @@
 #   tree.sh image      trixie: what the three kinds of dom0 boot from
 #   tree.sh bookworm   bookworm: 6.1 headers, to build the modules against
 #   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
+# shellcheck disable=SC2034 # packages_* are looked up by name: tree_path()
 set -euo pipefail
 . "$(dirname "$0")/cache.sh"
 

@@ -155,7 +155,8 @@ TEST_F(export, remove_passes_over_unknown)
 		f[i] = frame(&self->d, i);
 	ASSERT_EQ(export_add(self->fd, f, 4, NULL), 4);
 	EXPECT_EQ(export_remove(self->fd, pfns, 6), 2);
-	in[1] = in[3] = false;
+	in[1] = false;
+	in[3] = false;
 	check(_metadata, self, in);
 	EXPECT_EQ(export_remove(self->fd, pfns, 6), 0);
 }

@@ -4,6 +4,8 @@
  *
  * No domain is needed: what is refused here is refused before the hypervisor is asked.
  */
+#include <assert.h>
+#include <stdalign.h>
 #include <sys/mman.h>
 
 #include "host.h"
@@ -16,12 +18,12 @@
 #define BAD_POINTER ((void *)0xdead000000000000)
 
 /* Layout is ABI. */
-_Static_assert(sizeof(struct vmbeam_query) == 40, "vmbeam_query");
-_Static_assert(sizeof(struct vmbeam_extent_pair) == 24, "vmbeam_extent_pair");
-_Static_assert(sizeof(struct vmbeam_txn_begin) == 32, "vmbeam_txn_begin");
-_Static_assert(sizeof(struct vmbeam_txn_swap) == 80, "vmbeam_txn_swap");
-_Static_assert(sizeof(struct vmbeam_txn_end) == 8, "vmbeam_txn_end");
-_Static_assert(sizeof(struct vmbeam_txn_outcome) == 96, "vmbeam_txn_outcome");
+static_assert(sizeof(struct vmbeam_query) == 40, "vmbeam_query");
+static_assert(sizeof(struct vmbeam_extent_pair) == 24, "vmbeam_extent_pair");
+static_assert(sizeof(struct vmbeam_txn_begin) == 32, "vmbeam_txn_begin");
+static_assert(sizeof(struct vmbeam_txn_swap) == 80, "vmbeam_txn_swap");
+static_assert(sizeof(struct vmbeam_txn_end) == 8, "vmbeam_txn_end");
+static_assert(sizeof(struct vmbeam_txn_outcome) == 96, "vmbeam_txn_outcome");
 
 FIXTURE(ioctl)
 {
@@ -30,7 +32,7 @@ FIXTURE(ioctl)
 	uint64_t id;
 	/* The last page before one that cannot be read: a struct at its end shows who reads too far. */
 	uint8_t *page;
-	uint32_t buf[2 * PAGE / sizeof(uint32_t)] __attribute__((aligned(8)));
+	uint32_t alignas(8) buf[2 * PAGE / sizeof(uint32_t)];
 };
 
 /* One for each ioctl; what a well-formed call of it answers here, where the domains do not exist. */

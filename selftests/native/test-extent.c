@@ -96,7 +96,10 @@ static void random_list(struct vmbeam_extents *list, uint64_t *plain, unsigned i
 	for (unsigned int pfn = 0; pfn < PFNS; pfn++) {
 		if (rand_r(seed) % 3 == 0)
 			continue;
-		plain[pfn] = pfn && plain[pfn - 1] && rand_r(seed) % 4 ? plain[pfn - 1] + 1 : 1000U + rand_r(seed) % 9000;
+		if (pfn && plain[pfn - 1] && rand_r(seed) % 4)
+			plain[pfn] = plain[pfn - 1] + 1;
+		else
+			plain[pfn] = 1000U + rand_r(seed) % 9000;
 		vmbeam_extents_add(list, pfn, plain[pfn], 1);
 	}
 }

@@ -40,10 +40,11 @@ static int append(struct journal *j, int n)
 
 FIXTURE_SETUP(journal)
 {
-	strcpy(self->dir, "/tmp/vmbeam-journal-XXXXXX");
+	snprintf(self->dir, sizeof(self->dir), "/tmp/vmbeam-journal-XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->dir));
 	snprintf(self->path, sizeof(self->path), "%s/journal", self->dir);
-	self->seen = self->sum = 0;
+	self->seen = 0;
+	self->sum = 0;
 	ASSERT_EQ(0, journal_open(&self->j, self->path, count, &self->seen));
 	for (int i = 1; i <= 3; i++)
 		ASSERT_EQ(0, append(&self->j, i));

@@ -182,7 +182,7 @@ TEST_F(message, bad_json_is_dropped)
 	};
 	struct message m;
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		size_t n = strlen(texts[i]);
 		int good = i == 0;
 
@@ -194,7 +194,7 @@ TEST_F(message, bad_json_is_dropped)
 		message_clear(&m);
 		ASSERT_EQ(0, decoder_partial(&self->d)) TH_LOG("%s", texts[i]);
 	}
-	EXPECT_EQ(sizeof(texts) / sizeof(texts[0]) - 1, self->d.dropped);
+	EXPECT_EQ(ARRAY_SIZE(texts) - 1, self->d.dropped);
 }
 
 TEST_F(message, deep_json_is_dropped)

@@ -138,7 +138,7 @@ TEST_F(savestream, in_odd_pieces)
 {
 	static const size_t sizes[] = { 1, 2, 3, 5, 7, 8, 9, 13, 47, 63, 64, 100, 4095, 4097 };
 
-	for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+	for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
 		for (size_t at = 0; at < self->st.len; at += sizes[k]) {
 			size_t n = self->st.len - at < sizes[k] ? self->st.len - at : sizes[k];
 
@@ -156,7 +156,7 @@ TEST_F(savestream, cut_at_every_byte)
 
 		memcpy(copy, self->st.v, cut);
 		ASSERT_EQ(0, savestream_feed(&self->s, copy, cut));
-		/* libxl's END is complete with its header; ours has no body, so nothing before the last byte ends it. */
+		/* libxl's END is complete with its header, and ours is the last record: only the last byte ends it. */
 		ASSERT_EQ(0, savestream_ended(&self->s));
 		ASSERT_EQ(0, savestream_feed(&self->s, self->st.v + cut, self->st.len - cut));
 		ASSERT_EQ(1, right(&self->s));
