@@ -8,7 +8,6 @@ LAB_MIB=${LAB_MIB:-9216}
 LAB_DOM0_MIB=1536
 LAB_HOSTVM_MIB=${LAB_HOSTVM_MIB:-2560}
 LAB_ICOUNT=${LAB_ICOUNT:-}
-LAB_SWIOTLB=force
 
 # A /dev/kvm alone proves nothing: it may be unable to nest.
 qemu_accel() {

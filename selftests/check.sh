@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# All tests, from style to the failures of a migration in the lab. One line each; the output of each is kept in
+# build/check/. Ends with "N passed, N failed[, N skipped]".
+set -euo pipefail
+top=$(readlink -f "$(dirname "$0")/..")
+lab=$top/lab
+work=$top/build/check
+mkdir -p "$work"; rm -rf "${work:?}"/*
+cd "$top"
+. selftests/migration/lib.sh
+. selftests/migration/failures.sh
+
+passed=0 failed=0 skipped=0 n=0
+
+# run_test NAME COMMAND...: one test. A command that sums itself up ("# NAME: N passed, N failed, N skipped") counts
+# as that many.
+run_test() {
+	local name=$1 log sum rc=0 from=$SECONDS p=0 f=0 s=0; shift
+	n=$((n + 1)); log=$work/$(printf '%02d' $n)-${name//[^a-z0-9]/-}.log
+	("$@") >"$log" 2>&1 </dev/null || rc=$?
+	sum=$(grep -a -E '^# .*: [0-9]+ passed, [0-9]+ failed' "$log" | tail -1 || true)
+	if [ -n "$sum" ]; then
+		p=$(sed -E 's/.*: ([0-9]+) passed.*/\1/' <<<"$sum"); f=$(sed -E 's/.* ([0-9]+) failed.*/\1/' <<<"$sum")
+		[[ $sum != *skipped* ]] || s=$(sed -E 's/.* ([0-9]+) skipped.*/\1/' <<<"$sum")
+		[ $rc -eq 0 ] || [ "$f" -gt 0 ] || f=1
+	elif [ $rc -eq 0 ]; then p=1
+	elif [ $rc -eq 4 ]; then s=1
+	else f=1; fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	if [ "$f" -eq 0 ]; then echo "ok $n $name ($p passed, $s skipped, $((SECONDS - from)) s)"
+	else
+		echo "not ok $n $name ($f failed, $((SECONDS - from)) s): build/check/${log##*/}"
+		grep -a -E '^ *(not ok|#.*(Expected|FAIL))' "$log" | head -20 | sed 's/^/    /' || true
+		tail -15 "$log" | sed 's/^/    | /'
+	fi
+	[ "$f" -eq 0 ]
+}
+# A lab test: the logs of all levels are searched after it.
+lab_test() {
+	local rc=0
+	run_test "$@" || rc=1
+	run_test "no splat in any log after: $1" "$lab/logs.sh" splats || rc=1
+	return $rc
+}
+finish() {
+	"$lab/lab" down || true
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ $failed -eq 0 ]
+}
+
+native() { "$lab/source.sh" linux >/dev/null; "$lab/tree.sh" run build make -s -C selftests/native run SAN=1; }
+modules() { "$lab/tree.sh" run "$1" kmod/build.sh "$1"; }
+lab_up() { "$lab/lab" down; "$lab/lab" up; "$lab/deploy.sh"; "$lab/logs.sh" plant; }
+host_selftests() { on host '/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host 300; rc=$?; /lab/start host; exit $rc'; }
+guest_selftests() { on hv1 "/lab/stop; VMBEAM_TEST_DOMID=\$(xl domid u1) sh /lab/selftests/run.sh /lab/selftests/guest 300; rc=\$?; /lab/start guest; exit \$rc"; }
+create_u1() { guest create hv1 u1 256 2 && guest workload u1 128; }
+migration() { migrate "$@"; local rc=$?; echo "$report"; return $rc; }
+off_and_clean() { shutdown_and_check u1 "$1"; }
+
+run_test "lint" ./lint.sh || true
+run_test "native tests, under ASan and UBSan" native || true
+run_test "the save helper over a fake Xen" xen/tools/test/run.sh || true
+run_test "modules build against 6.12, W=1" modules build || true
+run_test "modules build against 6.1, W=1" modules bookworm || true
+
+run_test "the lab comes up" lab_up || finish
+lab_test "selftests of the swap, in the host management VM" host_selftests || true
+free1=$(free_mib hv1); free2=$(free_mib hv2)
+lab_test "a guest VM with its checkers" create_u1 || finish
+lab_test "selftests of the export, in nested Xen" guest_selftests || true
+lab_test "u1 moves from hv1 to hv2" migration u1 hv1 hv2 || finish
+run_test "hv1 has its memory back" [ "$(free_mib hv1)" = "$free1" ] || true
+lab_test "u1 moves back from hv2 to hv1" migration u1 hv2 hv1 || finish
+run_test "hv2 has its memory back" [ "$(free_mib hv2)" = "$free2" ] || true
+
+lab_test "refused: the destination has too little memory" too_little_memory || true
+lab_test "refused: the destination has a guest of that name" name_is_taken || true
+lab_test "refused: no agent answers" no_agent || true
+lab_test "rolled back: vmbeamd killed during the swap" killed_at host vmbeamd:swap-half || true
+lab_test "rolled back: the destination's agent killed during prepare" killed_at hv2 agent:restore-write || true
+lab_test "rolled back: the new domain destroyed in the middle of the swap" destination_destroyed || true
+lab_test "rolled back: vmbeamd killed after the suspend" killed_at host vmbeamd:quiesce || true
+lab_test "arrives: frames busy to the end" busy_to_the_end || true
+at=hv1; ! has_guest hv2 u1 || at=hv2
+lab_test "u1 shuts down and its filesystem is clean" off_and_clean $at || true
+finish
