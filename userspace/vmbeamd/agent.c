@@ -33,7 +33,8 @@ void agent_close(struct agent *a)
 {
 	channel_clear(&a->ch);
 	json_object_put(a->hello);
-	a->hello = NULL;
+	json_object_put(a->asked);
+	a->hello = a->asked = NULL;
 	a->up = false;
 }
 
@@ -80,18 +81,14 @@ static int receive(struct agent *a, uint32_t seq, int64_t until, struct message 
 	}
 }
 
-static int exchange(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
-		    int64_t until, struct message *reply)
+/* Its reply is the one to a->seq. */
+static int ask(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len)
 {
-	uint32_t seq = ++a->seq;
-	int rc;
-
 	js_add_str(args, "op", op);
-	js_add_u64(args, "seq", seq);
+	js_add_u64(args, "seq", ++a->seq);
 	if (a->migration)
 		js_add_str(args, "migration", a->migration);
-	rc = channel_send(&a->ch, a->session, args, blob, blob_len, REPLY_MS);
-	return rc ? rc : receive(a, seq, until, reply);
+	return channel_send(&a->ch, a->session, args, blob, blob_len, REPLY_MS);
 }
 
 static int connect_once(struct agent *a, int64_t until, struct error *err)
@@ -110,7 +107,9 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 		int64_t slice = clock_ms() + HELLO_MS;
 		struct json_object *args = json_object_new_object();
 
-		rc = exchange(a, "hello", args, NULL, 0, slice < until ? slice : until, &reply);
+		rc = ask(a, "hello", args, NULL, 0);
+		if (!rc)
+			rc = receive(a, a->seq, slice < until ? slice : until, &reply);
 		json_object_put(args);
 	} while (rc == -ETIMEDOUT && clock_ms() < until);
 	if (rc == -ETIMEDOUT) {
@@ -150,11 +149,11 @@ int agent_connect(struct agent *a, int limit_s, struct error *err)
 	return 0;
 }
 
-int agent_hello(struct agent *a, struct error *err)
+int agent_hello_end(struct agent *a, struct error *err)
 {
 	struct message reply;
 
-	if (agent_call(a, "hello", NULL, 60, &reply, err))
+	if (agent_end(a, 60, &reply, err))
 		return -1;
 	json_object_put(a->hello);
 	a->hello = json_object_get(reply.json);
@@ -162,11 +161,22 @@ int agent_hello(struct agent *a, struct error *err)
 	return 0;
 }
 
-int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
-		    int limit_s, struct message *reply, struct error *err)
+int agent_hello(struct agent *a, struct error *err)
 {
-	int64_t limit = clock_ms() + limit_s * 1000LL;
-	struct message m;
+	return agent_begin(a, "hello", NULL, err) || agent_hello_end(a, err) ? -1 : 0;
+}
+
+static int broken(struct agent *a, const char *op, int rc, struct error *err)
+{
+	agent_close(a);
+	if (rc == -ETIMEDOUT)
+		return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
+	return error_set(err, "%s: the line to the agent broke during %s: %s", a->name, op, strerror(-rc));
+}
+
+static int begin(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		 struct error *err)
+{
 	int rc;
 
 	if (!args)
@@ -175,29 +185,48 @@ int agent_call_blob(struct agent *a, const char *op, struct json_object *args, c
 		json_object_put(args);
 		return error_set(err, "%s: the agent is not connected (%s was to be asked)", a->name, op);
 	}
+	/* One that was given up: its reply will not be waited for. */
+	json_object_put(a->asked);
+	a->asked = args;
+	a->asked_op = op;
+	rc = ask(a, op, args, blob, blob_len);
+	return rc ? broken(a, op, rc, err) : 0;
+}
+
+int agent_begin(struct agent *a, const char *op, struct json_object *args, struct error *err)
+{
+	return begin(a, op, args, NULL, 0, err);
+}
+
+int agent_end(struct agent *a, int limit_s, struct message *reply, struct error *err)
+{
+	int64_t limit = clock_ms() + limit_s * 1000LL;
+	const char *op = a->asked_op;
+	struct message m;
+	int rc;
+
+	if (!a->asked)
+		return error_set(err, "%s: the agent was asked nothing", a->name);
 	for (;;) {
 		int64_t until = clock_ms() + REPLY_MS;
 
-		rc = exchange(a, op, args, blob, blob_len, until < limit ? until : limit, &m);
+		rc = receive(a, a->seq, until < limit ? until : limit, &m);
 		if (rc || !js_bool(m.json, "ok") || !js_bool(m.json, "again"))
 			break;
 		message_clear(&m);
-		/* The agent has the blob: asking again must not write it twice. */
-		blob = NULL;
-		blob_len = 0;
-		js_add_bool(args, "again", true);
-		if (clock_ms() >= limit) {
-			rc = -ETIMEDOUT;
+		rc = -ETIMEDOUT;
+		if (clock_ms() >= limit)
 			break;
-		}
+		/* The agent has the blob: asking again must not write it twice. */
+		js_add_bool(a->asked, "again", true);
+		rc = ask(a, op, a->asked, NULL, 0);
+		if (rc)
+			break;
 	}
-	json_object_put(args);
-	if (rc) {
-		agent_close(a);
-		if (rc == -ETIMEDOUT)
-			return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
-		return error_set(err, "%s: the line to the agent broke during %s: %s", a->name, op, strerror(-rc));
-	}
+	json_object_put(a->asked);
+	a->asked = NULL;
+	if (rc)
+		return broken(a, op, rc, err);
 	if (!js_bool(m.json, "ok")) {
 		error_set(err, "%s: %s: %s", a->name, op, js_str(m.json, "error", "failed, and the agent does not say why"));
 		strncpy(err->code, js_str(m.json, "code", ""), sizeof(err->code) - 1);
@@ -209,6 +238,12 @@ int agent_call_blob(struct agent *a, const char *op, struct json_object *args, c
 	else
 		message_clear(&m);
 	return 0;
+}
+
+int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		    int limit_s, struct message *reply, struct error *err)
+{
+	return begin(a, op, args, blob, blob_len, err) || agent_end(a, limit_s, reply, err) ? -1 : 0;
 }
 
 int agent_call(struct agent *a, const char *op, struct json_object *args, int limit_s, struct message *reply,

@@ -15,6 +15,8 @@ struct agent {
 	uint32_t session, seq;
 	bool up;
 	struct json_object *hello;	/* its last answer to hello */
+	struct json_object *asked;	/* between agent_begin() and agent_end() */
+	const char *asked_op;
 };
 
 /* Called about five times a second while something is waited for. */
@@ -28,6 +30,8 @@ void agent_close(struct agent *a);
 int agent_connect(struct agent *a, int limit_s, struct error *err);
 /* Asks hello once more, so that a->hello is fresh. */
 int agent_hello(struct agent *a, struct error *err);
+/* The second half of it, after agent_begin(a, "hello", ...). */
+int agent_hello_end(struct agent *a, struct error *err);
 
 /*
  * One request and its reply. @args is consumed and may be NULL. A reply that says "again" makes it ask again, until
@@ -38,5 +42,11 @@ int agent_call(struct agent *a, const char *op, struct json_object *args, int li
 	       struct error *err);
 int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
 		    int limit_s, struct message *reply, struct error *err);
+/*
+ * The same in two halves, so that both agents can be at work at a time. A request that is never ended is given up with
+ * the agent's next one; the agent still carries it out. @op must live until then.
+ */
+int agent_begin(struct agent *a, const char *op, struct json_object *args, struct error *err);
+int agent_end(struct agent *a, int limit_s, struct message *reply, struct error *err);
 
 #endif
