@@ -11,6 +11,7 @@
 struct stream {
 	uint8_t *v;
 	size_t len;
+	size_t libxc_at;	/* where libxc's part begins */
 	size_t pages_at;	/* where the first PAGE_DATA record's header is */
 };
 
@@ -87,6 +88,7 @@ FIXTURE_SETUP(savestream)
 	put32be(st, 0);
 	put32(st, 1);
 	put32(st, 0);
+	st->libxc_at = st->len;
 	put64(st, ~0ULL);
 	put32be(st, 0x58454e46);
 	put32be(st, 3);
@@ -211,6 +213,32 @@ TEST_F(savestream, lies)
 	EXPECT_EQ(-EBADMSG, with(&self->st, at + 16, 0x04000000));	/* a pfn beyond the limit */
 	EXPECT_EQ(-EBADMSG, with(&self->st, at + 20, 0x70000000));	/* an unknown type */
 	EXPECT_EQ(-EBADMSG, with(&self->st, at + 20, 0));		/* content announced, none there */
+}
+
+/* What xen/tools/test/run.sh let the patched helper make of its made-up guest: a libxc stream, put into the rest here. */
+TEST_F(savestream, of_the_patched_helper)
+{
+	const char *path = getenv("SAVED_STREAM");
+	FILE *f = path ? fopen(path, "r") : NULL;
+	static uint8_t data[1 << 20];
+	struct stream st = { 0 };
+	size_t n;
+
+	if (!f)
+		SKIP(return, "no stream: run xen/tools/test/run.sh first");
+	put(&st, self->st.v, self->st.libxc_at);
+	while ((n = fread(data, 1, sizeof(data), f)) > 0)
+		put(&st, data, n);
+	fclose(f);
+	put64(&st, 0);	/* libxl's END */
+	ASSERT_EQ(0, savestream_feed(&self->s, st.v, st.len)) TH_LOG("%s", self->s.error);
+	free(st.v);
+	EXPECT_EQ(1, savestream_ended(&self->s));
+	EXPECT_EQ(2980, self->s.populated.nr);
+	EXPECT_EQ(18, self->s.kept.nr);
+	for (uint64_t pfn = 10; pfn < 16; pfn++)
+		EXPECT_EQ(1, pfn_set_has(&self->s.kept, pfn));	/* P2M leaves */
+	EXPECT_EQ(0, pfn_set_has(&self->s.populated, 100));	/* ballooned out */
 }
 
 TEST_HARNESS_MAIN
