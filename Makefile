@@ -31,7 +31,8 @@ lint: deps ## style of all sources
 	./lint.sh
 
 install: tools ## tools, library and units into DESTDIR
-	$(MAKE) -C userspace install O=$(CURDIR)/build/userspace DESTDIR="$(DESTDIR)"
+	$(MAKE) -C userspace install DESTDIR="$(DESTDIR)"
+	install -D -m 755 -t "$(DESTDIR)/usr/lib/vmbeam" "$$(xen/tools/build.sh)/libxl-save-helper"
 
 clean: ## what was built in the checkout; the cache outside it goes with lab/lab clean
 	lab/lab down

@@ -28,7 +28,8 @@ is_off() { ! on "$1" "xl list '$2' 2>/dev/null | awk 'NR > 1 {print \$5}' | grep
 case ${1:-} in
 create)
 	on "$2" "/lab/guestvm ${*:3}"
-	until_true 180 "$3's ssh" timeout 40 "$lab/lab" run "$3" true
+	# Not cut short: an ssh handshake costs a guest VM many seconds, and a dropped one costs them again.
+	until_true 300 "$3's ssh" timeout 200 "$lab/lab" run "$3" true
 	;;
 workload)
 	on host "pkill -x heartbeat; rm -f /run/heartbeat; setsid /lab/heartbeat --follow 7000 /run/heartbeat >/dev/null 2>&1 </dev/null & true"
