@@ -92,6 +92,7 @@ const char *save_helper(void);
 
 int op_restore_begin(struct request *r);
 int op_restore_write(struct request *r);
+int op_restore_populated(struct request *r);
 int op_restore_end(struct request *r);
 int op_restore_abort(struct request *r);
 /* The domain is about to run: it is no restore's any more, and no restore-abort can reach it. */

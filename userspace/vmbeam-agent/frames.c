@@ -124,20 +124,27 @@ static int add_owned(xc_interface *xch, uint32_t domid, const struct vmbeam_fram
 	return rc;
 }
 
+static int by_pfn(const void *a, const void *b)
+{
+	const struct vmbeam_frame *x = a, *y = b;
+
+	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
+}
+
 /*
  * A domain that was restored and has not run has no P2M that can be walked: what the toolstack left of it is the
  * source's. But Xen's M2P has every frame, and tells whose it is when asked. The guest VM cannot have written to it
- * yet. Not ascending in pfn.
+ * yet. While the restore is under way Xen does not know the domain's largest pfn either: @max_pfn is that, or 0.
  */
-static int read_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, struct frames *f)
+static int read_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, xen_pfn_t max_pfn, struct frames *f)
 {
 	struct vmbeam_frame batch[TYPE_BATCH];
 	unsigned long max_mfn;
-	xen_pfn_t max_pfn, *m2p;
 	unsigned int nr = 0;
+	xen_pfn_t *m2p;
 	int rc = 0;
 
-	if (xc_maximum_ram_page(xch, &max_mfn) || xc_domain_nr_gpfns(xch, domid, &max_pfn))
+	if (xc_maximum_ram_page(xch, &max_mfn) || (!max_pfn && xc_domain_nr_gpfns(xch, domid, &max_pfn)))
 		return -errno;
 	m2p = xc_map_m2p(xch, max_mfn, PROT_READ, NULL);
 	if (!m2p)
@@ -157,23 +164,33 @@ static int read_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, str
 	rc = rc ?: add_owned(xch, domid, batch, nr, f);
 	/* As libxenguest sizes it: whole 2 MiB pages of the M2P. */
 	munmap(m2p, ((max_mfn * sizeof(*m2p)) + (2UL << 20) - 1) & ~((2UL << 20) - 1));
+	if (f->nr)
+		qsort(f->v, f->nr, sizeof(*f->v), by_pfn);
 	return rc;
 }
 
 static int read_frames(struct request *r, uint32_t domid, bool m2p, struct frames *f)
 {
-	xc_interface *xch = xc_interface_open(NULL, NULL, 0);
+	xc_interface *xch;
 	xc_domaininfo_t info;
-	int rc;
+	uint64_t pfns = 0;
+	int rc = 0;
 
+	if (has_key(r, "pfns"))
+		rc = get_number(r, "pfns", 1ULL << 40, &pfns);
+	if (rc)
+		return rc;
+	xch = xc_interface_open(NULL, NULL, 0);
 	if (!xch)
 		return fail(r, -errno, "libxenctrl does not open: %s", strerror(errno));
 	if (xc_domain_getinfo_single(xch, domid, &info) || (info.flags & XEN_DOMINF_dying))
 		rc = fail(r, -ESRCH, "domain %u is gone", domid);
 	else if (info.flags & XEN_DOMINF_hvm_guest)
 		rc = fail(r, -EINVAL, "domain %u is not PV", domid);
+	else if (m2p)
+		rc = read_m2p(xch, domid, info.shared_info_frame, pfns, f);
 	else
-		rc = (m2p ? read_m2p : read_p2m)(xch, domid, info.shared_info_frame, f);
+		rc = read_p2m(xch, domid, info.shared_info_frame, f);
 	xc_interface_close(xch);
 	if (rc && !*r->error)
 		fail(r, rc, "the frames of domain %u cannot be read from its %s: %s", domid, m2p ? "M2P" : "P2M",
@@ -310,9 +327,22 @@ static int export_create(struct request *r, uint32_t domid, bool m2p, const char
 	return rc;
 }
 
+static int get_how(struct request *r, bool *m2p)
+{
+	const char *how;
+	int rc = get_string(r, "how", 3, false, &how);
+
+	if (rc)
+		return rc;
+	*m2p = !strcmp(how, "m2p");
+	if (!*m2p && strcmp(how, "p2m"))
+		return fail(r, -EINVAL, "\"how\" is p2m or m2p, not %s", how);
+	return 0;
+}
+
 int op_export_begin(struct request *r)
 {
-	const char *migration, *how;
+	const char *migration;
 	struct export *e = NULL;
 	uint32_t domid;
 	bool m2p;
@@ -320,12 +350,9 @@ int op_export_begin(struct request *r)
 
 	rc = get_migration(r, &migration);
 	rc = rc ?: get_domid(r, &domid);
-	rc = rc ?: get_string(r, "how", 3, false, &how);
+	rc = rc ?: get_how(r, &m2p);
 	if (rc)
 		return rc;
-	m2p = !strcmp(how, "m2p");
-	if (!m2p && strcmp(how, "p2m"))
-		return fail(r, -EINVAL, "\"how\" is p2m or m2p, not %s", how);
 
 	/* The same export, asked for again: to go on with it, or because the answer was lost. */
 	exports_init();
@@ -427,9 +454,12 @@ int op_export_sync(struct request *r)
 	size_t nr_gone = 0;
 	struct export *e;
 	uint32_t domid;
+	bool m2p = false;
 	int rc;
 
 	rc = get_domid(r, &domid);
+	if (!rc && has_key(r, "how"))
+		rc = get_how(r, &m2p);
 	rc = rc ?: export_get(r, &e);
 	if (rc)
 		return rc;
@@ -437,7 +467,7 @@ int op_export_sync(struct request *r)
 		return fail(r, -EINVAL, "export %llu is of domain %u, not %u", (unsigned long long)e->id, e->domid,
 			    domid);
 	rc = export_frames(r, e, &old);
-	rc = rc ?: read_frames(r, domid, false, &now);
+	rc = rc ?: read_frames(r, domid, m2p, &now);
 	if (!rc) {
 		rc = compare(&old, &now, &gone, &nr_gone, &came);
 		if (rc)

@@ -46,6 +46,7 @@ static const struct op {
 	{ "save-abort", op_save_abort },
 	{ "restore-begin", op_restore_begin },
 	{ "restore-write", op_restore_write },
+	{ "restore-populated", op_restore_populated },
 	{ "restore-end", op_restore_end },
 	{ "restore-abort", op_restore_abort },
 	{ "export-begin", op_export_begin },

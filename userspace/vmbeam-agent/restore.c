@@ -222,6 +222,41 @@ static uint32_t find_new(void)
 	return found;
 }
 
+/*
+ * Waits until xl's domain has @frames frames: all that the stream has announced so far. They can be pinned then, while
+ * the guest VM still runs; the restore gives none of them back.
+ */
+int op_restore_populated(struct request *r)
+{
+	int64_t until = now_ms() + AGAIN_MS;
+	uint64_t frames;
+	struct domain d;
+	int rc;
+
+	rc = get_number(r, "frames", 1ULL << 40, &frames);
+	if (rc)
+		return rc;
+	if (!restore.active || restore.pipe < 0 || restore.aborting)
+		return fail(r, -EBADFD, "no restore is under way here");
+	for (uint32_t domid = 0; ; usleep(200000)) {
+		rc = flush_queue(r, 0, now_ms());
+		if (rc < 0)
+			return rc;
+		if (xl_ended(0))
+			return xl_failed(r);
+		if (!domid)
+			domid = find_new();
+		if (rc && domid && !domain_read(domid, &d) && d.current_kib / 4 >= frames) {
+			put_number(r, "domid", domid);
+			return 0;
+		}
+		if (now_ms() >= until) {
+			r->again = true;
+			return 0;
+		}
+	}
+}
+
 int op_restore_end(struct request *r)
 {
 	int64_t until = now_ms() + AGAIN_MS;
