@@ -101,6 +101,15 @@ int pfn_set_has(const struct pfn_set *set, uint64_t pfn)
 	return pfn < set->room && set->bits[pfn / 64] >> pfn % 64 & 1;
 }
 
+uint64_t pfn_set_end(const struct pfn_set *set)
+{
+	uint64_t end = set->room;
+
+	while (end && !pfn_set_has(set, end - 1))
+		end--;
+	return end;
+}
+
 int pfn_set_extents(const struct pfn_set *set, struct vmbeam_extents *out)
 {
 	for (uint64_t pfn = 0; pfn < set->room; pfn++) {

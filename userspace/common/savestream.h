@@ -57,6 +57,8 @@ int savestream_feed(struct savestream *s, const void *data, size_t len);
 int savestream_ended(const struct savestream *s);
 
 int pfn_set_has(const struct pfn_set *set, uint64_t pfn);
+/* One more than the largest pfn in it; 0 if it is empty. */
+uint64_t pfn_set_end(const struct pfn_set *set);
 /* @out += the set, as extents whose gfn is the pfn. */
 int pfn_set_extents(const struct pfn_set *set, struct vmbeam_extents *out);
 

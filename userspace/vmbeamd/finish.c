@@ -142,8 +142,10 @@ static int forward_b(struct migration *m)
 {
 	struct json_object *d;
 
-	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || agent_hello(&m->b, &m->finishing))
+	/* What it said just before the commit will do the first time: the guest is waiting, and unpause looks, too. */
+	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || (m->unpause_tried && agent_hello(&m->b, &m->finishing)))
 		return -1;
+	m->unpause_tried = true;
 	d = finish_domain(&m->b, m);
 	if (!d)
 		return error_set(&m->finishing, "%s: %s (domain %u) is gone since the commit: it is lost, unless the export there is still armed",

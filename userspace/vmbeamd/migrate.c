@@ -58,13 +58,23 @@ static int pump(struct migration *m, const char *state)
 	}
 }
 
-static int export_begin(struct migration *m, struct agent *a, uint32_t domid, const char *how, uint64_t *id)
+/* @how: "p2m" for the source, whose table can be walked, "m2p" for the destination, which has not run. */
+static struct json_object *export_args(const struct migration *m, uint32_t domid, const char *how)
 {
 	struct json_object *args = migration_domain(m, domid);
-	struct message reply;
 
 	js_add_str(args, "how", how);
-	if (agent_call(a, "export-begin", args, LONG_S, &reply, &m->error))
+	/* Nobody else knows this while the restore is under way. */
+	if (!strcmp(how, "m2p"))
+		js_add_u64(args, "pfns", pfn_set_end(&m->stream.populated));
+	return args;
+}
+
+static int export_begin(struct migration *m, struct agent *a, uint32_t domid, const char *how, uint64_t *id)
+{
+	struct message reply;
+
+	if (agent_call(a, "export-begin", export_args(m, domid, how), LONG_S, &reply, &m->error))
 		return -1;
 	*id = js_u64(reply.json, "export", 0);
 	log_info("%s: export %" PRIu64 " of %" PRIu64 " frames in %" PRIu64 " extents, %" PRIu64 " refused", a->name, *id,
@@ -73,71 +83,20 @@ static int export_begin(struct migration *m, struct agent *a, uint32_t domid, co
 	return *id ? 0 : error_set(&m->error, "%s: the agent gives no id for its export", a->name);
 }
 
-static int step_prepare(struct migration *m)
+/* Puts an export right for what has changed since it was made; its list is read again only if something has. */
+static int export_sync(struct migration *m, struct agent *a, uint32_t domid, const char *how, uint64_t id,
+		       struct vmbeam_extents *frames)
 {
-	struct json_object *args = json_object_new_object();
-
-	js_add_str(args, "name", m->guest);
-	js_add_str(args, "uuid", m->uuid);
-	if (agent_call(&m->b, "restore-begin", args, SHORT_S, NULL, &m->error) ||
-	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), SHORT_S, NULL, &m->error) ||
-	    pump(m, "prepared"))
-		return -1;
-	return export_begin(m, &m->a, m->dom_a, "p2m", &m->export_a);
-}
-
-static int step_suspend(struct migration *m)
-{
-	int64_t limit = clock_ms() + SUSPEND_S * 1000LL;
-
-	if (agent_call(&m->a, "save-go", NULL, SHORT_S, NULL, &m->error))
-		return -1;
-	while (!m->suspended_ns) {
-		struct message reply;
-
-		if (agent_call(&m->a, "save-status", NULL, SHORT_S, &reply, &m->error))
-			return -1;
-		if (js_bool(reply.json, "suspended"))
-			m->suspended_ns = clock_ns();
-		message_clear(&reply);
-		if (m->suspended_ns)
-			break;
-		if (clock_ms() > limit)
-			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, SUSPEND_S);
-		usleep(10000);
-	}
-	if (pump(m, "end"))
-		return -1;
-	if (!savestream_ended(&m->stream))
-		return error_set(&m->error, "%s: the save of %s ended in the middle of its stream", m->from, m->guest);
-	m->populated = m->stream.populated.nr;
-	m->kept = m->stream.kept.nr;
-	return 0;
-}
-
-static int step_state(struct migration *m)
-{
-	struct json_object *args;
+	struct json_object *args = export_args(m, domid, how);
 	struct message reply;
 
-	if (agent_call(&m->b, "restore-end", NULL, LONG_S, &reply, &m->error))
+	js_add_u64(args, "export", id);
+	if (agent_call(a, "export-sync", args, LONG_S, &reply, &m->error))
 		return -1;
-	m->dom_b = js_u64(reply.json, "domid", 0);
+	if (js_u64(reply.json, "added", 1) || js_u64(reply.json, "removed", 1))
+		vmbeam_extents_free(frames);
 	message_clear(&reply);
-	if (!m->dom_b)
-		return error_set(&m->error, "%s: the agent gives no domid for the restored %s", m->to, m->guest);
-	/* Once more, with the domid: exports are found by it. */
-	if (migration_record(m, step_names[STEP_STATE]) ||
-	    export_begin(m, &m->b, m->dom_b, "m2p", &m->export_b))
-		return -1;
-	args = migration_domain(m, m->dom_a);
-	js_add_u64(args, "export", m->export_a);
-	return agent_call(&m->a, "export-sync", args, LONG_S, NULL, &m->error);
-}
-
-static int step_quiesce(struct migration *m)
-{
-	return agent_call(&m->a, "quiesce", migration_domain(m, m->dom_a), LONG_S, NULL, &m->error);
+	return 0;
 }
 
 static int read_export(struct migration *m, struct agent *a, uint64_t id, struct vmbeam_extents *list)
@@ -171,6 +130,106 @@ static int read_export(struct migration *m, struct agent *a, uint64_t id, struct
 	return 0;
 }
 
+static int take_domid(struct migration *m, struct message *reply)
+{
+	uint32_t domid = js_u64(reply->json, "domid", 0);
+
+	message_clear(reply);
+	if (!domid || (m->dom_b && domid != m->dom_b))
+		return error_set(&m->error, "%s: the agent gives no domid, or another one, for the restored %s", m->to,
+				 m->guest);
+	/* On the disk before an export is made: exports are found by it. */
+	if (m->dom_b == domid)
+		return 0;
+	m->dom_b = domid;
+	return migration_record(m, step_names[m->step]);
+}
+
+/*
+ * The destination's frames, pinned while the guest still runs: they are there, though empty, and the rest of the
+ * restore gives none back. Were it to make more, the sync after it finds them.
+ */
+static int prepare_b(struct migration *m)
+{
+	struct message reply;
+
+	if (agent_end(&m->b, LONG_S, &reply, &m->error) || take_domid(m, &reply))
+		return -1;
+	return export_begin(m, &m->b, m->dom_b, "m2p", &m->export_b) ||
+	       read_export(m, &m->b, m->export_b, &m->frames_b) ? -1 : 0;
+}
+
+static int step_prepare(struct migration *m)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_str(args, "name", m->guest);
+	js_add_str(args, "uuid", m->uuid);
+	if (agent_call(&m->b, "restore-begin", args, SHORT_S, NULL, &m->error) ||
+	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), SHORT_S, NULL, &m->error) ||
+	    pump(m, "prepared"))
+		return -1;
+	m->announced = m->stream.populated.nr;
+	args = json_object_new_object();
+	js_add_u64(args, "frames", m->announced);
+	/* B populates while A pins. */
+	if (agent_begin(&m->b, "restore-populated", args, &m->error) ||
+	    export_begin(m, &m->a, m->dom_a, "p2m", &m->export_a) ||
+	    read_export(m, &m->a, m->export_a, &m->frames_a))
+		return -1;
+	return prepare_b(m);
+}
+
+static int step_suspend(struct migration *m)
+{
+	int64_t limit = clock_ms() + SUSPEND_S * 1000LL;
+
+	if (agent_call(&m->a, "save-go", NULL, SHORT_S, NULL, &m->error))
+		return -1;
+	while (!m->suspended_ns) {
+		struct message reply;
+
+		if (agent_call(&m->a, "save-status", NULL, SHORT_S, &reply, &m->error))
+			return -1;
+		if (js_bool(reply.json, "suspended"))
+			m->suspended_ns = clock_ns();
+		message_clear(&reply);
+		if (m->suspended_ns)
+			break;
+		if (clock_ms() > limit)
+			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, SUSPEND_S);
+		usleep(10000);
+	}
+	if (pump(m, "end"))
+		return -1;
+	if (!savestream_ended(&m->stream))
+		return error_set(&m->error, "%s: the save of %s ended in the middle of its stream", m->from, m->guest);
+	m->populated = m->stream.populated.nr;
+	m->kept = m->stream.kept.nr;
+	return 0;
+}
+
+/* The guest does not run: both sides work at a time. Nothing that A does here depends on what B makes of the rest. */
+static int step_state(struct migration *m)
+{
+	struct message reply;
+
+	if (agent_begin(&m->b, "restore-end", NULL, &m->error) ||
+	    export_sync(m, &m->a, m->dom_a, "p2m", m->export_a, &m->frames_a) ||
+	    agent_begin(&m->a, "quiesce", migration_domain(m, m->dom_a), &m->error) ||
+	    agent_end(&m->b, LONG_S, &reply, &m->error) || take_domid(m, &reply))
+		return -1;
+	if (m->stream.populated.nr == m->announced)
+		return 0;
+	return export_sync(m, &m->b, m->dom_b, "m2p", m->export_b, &m->frames_b);
+}
+
+static int step_quiesce(struct migration *m)
+{
+	/* Begun in the step before; a rollback rebinds from there on. */
+	return agent_end(&m->a, LONG_S, NULL, &m->error);
+}
+
 static int all_there(struct migration *m, const char *host, const struct vmbeam_extents *wanted,
 		     const struct vmbeam_extents *have)
 {
@@ -189,29 +248,27 @@ static int all_there(struct migration *m, const char *host, const struct vmbeam_
 /* The pairs to swap: what B populated and did not get as content, on both sides. */
 static int find_pairs(struct migration *m)
 {
-	struct vmbeam_extents a = { 0 }, b = { 0 }, populated = { 0 }, kept = { 0 }, wanted = { 0 }, extra = { 0 },
+	struct vmbeam_extents *a = &m->frames_a, *b = &m->frames_b, populated = { 0 }, kept = { 0 }, wanted = { 0 }, extra = { 0 },
 		from = { 0 };
 	int rc = -1;
 
-	if (read_export(m, &m->a, m->export_a, &a) || read_export(m, &m->b, m->export_b, &b))
+	if ((!a->nr && read_export(m, &m->a, m->export_a, a)) || (!b->nr && read_export(m, &m->b, m->export_b, b)))
 		goto out;
 	error_set(&m->error, "out of memory");
 	if (pfn_set_extents(&m->stream.populated, &populated) || pfn_set_extents(&m->stream.kept, &kept) ||
 	    vmbeam_extents_subtract(&populated, &kept, &wanted))
 		goto out;
-	if (all_there(m, m->from, &wanted, &a) || all_there(m, m->to, &wanted, &b))
+	if (all_there(m, m->from, &wanted, a) || all_there(m, m->to, &wanted, b))
 		goto out;
 	/* a's part in wanted: a minus (a minus wanted). */
-	if (vmbeam_extents_subtract(&a, &wanted, &extra) || vmbeam_extents_subtract(&a, &extra, &from) ||
-	    vmbeam_extents_join(&from, &b, &m->pairs))
+	if (vmbeam_extents_subtract(a, &wanted, &extra) || vmbeam_extents_subtract(a, &extra, &from) ||
+	    vmbeam_extents_join(&from, b, &m->pairs))
 		goto out;
 	m->error.text[0] = 0;
 	rc = 0;
 	if (!m->pairs.nr)
 		rc = error_set(&m->error, "%s has no frame that could be swapped", m->guest);
 out:
-	vmbeam_extents_free(&a);
-	vmbeam_extents_free(&b);
 	vmbeam_extents_free(&populated);
 	vmbeam_extents_free(&kept);
 	vmbeam_extents_free(&wanted);
@@ -248,7 +305,8 @@ static int both_waiting(struct migration *m)
 {
 	struct json_object *d;
 
-	if (agent_hello(&m->b, &m->error) || agent_hello(&m->a, &m->error))
+	if (agent_begin(&m->b, "hello", NULL, &m->error) || agent_hello(&m->a, &m->error) ||
+	    agent_hello_end(&m->b, &m->error))
 		return -1;
 	d = finish_domain(&m->b, m);
 	if (!d || js_u64(d, "domid", 0) != m->dom_b || strcmp(js_str(d, "name", ""), m->guest) || !js_bool(d, "paused"))

@@ -61,6 +61,8 @@ void migration_clear(struct migration *m)
 	json_object_put(m->problems);
 	m->problems = NULL;
 	savestream_clear(&m->stream);
+	vmbeam_extents_free(&m->frames_a);
+	vmbeam_extents_free(&m->frames_b);
 	vmbeam_pairs_free(&m->pairs);
 	vmbeam_pairs_free(&m->exchanged_pairs);
 }

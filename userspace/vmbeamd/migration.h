@@ -37,7 +37,10 @@ struct migration {
 	struct agent a, b;
 	int dev, txn;			/* -1: not open */
 	uint64_t export_a, export_b;
+	struct vmbeam_extents frames_a, frames_b;	/* what these hold; empty: to be read (again) */
+	uint64_t announced;		/* frames that B had populated when its export was made */
 	bool a_done, b_done;		/* finish() has put this side in order */
+	bool unpause_tried;
 	int rebind_tries;
 	bool check_only;
 	struct savestream stream;
