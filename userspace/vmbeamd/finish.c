@@ -155,6 +155,10 @@ static int forward_b(struct migration *m)
 		return -1;
 	if (!m->unpaused_ns)
 		m->unpaused_ns = clock_ns();
+	/* It runs. A's end takes longest: begun here, waited for in forward_a(), which sees to it if this fails. */
+	d = m->a.up && !m->a.asked ? finish_domain(&m->a, m) : NULL;
+	if (d)
+		agent_begin(&m->a, "destroy", migration_domain(m, js_u64(d, "domid", 0)), &m->finishing);
 	return release_exports(m, &m->b, m->dom_b);
 }
 
@@ -162,6 +166,8 @@ static int forward_a(struct migration *m)
 {
 	struct json_object *d;
 
+	if (m->a.asked && agent_end(&m->a, LONG_S, NULL, &m->finishing))
+		log_warn("%s", m->finishing.text);
 	if (agent_connect(&m->a, CONNECT_S, &m->finishing) || agent_hello(&m->a, &m->finishing))
 		return -1;
 	d = finish_domain(&m->a, m);
