@@ -215,7 +215,7 @@ TEST_F(savestream, lies)
 	EXPECT_EQ(-EBADMSG, with(&self->st, at + 20, 0));		/* content announced, none there */
 }
 
-/* What xen/tools/test/run.sh let the patched helper make of its made-up guest: a libxc stream, put into the rest here. */
+/* What xen/tools/test/run.sh had the patched helper make of its made-up guest: libxc's part, put into the rest. */
 TEST_F(savestream, of_the_patched_helper)
 {
 	const char *path = getenv("SAVED_STREAM");

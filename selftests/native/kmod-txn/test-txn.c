@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kmod/host/txn.c and log.c as they are, in userspace, against a made-up hypervisor: whatever was swapped and
+ * however it went wrong, after a rollback every frame is back. Random, with fixed seeds. TAP on stdout.
+ */
+#include <stdio.h>
+
+#include "kernel.h"
+#include "host.h"
+
+#define FRAMES	8192
+#define ROUNDS	150
+
+#define CHECK(what) do {								\
+	if (!(what)) {									\
+		printf("# seed %u, line %d: %s\n", seed, __LINE__, #what);		\
+		return false;								\
+	}										\
+} while (0)
+
+/* The hypervisor: what is at each gfn of the two domains. */
+static u64 a[FRAMES], b[FRAMES];
+static bool refused[FRAMES];	/* gfns of A */
+static unsigned int hv_batch;	/* it notices a gfn that occurs twice within as many pairs */
+static int fail_at = -1;	/* pairs until a hypercall breaks off; -1: never */
+static int no_memory_at = -1;	/* allocations until one fails */
+
+static struct vmbeam_outcome outcome;
+static struct file file;
+static const struct file_operations *fops;
+
+void *test_alloc(size_t size, gfp_t gfp)
+{
+	if (!(gfp & __GFP_NOFAIL) && no_memory_at >= 0 && no_memory_at-- == 0)
+		return NULL;
+	return calloc(1, size);
+}
+
+struct file *test_file(const struct file_operations *ops, void *private_data)
+{
+	fops = ops;
+	file.private_data = private_data;
+	return &file;
+}
+
+struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
+{
+	outcome = (struct vmbeam_outcome){ .told = { .id = 1, .domid_a = domid_a, .domid_b = domid_b } };
+	return &outcome;
+}
+
+void vmbeam_outcome_end(struct vmbeam_outcome *o, u32 state)
+{
+	o->told.state = state;
+}
+
+void vmbeam_outcome_forget(struct vmbeam_outcome *o)
+{
+	o->told.id = 0;
+}
+
+void vmbeam_batch_reset(struct vmbeam_batch *batch)
+{
+	batch->nr_extents = 0;
+	batch->nr_pairs = 0;
+	batch->nr_done = 0;
+	batch->ns = 0;
+}
+
+void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
+{
+	if (batch->nr_pairs + nr > VMBEAM_BATCH_PAIRS)
+		abort();
+	batch->extent[batch->nr_extents++] = (struct xen_p2m_swap_extent){ .gfn_a = gfn_a, .gfn_b = gfn_b, .nr = nr };
+	batch->nr_pairs += nr;
+}
+
+static u8 swap_pair(u64 gfn_a, u64 gfn_b, bool *seen_a, bool *seen_b)
+{
+	if (gfn_a >= FRAMES || gfn_b >= FRAMES)
+		abort();
+	if (refused[gfn_a])
+		return XEN_P2M_SWAP_ST_TYPE | XEN_P2M_SWAP_ST_SIDE_A;
+	if (seen_a[gfn_a] || seen_b[gfn_b])
+		return XEN_P2M_SWAP_ST_DUPLICATE | XEN_P2M_SWAP_ST_SIDE_A;
+	seen_a[gfn_a] = true;
+	seen_b[gfn_b] = true;
+	swap(a[gfn_a], b[gfn_b]);
+	return gfn_a % 7 ? XEN_P2M_SWAP_ST_SWAPPED : XEN_P2M_SWAP_ST_EXCHANGED;
+}
+
+int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags)
+{
+	static bool seen_a[FRAMES], seen_b[FRAMES];
+	u32 k = 0;
+
+	if (!batch->nr_extents || domid_a != 1 || domid_b != 2 || flags & ~XEN_P2M_SWAP_EXCHANGE)
+		abort();
+	memset(batch->status, XEN_P2M_SWAP_ST_SKIPPED, batch->nr_pairs);
+	for (u32 i = 0; i < batch->nr_extents; i++) {
+		for (u32 j = 0; j < batch->extent[i].nr; j++, k++) {
+			if (k % hv_batch == 0) {
+				memset(seen_a, 0, sizeof(seen_a));
+				memset(seen_b, 0, sizeof(seen_b));
+			}
+			batch->nr_done = k;
+			if (fail_at >= 0 && fail_at-- == 0)
+				return -EOPNOTSUPP;
+			batch->status[k] = swap_pair(batch->extent[i].gfn_a + j, batch->extent[i].gfn_b + j,
+						     seen_a, seen_b);
+		}
+	}
+	batch->nr_done = k;
+	return 0;
+}
+
+static unsigned int seed;
+
+static bool all_back(void)
+{
+	for (u64 i = 0; i < FRAMES; i++)
+		if (a[i] != i || b[i] != FRAMES + i)
+			return false;
+	return true;
+}
+
+static bool begin(void)
+{
+	struct vmbeam_txn_begin reply, arg = { .size = sizeof(arg), .domid_a = 1, .domid_b = 2 };
+	struct vmbeam_call call = { .uarg = &reply, .arg = &arg, .copy_size = sizeof(arg) };
+
+	srand(seed);
+	for (u64 i = 0; i < FRAMES; i++) {
+		a[i] = i;
+		b[i] = FRAMES + i;
+	}
+	hv_batch = rand() % 2 ? 256 : 2048;
+	CHECK(vmbeam_txn_begin(&call, &arg) == 0 && reply.id == 1);
+	return true;
+}
+
+static long end(unsigned int cmd)
+{
+	struct vmbeam_txn_end arg = { .size = sizeof(arg) };
+
+	return fops->unlocked_ioctl(&file, cmd, (unsigned long)&arg);
+}
+
+/* One ioctl with random extents, which overlap; adds what it moved to @moved. */
+static bool swap_some(u64 *moved)
+{
+	/* Now and then so many that the log needs more than one block. */
+	u32 nr = 1 + rand() % (rand() % 8 ? 300 : 5000), longest = rand() % 2 ? 1 : 40;
+	struct vmbeam_extent_pair *pairs = calloc(nr, sizeof(*pairs));
+	struct vmbeam_txn_swap arg = { .size = sizeof(arg), .nr_pairs = nr };
+	u64 frames = 0;
+	u8 *status;
+	long rc;
+
+	for (u32 i = 0; i < nr; i++) {
+		pairs[i].nr = i == 0 && rand() % 3 == 0 ? 5000 : 1 + rand() % longest;
+		pairs[i].gfn_a = rand() % (FRAMES - pairs[i].nr);
+		pairs[i].gfn_b = rand() % (FRAMES - pairs[i].nr);
+		frames += pairs[i].nr;
+	}
+	status = malloc(frames);
+	arg.pairs = (uintptr_t)pairs;
+	arg.status = (uintptr_t)status;
+	if (rand() % 5 == 0)
+		fail_at = rand() % frames;
+	if (rand() % 5 == 0)
+		no_memory_at = rand() % 4;
+	rc = fops->unlocked_ioctl(&file, VMBEAM_TXN_SWAP, (unsigned long)&arg);
+	fail_at = -1;
+	no_memory_at = -1;
+	*moved += arg.nr_swapped + arg.nr_exchanged;
+	free(pairs);
+	CHECK(rc == 0 || rc == -ENOMEM || rc == -EOPNOTSUPP);
+	CHECK(rc ? arg.nr_done < frames : arg.nr_done == frames);
+	CHECK(arg.nr_done == arg.nr_swapped + arg.nr_exchanged + arg.nr_busy + arg.nr_refused);
+	for (u64 i = 0; i < arg.nr_done; i++)
+		CHECK(status[i] != VMBEAM_PAIR_SKIPPED);
+	free(status);
+	return true;
+}
+
+static bool swap_much(u64 *moved)
+{
+	*moved = 0;
+	if (!begin())
+		return false;
+	for (int i = rand() % 6; i >= 0; i--)
+		if (!swap_some(moved))
+			return false;
+	CHECK(outcome.told.nr_swapped + outcome.told.nr_exchanged == *moved);
+	return true;
+}
+
+static void release(void)
+{
+	fops->release(NULL, &file);
+}
+
+static bool closed_without_commit(void)
+{
+	u64 moved;
+
+	if (!swap_much(&moved))
+		return false;
+	release();
+	CHECK(all_back());
+	CHECK(outcome.told.state == VMBEAM_TXN_ROLLED_BACK);
+	CHECK(outcome.told.nr_rolled_back == moved && outcome.told.nr_stuck == 0);
+	return true;
+}
+
+static bool committed(void)
+{
+	static u64 then[FRAMES];
+	u64 moved;
+
+	if (!swap_much(&moved))
+		return false;
+	memcpy(then, a, sizeof(then));
+	CHECK(end(VMBEAM_TXN_COMMIT) == 0);
+	CHECK(end(VMBEAM_TXN_ROLLBACK) == -EBADFD && end(VMBEAM_TXN_COMMIT) == -EBADFD);
+	release();
+	CHECK(!memcmp(then, a, sizeof(then)));
+	CHECK(outcome.told.state == VMBEAM_TXN_COMMITTED && outcome.told.nr_rolled_back == 0);
+	return true;
+}
+
+static bool stuck_pairs_go_back_later(void)
+{
+	u64 moved;
+	long rc;
+
+	if (!swap_much(&moved))
+		return false;
+	for (int i = rand() % 2000; i > 0; i--)
+		refused[rand() % FRAMES] = true;
+	rc = end(VMBEAM_TXN_ROLLBACK);
+	memset(refused, 0, sizeof(refused));
+	CHECK(rc == (outcome.told.nr_stuck ? -EBUSY : 0));
+	CHECK(outcome.told.nr_rolled_back + outcome.told.nr_stuck == moved);
+	if (rc)
+		CHECK(end(VMBEAM_TXN_COMMIT) == -EBADFD && end(VMBEAM_TXN_ROLLBACK) == 0);
+	CHECK(all_back());
+	CHECK(outcome.told.state == VMBEAM_TXN_ROLLED_BACK && outcome.told.nr_stuck == 0);
+	release();
+	CHECK(all_back());
+	return true;
+}
+
+static bool stuck_pairs_go_back_at_release(void)
+{
+	u64 moved;
+
+	if (!swap_much(&moved))
+		return false;
+	for (int i = 0; i < 500; i++)
+		refused[rand() % FRAMES] = true;
+	end(VMBEAM_TXN_ROLLBACK);
+	memset(refused, 0, sizeof(refused));
+	release();
+	CHECK(all_back());
+	return true;
+}
+
+static bool rollback_breaks_off(void)
+{
+	u64 moved;
+	long rc;
+
+	if (!swap_much(&moved))
+		return false;
+	fail_at = moved ? rand() % moved : -1;
+	rc = end(VMBEAM_TXN_ROLLBACK);
+	fail_at = -1;
+	CHECK(rc == (moved ? -EBUSY : 0));
+	if (rc)
+		CHECK(end(VMBEAM_TXN_ROLLBACK) == 0);
+	CHECK(all_back());
+	release();
+	CHECK(all_back());
+	return true;
+}
+
+static bool rollback_without_memory(void)
+{
+	u64 moved;
+
+	if (!swap_much(&moved))
+		return false;
+	no_memory_at = 0;
+	release();
+	no_memory_at = -1;
+	CHECK(all_back());
+	return true;
+}
+
+static bool begin_without_memory(void)
+{
+	struct vmbeam_txn_begin arg = { .size = sizeof(arg), .domid_a = 1, .domid_b = 2 };
+	struct vmbeam_call call = { .uarg = &arg, .arg = &arg };
+	long rc;
+
+	no_memory_at = seed % 2;
+	rc = vmbeam_txn_begin(&call, &arg);
+	no_memory_at = -1;
+	CHECK(rc == -ENOMEM);
+	return true;
+}
+
+#define TEST(name) { #name, name }
+
+static const struct {
+	const char *name;
+	bool (*run)(void);
+} tests[] = {
+	TEST(closed_without_commit), TEST(committed), TEST(stuck_pairs_go_back_later),
+	TEST(stuck_pairs_go_back_at_release), TEST(rollback_breaks_off), TEST(rollback_without_memory),
+	TEST(begin_without_memory),
+};
+
+int main(void)
+{
+	int failed = 0;
+
+	printf("TAP version 13\n1..%zu\n", ARRAY_SIZE(tests));
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+		bool good = true;
+
+		for (seed = 0; good && seed < ROUNDS; seed++)
+			good = tests[i].run();
+		failed += !good;
+		printf("%sok %zu %s\n", good ? "" : "not ", i + 1, tests[i].name);
+		fflush(stdout);
+	}
+	return failed != 0;
+}
