@@ -20,10 +20,10 @@ passed=$(($(count '^ok ') - skipped))
 failed=$(count '^not ok ')
 planned=$(awk -F'[. ]' '/^1\.\.[0-9]/ { n += $3 } END { print n + 0 }' "$out/log")
 missing=$((planned - passed - skipped - failed))
-if [ $missing -gt 0 ]; then
+if [ "$missing" -gt 0 ]; then
 	echo "# $name: $missing planned and not heard of"
 	failed=$((failed + missing))
 fi
-[ "$(cat "$out/rc")" -eq 0 ] || [ $failed -gt 0 ] || failed=1
+[ "$(cat "$out/rc")" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 echo "# $name: $passed passed, $failed failed, $skipped skipped"
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -27,12 +27,12 @@ static_assert(sizeof(struct vmbeam_txn_outcome) == 96, "vmbeam_txn_outcome");
 
 FIXTURE(ioctl)
 {
+	uint32_t alignas(8) buf[2 * PAGE / sizeof(uint32_t)];
 	int dev;
 	int txn;
 	uint64_t id;
 	/* The last page before one that cannot be read: a struct at its end shows who reads too far. */
 	uint8_t *page;
-	uint32_t alignas(8) buf[2 * PAGE / sizeof(uint32_t)];
 };
 
 /* One for each ioctl; what a well-formed call of it answers here, where the domains do not exist. */
