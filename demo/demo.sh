@@ -18,7 +18,7 @@ show() {	# a migration in a person's words
 		"    \(.mfn_samples.same) of \(.mfn_samples.taken) random frames have the very machine frame that they had\n"' <<<"$1"
 }
 
-say "$(now) the lab: an outer Xen, two host VMs with a stock nested Xen each, in QEMU ($(. "$lab/qemu.sh"; qemu_accel))"
+say "$(now) the lab: an outer Xen, two host VMs with a stock nested Xen each, in QEMU ($("$lab/lab" accel))"
 trap '"$lab/lab" down' EXIT
 "$lab/lab" down
 "$lab/lab" up

@@ -10,53 +10,14 @@ mkdir -p "$work"; rm -rf "${work:?}"/*
 cd "$top"
 . selftests/migration/lib.sh
 . selftests/migration/failures.sh
-
-passed=0 failed=0 skipped=0 n=0
-
-# run_test NAME COMMAND...: one test. A command that sums itself up ("# NAME: N passed, N failed, N skipped") counts
-# as that many.
-run_test() {
-	local name=$1 log sum rc=0 from=$SECONDS p=0 f=0 s=0; shift
-	n=$((n + 1)); log=$work/$(printf '%02d' $n)-${name//[^a-z0-9]/-}.log
-	("$@") >"$log" 2>&1 </dev/null || rc=$?
-	sum=$(grep -a -E '^# .*: [0-9]+ passed, [0-9]+ failed' "$log" | tail -1 || true)
-	if [ -n "$sum" ]; then
-		p=$(sed -E 's/.*: ([0-9]+) passed.*/\1/' <<<"$sum"); f=$(sed -E 's/.* ([0-9]+) failed.*/\1/' <<<"$sum")
-		[[ $sum != *skipped* ]] || s=$(sed -E 's/.* ([0-9]+) skipped.*/\1/' <<<"$sum")
-		[ $rc -eq 0 ] || [ "$f" -gt 0 ] || f=1
-	elif [ $rc -eq 0 ]; then p=1
-	elif [ $rc -eq 4 ]; then s=1
-	else f=1; fi
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	if [ "$f" -eq 0 ]; then echo "ok $n $name ($p passed, $s skipped, $((SECONDS - from)) s)"
-	else
-		echo "not ok $n $name ($f failed, $((SECONDS - from)) s): build/check/${log##*/}"
-		grep -a -E '^ *(not ok|#.*(Expected|FAIL))' "$log" | head -20 | sed 's/^/    /' || true
-		tail -15 "$log" | sed 's/^/    | /'
-	fi
-	[ "$f" -eq 0 ]
-}
-# A lab test: the logs of all levels are searched after it.
-lab_test() {
-	local rc=0
-	run_test "$@" || rc=1
-	run_test "no splat in any log after: $1" "$lab/logs.sh" splats || rc=1
-	return $rc
-}
-finish() {
-	"$lab/lab" down || true
-	echo "$passed passed, $failed failed, $skipped skipped"
-	[ $failed -eq 0 ]
-}
+. selftests/harness.sh
 
 native() { "$lab/source.sh" linux >/dev/null; "$lab/tree.sh" run build make -s -C selftests/native run SAN=1; }
 modules() { "$lab/tree.sh" run "$1" kmod/build.sh "$1"; }
-lab_up() { "$lab/lab" down; "$lab/lab" up; "$lab/deploy.sh"; "$lab/logs.sh" plant; }
+# shellcheck disable=SC2016 # expanded over there
 host_selftests() { on host '/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host 300; rc=$?; /lab/start host; exit $rc'; }
 guest_selftests() { on hv1 "/lab/stop; VMBEAM_TEST_DOMID=\$(xl domid u1) sh /lab/selftests/run.sh /lab/selftests/guest 300; rc=\$?; /lab/start guest; exit \$rc"; }
-create_u1() { guest create hv1 u1 256 2 && guest workload u1 128; }
 migration() { migrate "$@"; local rc=$?; echo "$report"; return $rc; }
-off_and_clean() { shutdown_and_check u1 "$1"; }
 
 run_test "lint" ./lint.sh || true
 run_test "native tests, under ASan and UBSan" native || true

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # $lab, $work and $report: see lib.sh
 # Failures of a migration: after each, the guest VM runs on exactly one side, unhurt, and nothing is left behind.
 # A process is held at a named step, then killed: no test waits a fixed time for a moment to come. Sourced after lib.sh.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC1091,SC2034,SC2154 # $lab and $work are the caller's, $report is for it
 # What the demo and the tests of a migration share: move a guest VM whose checkers run, and look at it from all sides.
 # Sourced, never run; wants $lab.
 : "${lab:?}" "${work:?}"
