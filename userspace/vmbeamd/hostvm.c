@@ -78,3 +78,21 @@ int hostvm_check(const char *name, uint32_t domid, struct error *err)
 	toolstack_close(&t);
 	return rc;
 }
+
+bool hostvm_is_dead(uint32_t domid)
+{
+	struct error err;
+	struct toolstack t;
+	libxl_dominfo info;
+	bool dead;
+	int rc;
+
+	if (toolstack_open(&t, &err))
+		return false;
+	libxl_dominfo_init(&info);
+	rc = libxl_domain_info(t.ctx, &info, domid);
+	dead = rc == ERROR_DOMAIN_NOTFOUND || (!rc && (info.shutdown || info.dying));
+	libxl_dominfo_dispose(&info);
+	toolstack_close(&t);
+	return dead;
+}

@@ -3,6 +3,7 @@
 #ifndef VMBEAM_HOSTVM_H
 #define VMBEAM_HOSTVM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -13,5 +14,7 @@ int hostvm_domid(const char *name, uint32_t *domid, struct error *err);
  * leave it there. -1 with the setting that is wrong.
  */
 int hostvm_check(const char *name, uint32_t domid, struct error *err);
+/* Will nothing run in it any more: has it crashed, shut down, or been destroyed? False when that cannot be found out. */
+bool hostvm_is_dead(uint32_t domid);
 
 #endif

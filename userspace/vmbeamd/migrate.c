@@ -8,6 +8,7 @@
 #include "check.h"
 #include "clock.h"
 #include "hold.h"
+#include "hostvm.h"
 #include "js.h"
 #include "log.h"
 #include "migration.h"
@@ -304,14 +305,25 @@ static int step_swap(struct migration *m)
 static int both_waiting(struct migration *m)
 {
 	struct json_object *d;
+	struct error lost;
+	int no_a;
 
-	if (agent_begin(&m->b, "hello", NULL, &m->error) || agent_hello(&m->a, &m->error) ||
-	    agent_hello_end(&m->b, &m->error))
+	if (agent_begin(&m->b, "hello", NULL, &m->error))
+		return -1;
+	/* Every frame is on B: put back into a host VM that has died, the guest would be lost with it. */
+	no_a = agent_hello(&m->a, &lost);
+	if (no_a && !hostvm_is_dead(m->host_a))
+		return error_set(&m->error, "%s", lost.text);
+	if (no_a)
+		log_warn("%s has died (%s): %s goes on to %s", m->from, lost.text, m->guest, m->to);
+	if (agent_hello_end(&m->b, &m->error))
 		return -1;
 	d = finish_domain(&m->b, m);
 	if (!d || js_u64(d, "domid", 0) != m->dom_b || strcmp(js_str(d, "name", ""), m->guest) || !js_bool(d, "paused"))
 		return error_set(&m->error, "%s: domain %u, made for %s, is gone or was tampered with", m->to, m->dom_b,
 				 m->guest);
+	if (no_a)
+		return 0;
 	d = finish_domain(&m->a, m);
 	if (!d || js_u64(d, "domid", 0) != m->dom_a || !js_bool(d, "suspended"))
 		return error_set(&m->error, "%s: %s (domain %u) is gone or no longer suspended", m->from, m->guest, m->dom_a);

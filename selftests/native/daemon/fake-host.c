@@ -3,7 +3,8 @@
  * In place of the host's toolstack and of vmbeam_host.ko, for the daemon's own tests. Transactions are files in
  * $FAKE_DIR, "domid_a domid_b pid state"; one whose owner is dead counts as rolled back, as the module would do it.
  * $FAKE_BUSY: every that many'th pair is busy for as long as the exchange is not asked for. $FAKE_REFUSE: a gfn that is
- * refused. $FAKE_DIE=commit: dies between the commit and its announcement.
+ * refused. $FAKE_DIE=commit: dies between the commit and its announcement. $FAKE_DEAD: the domid of a host VM that has
+ * died.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,6 +52,11 @@ int hostvm_check(const char *name, uint32_t domid, struct error *err)
 {
 	(void)domid;
 	return env("FAKE_NOT_PRESERVED") ? error_set(err, "%s has on_crash=\"destroy\"", name) : 0;
+}
+
+bool hostvm_is_dead(uint32_t domid)
+{
+	return env("FAKE_DEAD") == domid;
 }
 
 int vmbeam_open(void)

@@ -326,6 +326,30 @@ def destination_destroyed_in_the_swap(t):
     t.on_a()
 
 
+def source_dies_after_the_swap(dead):
+    def run(t):
+        t.hold("vmbeamd:commit")
+        t.start(FAKE_DEAD="1" if dead else "0")
+        result = []
+        th = threading.Thread(target=lambda: result.append(t.migrate()))
+        th.start()
+        t.held("vmbeamd:commit")
+        t.a.broken = {"hello": "gone"}
+        os.unlink(f"{t.dir}/hold/vmbeamd:commit")
+        if dead:
+            t.until(lambda: not t.b.domain()["paused"])
+            t.a.domains, t.a.exports = [], {}
+        else:
+            time.sleep(2)
+            assert t.b.domain() is None or t.b.domain()["paused"]
+        t.a.broken = {}
+        th.join()
+        assert result[0][0] == (0 if dead else 3), result
+        (t.on_b if dead else t.on_a)()
+    run.__name__ = "source_dies_after_the_swap" if dead else "source_silent_after_the_swap"
+    return run
+
+
 def killed_at(point):
     def run(t):
         t.hold(point)
@@ -404,6 +428,7 @@ tests = [moves, busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_t
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
 tests += [fails_at("a", op) for op in ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")]
 tests += [fails_at("b", op) for op in ("restore-begin", "restore-write", "restore-end", "export-begin", "export-arm")]
+tests += [source_dies_after_the_swap(dead) for dead in (True, False)]
 tests += [killed_at("vmbeamd:" + p) for p in ("prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit")]
 only = sys.argv[3:]
 tests = [t for t in tests if not only or t.__name__ in only]
