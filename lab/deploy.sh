@@ -13,7 +13,8 @@ build() {
 	helper=$(xen/tools/build.sh); linux=$("$lab/source.sh" linux)
 	"$lab/tree.sh" run build kmod/build.sh build
 	"$lab/tree.sh" run build sh -ec "
-		make -s -j2 -C userspace HOLD=1 all install DESTDIR=/vmbeam/$stage/root PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu
+		make -s -j2 -C userspace HOLD=1
+		make -s -C userspace HOLD=1 install DESTDIR=/vmbeam/$stage/root PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu
 		make -s -j2 -C selftests KSELFTEST_DIR=/cache/${linux##*/}/tools/testing/selftests
 		make -s -C lab/workload"
 	mkdir -p $stage/root/usr/lib/vmbeam $stage/root/lab/selftests
