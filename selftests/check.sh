@@ -20,16 +20,17 @@ guest_selftests() { on hv1 "/lab/stop; VMBEAM_TEST_DOMID=\$(xl domid u1) sh /lab
 migration() { migrate "$@"; local rc=$?; echo "$report"; return $rc; }
 
 run_test "lint" ./lint.sh || true
-run_test "native tests, under ASan and UBSan" native || true
 run_test "the save helper over a fake Xen" xen/tools/test/run.sh || true
+run_test "native tests, under ASan and UBSan" native || true
 run_test "modules build against 6.12, W=1" modules build || true
 run_test "modules build against 6.1, W=1" modules bookworm || true
 
 run_test "the lab comes up" lab_up || finish
 lab_test "selftests of the swap, in the host management VM" host_selftests || true
 free1=$(free_mib hv1); free2=$(free_mib hv2)
-lab_test "a guest VM with its checkers" create_u1 || finish
+lab_test "a guest VM starts" create_u1 || finish
 lab_test "selftests of the export, in nested Xen" guest_selftests || true
+run_test "its checkers start" start_checkers || finish
 lab_test "u1 moves from hv1 to hv2" migration u1 hv1 hv2 || finish
 run_test "hv1 has its memory back" [ "$(free_mib hv1)" = "$free1" ] || true
 lab_test "u1 moves back from hv2 to hv1" migration u1 hv2 hv1 || finish

@@ -41,5 +41,6 @@ finish() {
 }
 
 lab_up() { "$lab/lab" down && "$lab/lab" up && "$lab/deploy.sh" && "$lab/logs.sh" plant; }	# "set -e" does not reach into a tested command
-create_u1() { guest create hv1 u1 256 2 && guest workload u1 128; }
+create_u1() { guest create hv1 u1 256 2; }
+start_checkers() { guest workload u1 128; }
 off_and_clean() { shutdown_and_check u1 "$1"; }

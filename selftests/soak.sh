@@ -62,7 +62,8 @@ if [[ $what == *boots* ]]; then run_test "cold boots in a row" boots || true; fi
 if [[ $what == *checksums* || $what == *rollbacks* ]]; then
 	run_test "the lab comes up" lab_up || finish
 	free2=$(free_mib hv2)
-	lab_test "a guest VM with its checkers" create_u1 || finish
+	lab_test "a guest VM starts" create_u1 || finish
+	run_test "its checkers start" start_checkers || finish
 	if [[ $what == *checksums* ]]; then lab_test "checksums everywhere" checksums || true; fi
 	if [[ $what == *rollbacks* ]]; then lab_test "rollbacks in a row, after the suspend" rollbacks || true; fi
 	lab_test "u1 shuts down and its filesystem is clean" off_and_clean hv1 || true

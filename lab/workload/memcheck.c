@@ -77,8 +77,8 @@ int main(int argc, char **argv)
 			uint64_t *p = (uint64_t *)(mem + i * PAGE);
 
 			/* A nested dom0 shares this CPU; without a breath it starves. */
-			if (i % 512 == 0)
-				usleep(5000);
+			if (i % 256 == 0)
+				usleep(20000);
 			if (verify(p, i, gen[i])) {
 				errors++;
 				fprintf(stderr, "memcheck: page %lu is wrong in pass %lu\n", i, pass);
