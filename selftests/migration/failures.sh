@@ -26,6 +26,7 @@ refused_with() {
 }
 
 settled() { on host "vmbeam status --json" | grep -q '"migration": *null' && on host "vmbeam status" >/dev/null; }
+hv2_is_empty() { [ "$(free_mib hv2)" = "$free2" ]; }
 alive() { [ "$(cut -d' ' -f2 <<<"$(guest heartbeat)")" -gt "$1" ]; }
 
 # still_on_hv1 BEFORE: u1 runs there and nowhere else, with the same processes; its checkers are clean; hv2 is as it was
@@ -46,7 +47,7 @@ still_on_hv1() {
 	beats=$(cut -d' ' -f2 <<<"$(guest heartbeat)")
 	until_true 60 "a further heartbeat" alive "$beats" || { guest heartbeat; bad=1; }
 	on u1 'dmesg | grep -E "hung|stall|lockup"' && bad=1
-	until_true 60 "hv2 to have its memory back" [ "$(free_mib hv2)" = "$free2" ] || bad=1
+	until_true 60 "hv2 to have its memory back" hv2_is_empty || bad=1
 	for h in hv1 hv2; do
 		[ "$(on $h 'vmbeam export list --json' | jq -c '.exports // . | length')" = 0 ] || { echo "$h still has exports"; on $h 'vmbeam export list'; bad=1; }
 	done
