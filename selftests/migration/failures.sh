@@ -49,7 +49,7 @@ still_on_hv1() {
 	on u1 'dmesg | grep -E "hung|stall|lockup"' && bad=1
 	until_true 60 "hv2 to have its memory back" hv2_is_empty || bad=1
 	for h in hv1 hv2; do
-		[ "$(on $h 'vmbeam export list --json' | jq -c '.exports // . | length')" = 0 ] || { echo "$h still has exports"; on $h 'vmbeam export list'; bad=1; }
+		[ "$(on $h 'vmbeam export list --json' | jq length)" = 0 ] || { echo "$h still has exports"; on $h 'vmbeam export list'; bad=1; }
 	done
 	return $bad
 }
