@@ -46,7 +46,7 @@ still_on_hv1() {
 	[ "$(field "$disk" .errors)" = 0 ] || { echo "disk errors: $disk"; bad=1; }
 	beats=$(cut -d' ' -f2 <<<"$(guest heartbeat)")
 	until_true 60 "a further heartbeat" alive "$beats" || { guest heartbeat; bad=1; }
-	on u1 'dmesg | grep -E "hung|stall|lockup"' && bad=1
+	on u1 'dmesg | grep -E "blocked for more than|rcu.*stall|soft lockup"' && bad=1
 	until_true 60 "hv2 to have its memory back" hv2_is_empty || bad=1
 	for h in hv1 hv2; do
 		[ "$(on $h 'vmbeam export list --json' | jq length)" = 0 ] || { echo "$h still has exports"; on $h 'vmbeam export list'; bad=1; }
@@ -76,7 +76,7 @@ too_little_memory() {
 name_is_taken() {
 	local before bad=0
 	before=$(guest state u1)
-	on hv2 "/lab/guestvm --ballast u1 32" || return 1
+	on hv2 "/lab/guestvm --ballast u1 160" || return 1
 	refused_with 'hv2: .*u1' || bad=1
 	on hv2 "xl destroy u1"
 	still_on_hv1 "$before" && [ $bad = 0 ]
