@@ -42,7 +42,7 @@ lab_test "refused: no agent answers" no_agent || true
 lab_test "rolled back: vmbeamd killed during the swap" killed_at host vmbeamd:swap-half || true
 lab_test "rolled back: the destination's agent killed during prepare" killed_at hv2 agent:restore-write || true
 lab_test "rolled back: the new domain destroyed in the middle of the swap" destination_destroyed || true
-lab_test "rolled back: vmbeamd killed after the suspend" killed_at host vmbeamd:quiesce || true
+lab_test "rolled back, once more: vmbeamd killed during the swap" killed_at host vmbeamd:swap-half || true
 lab_test "arrives: frames busy to the end" busy_to_the_end || true
 at=hv1; ! has_guest hv2 u1 || at=hv2
 lab_test "u1 shuts down and its filesystem is clean" off_and_clean $at || true

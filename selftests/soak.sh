@@ -52,7 +52,7 @@ checksums() {
 rollbacks() {
 	local i good=0 total=${SOAK_ROLLBACKS:-20}
 	for i in $(seq "$total"); do
-		if killed_at host vmbeamd:quiesce; then good=$((good + 1)); else echo "rollback $i is not as it must be"; fi
+		if killed_at host vmbeamd:swap-half; then good=$((good + 1)); else echo "rollback $i is not as it must be"; fi
 		jq -n --argjson tried "$i" --argjson good "$good" '{tried: $tried, good: $good}' >"$work/rollbacks.json"
 	done
 	[ "$good" -eq "$total" ]
