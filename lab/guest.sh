@@ -12,17 +12,10 @@
 set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
+. "$lab/wait.sh"
 
 on() { "$lab/lab" run "$@"; }
 
-# until_true SECONDS WHAT COMMAND...
-until_true() {
-	local limit=$1 what=$2 from=$SECONDS; shift 2
-	until "$@" >/dev/null 2>&1 </dev/null; do
-		[ $((SECONDS - from)) -lt "$limit" ] || die "waited $limit s in vain for $what"
-		sleep 0.5
-	done
-}
 is_off() { ! on "$1" "xl list '$2' 2>/dev/null | awk 'NR > 1 {print \$5}' | grep -v s" ; }
 
 case ${1:-} in

@@ -65,30 +65,18 @@ killed_at() {
 	still_on_hv1 "$before"
 }
 
-too_little_memory() {
+# refused_while TEXT SPOIL MEND: a command on hv2 makes the migration impossible, another one undoes that
+refused_while() {
 	local before bad=0
 	before=$(guest state u1)
-	on hv2 "/lab/guestvm --ballast u3 $((free2 - 128))" || return 1
-	refused_with 'hv2: .*(memory|MiB|KiB)' || bad=1
-	on hv2 "xl destroy u3"
+	on hv2 "$2" || return 1
+	refused_with "$1" || bad=1
+	on hv2 "$3"
 	still_on_hv1 "$before" && [ $bad = 0 ]
 }
-name_is_taken() {
-	local before bad=0
-	before=$(guest state u1)
-	on hv2 "/lab/guestvm --ballast u1 160" || return 1
-	refused_with 'hv2: .*u1' || bad=1
-	on hv2 "xl destroy u1"
-	still_on_hv1 "$before" && [ $bad = 0 ]
-}
-no_agent() {
-	local before bad=0
-	before=$(guest state u1)
-	on hv2 /lab/stop
-	refused_with 'hv2: .*agent' || bad=1
-	on hv2 "/lab/start guest"
-	still_on_hv1 "$before" && [ $bad = 0 ]
-}
+too_little_memory() { refused_while 'hv2: .*(memory|MiB|KiB)' "/lab/guestvm --ballast u3 $((free2 - 128))" "xl destroy u3"; }
+name_is_taken() { refused_while 'hv2: .*u1' "/lab/guestvm --ballast u1 160" "xl destroy u1"; }
+no_agent() { refused_while 'hv2: .*agent' /lab/stop "/lab/start guest"; }
 destination_destroyed() {
 	local before
 	before=$(guest state u1)

@@ -5,21 +5,13 @@
 : "${lab:?}" "${work:?}"
 report=	# of the last migrate: an element of report.json
 . "$lab/cache.sh"
+. "$lab/wait.sh"
 
 on() { "$lab/lab" run "$@" </dev/null; }
 guest() { "$lab/lab" guest "$@"; }
 jq() { "$lab/tree.sh" run build jq "$@"; }
 field() { jq -r "$2" <<<"$1"; }	# field JSON FILTER
 now() { date +%T; }
-
-# until_true SECONDS WHAT COMMAND...: the limit ends a wait that will never be over; it proves no speed
-until_true() {
-	local limit=$1 what=$2 from=$SECONDS; shift 2
-	until "$@" >/dev/null 2>&1 </dev/null; do
-		[ $((SECONDS - from)) -lt "$limit" ] || { say "waited $limit s in vain for $what"; return 1; }
-		sleep 0.5
-	done
-}
 
 free_mib() { on "$1" "xl info free_memory 2>/dev/null || xl info | sed -n 's/^free_memory *: //p'"; }
 has_guest() { on "$1" "xl domid $2 >/dev/null 2>&1"; }
