@@ -51,7 +51,7 @@ static void print_done(struct json_object *r)
 static void print_failure(struct json_object *r, int rc)
 {
 	struct json_object *problems = js_array(r, "problems");
-	const char *waiting = js_str(r, "waiting_for", NULL);
+	const char *waiting = js_str(r, "waiting_for", NULL), *lost = js_str(r, "lost", NULL);
 
 	if (isatty(1))
 		putchar('\n');
@@ -59,13 +59,15 @@ static void print_failure(struct json_object *r, int rc)
 	if (js_len(problems))
 		for (size_t i = 0; i < js_len(problems); i++)
 			fprintf(stderr, "vmbeam: %s\n", json_object_get_string(json_object_array_get_idx(problems, i)));
-	else
+	else if (js_str(r, "error", NULL) || !lost)
 		fprintf(stderr, "vmbeam: %s\n", js_str(r, "error", "failed"));
 	if (rc == CLI_REFUSED)
 		fprintf(stderr, "vmbeam: refused, nothing was touched\n");
 	else if (rc == CLI_ROLLED_BACK)
 		fprintf(stderr, "vmbeam: rolled back, %s is on %s as before\n", js_str(r, "guest", ""), js_str(r, "from", ""));
-	else if (waiting)
+	else if (lost)
+		fprintf(stderr, "vmbeam: lost: %s\n", lost);
+	if (waiting)
 		fprintf(stderr, "vmbeam: not finished: %s\n", waiting);
 }
 

@@ -8,7 +8,7 @@
 static const char help[] =
 	"usage: vmbeam status [--json]\n\n"
 	"What vmbeamd is doing, and how the last migration of this daemon went. Exits with 4 when a migration needs an\n"
-	"operator, with 5 when there is no daemon.\n";
+	"operator or the last one lost its guest VM, with 5 when there is no daemon.\n";
 
 static void print_migration(const char *what, struct json_object *m)
 {
@@ -16,6 +16,8 @@ static void print_migration(const char *what, struct json_object *m)
 	       js_str(m, "outcome", ""), js_str(m, "state", ""));
 	if (js_str(m, "error", NULL))
 		printf("  %s\n", js_str(m, "error", ""));
+	if (js_str(m, "lost", NULL))
+		printf("  lost: %s\n", js_str(m, "lost", ""));
 	if (js_str(m, "waiting_for", NULL))
 		printf("  not finished: %s\n", js_str(m, "waiting_for", ""));
 }
@@ -50,7 +52,7 @@ int cli_status(int argc, char **argv)
 	now = js_get(result, "migration", json_type_object);
 	last = js_get(result, "last", json_type_object);
 	list = js_array(result, "hostvms");
-	if (now && js_str(now, "waiting_for", NULL))
+	if ((now && js_str(now, "waiting_for", NULL)) || js_str(now ? now : last, "lost", NULL))
 		rc = CLI_STUCK;
 	if (json) {
 		cli_print(result);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,15 +23,16 @@
 
 enum way { BACK, FORWARD, WAIT, STUCK };
 
-struct json_object *finish_domain(struct agent *a, const struct migration *m)
+struct json_object *finish_domain(struct agent *a, const struct migration *m, uint32_t domid)
 {
 	struct json_object *list = js_array(a->hello, "domains");
 
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *d = json_object_array_get_idx(list, i);
+		uint32_t is = js_u64(d, "domid", 0);
 
 		/* One that is dying is gone, for all but the export that pins its frames. */
-		if (js_u64(d, "domid", 0) && !js_bool(d, "dying") && !strcasecmp(js_str(d, "uuid", ""), m->uuid))
+		if (is && (!domid || is == domid) && !js_bool(d, "dying") && !strcasecmp(js_str(d, "uuid", ""), m->uuid))
 			return d;
 	}
 	return NULL;
@@ -69,13 +71,13 @@ static int ask(struct migration *m, struct agent *a, const char *op, struct json
 	return a->up ? 0 : -1;
 }
 
-static int still_there(struct migration *m, struct agent *a)
+static int still_there(struct migration *m, struct agent *a, uint32_t domid)
 {
 	struct json_object *d;
 
 	if (agent_hello(a, &m->finishing))
 		return -1;
-	d = finish_domain(a, m);
+	d = finish_domain(a, m, domid);
 	if (d)
 		return error_set(&m->finishing, "%s: domain %" PRIu64 " of %s is still there after its destruction", a->name,
 				 js_u64(d, "domid", 0), m->guest);
@@ -94,7 +96,7 @@ static int back_a(struct migration *m)
 	for (;;) {
 		if (agent_hello(&m->a, &m->finishing))
 			return -1;
-		d = finish_domain(&m->a, m);
+		d = finish_domain(&m->a, m, 0);
 		if (!d || js_bool(d, "suspended") || !m->went || clock_ms() > limit)
 			break;
 		usleep(300000);
@@ -125,7 +127,7 @@ static int back_b(struct migration *m)
 	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || ask(m, &m->b, "restore-abort", NULL, LONG_S) ||
 	    agent_hello(&m->b, &m->finishing))
 		return -1;
-	d = finish_domain(&m->b, m);
+	d = finish_domain(&m->b, m, 0);
 	domid = d ? js_u64(d, "domid", 0) : m->dom_b;
 	/* Whatever the journal knows: what this migration made there is paused, and a running guest is not destroyed. */
 	if (d && !js_bool(d, "paused"))
@@ -135,48 +137,89 @@ static int back_b(struct migration *m)
 		return -1;
 	if (release_exports(m, &m->b, domid) || (m->dom_b && domid != m->dom_b && release_exports(m, &m->b, m->dom_b)))
 		return -1;
-	return still_there(m, &m->b);
+	return still_there(m, &m->b, 0);
 }
 
-static int forward_b(struct migration *m)
+/* The armed export of a domain that is gone: it alone keeps the frames. 0: there is none. From the last hello. */
+static uint64_t armed_export(struct agent *a, uint32_t domid)
 {
-	struct json_object *d;
+	struct json_object *list = js_array(a->hello, "exports");
 
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *e = json_object_array_get_idx(list, i);
+
+		if (js_u64(e, "domid", 0) == domid && js_bool(e, "armed"))
+			return js_u64(e, "id", 0);
+	}
+	return 0;
+}
+
+/*
+ * Nobody can run the guest VM any more. An armed export of it is left alone: what it pins is the only copy of the
+ * guest VM's memory, and whether somebody wants to look into that is not for the daemon to say.
+ */
+static void lose(struct migration *m, struct agent *a, uint32_t domid, const char *when)
+{
+	uint64_t id = armed_export(a, domid);
+	char kept[256] = "no armed export there holds its memory";
+
+	if (id)
+		snprintf(kept, sizeof(kept), "export %" PRIu64 " there holds its memory, which cannot be made to run: \"vmbeam export release %" PRIu64 "\" in the management VM of %s gives it back",
+			 id, id, a->name);
+	error_set(&m->lost, "%s: domain %u of %s was destroyed by somebody %s: the guest VM is lost; %s", a->name, domid,
+		  m->guest, when, kept);
+}
+
+/* Lets the guest VM run. */
+static int let_go(struct migration *m)
+{
 	/* What it said just before the commit will do the first time: the guest is waiting, and unpause looks, too. */
-	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || (m->unpause_tried && agent_hello(&m->b, &m->finishing)))
-		return -1;
+	struct json_object *d = m->unpause_tried ? NULL : finish_domain(&m->b, m, m->dom_b);
+
 	m->unpause_tried = true;
-	d = finish_domain(&m->b, m);
-	if (!d)
-		return error_set(&m->finishing, "%s: %s (domain %u) is gone since the commit: it is lost, unless the export there is still armed",
-				 m->to, m->guest, m->dom_b);
+	if (!d) {
+		if (agent_hello(&m->b, &m->finishing))
+			return -1;
+		d = finish_domain(&m->b, m, m->dom_b);
+	}
+	if (!d) {
+		lose(m, &m->b, m->dom_b, "after the commit, before it was known to run there");
+		return 0;
+	}
 	if (js_bool(d, "paused") &&
-	    agent_call(&m->b, "unpause", migration_domain(m, js_u64(d, "domid", 0)), SHORT_S, NULL, &m->finishing))
+	    agent_call(&m->b, "unpause", migration_domain(m, m->dom_b), SHORT_S, NULL, &m->finishing))
 		return -1;
 	if (!m->unpaused_ns)
 		m->unpaused_ns = clock_ns();
 	/* It runs. A's end takes longest: begun here, waited for in forward_a(), which sees to it if this fails. */
-	d = m->a.up && !m->a.asked ? finish_domain(&m->a, m) : NULL;
-	if (d)
-		agent_begin(&m->a, "destroy", migration_domain(m, js_u64(d, "domid", 0)), &m->finishing);
-	return release_exports(m, &m->b, m->dom_b);
+	if (m->a.up && !m->a.asked && finish_domain(&m->a, m, m->dom_a))
+		agent_begin(&m->a, "destroy", migration_domain(m, m->dom_a), &m->finishing);
+	/* From here on it may end like any guest VM: a later daemon must not take it for lost. */
+	migration_record(m, "resumed");
+	return 0;
+}
+
+static int forward_b(struct migration *m)
+{
+	if (agent_connect(&m->b, CONNECT_S, &m->finishing))
+		return -1;
+	if (strcmp(m->state, "resumed") && let_go(m))
+		return -1;
+	return m->lost.text[0] ? 0 : release_exports(m, &m->b, m->dom_b);
 }
 
 static int forward_a(struct migration *m)
 {
-	struct json_object *d;
-
 	if (m->a.asked && agent_end(&m->a, LONG_S, NULL, &m->finishing))
 		log_warn("%s", m->finishing.text);
 	if (agent_connect(&m->a, CONNECT_S, &m->finishing) || agent_hello(&m->a, &m->finishing))
 		return -1;
-	d = finish_domain(&m->a, m);
-	/* It runs on B: whatever A has under this name holds other frames by now, and must never run. */
-	if (d && ask(m, &m->a, "destroy", migration_domain(m, js_u64(d, "domid", 0)), LONG_S))
+	/* Its frames are B's, also if it was lost there: what A has in their place is scrap, and must never run. */
+	if (finish_domain(&m->a, m, m->dom_a) && ask(m, &m->a, "destroy", migration_domain(m, m->dom_a), LONG_S))
 		return -1;
 	if (release_exports(m, &m->a, m->dom_a))
 		return -1;
-	return still_there(m, &m->a);
+	return still_there(m, &m->a, m->dom_a);
 }
 
 /* Which side the guest belongs to. */
@@ -192,7 +235,7 @@ static enum way decide(struct migration *m)
 		close(m->txn);	/* tries once more what could not be put back */
 		m->txn = -1;
 	}
-	if (!strcmp(m->state, "committed"))
+	if (!strcmp(m->state, "committed") || !strcmp(m->state, "resumed"))
 		return FORWARD;
 	if (!m->txn_id)
 		return BACK;
@@ -286,8 +329,14 @@ int finish(struct migration *m)
 		log_warn("not finished: %s", m->finishing.text);
 		return -1;
 	}
-	m->fate = way == FORWARD ? FATE_DONE : FATE_ROLLED_BACK;
 	m->ended_ns = clock_ns();
+	if (m->lost.text[0]) {
+		m->fate = FATE_LOST;
+		log_err("lost: %s", m->lost.text);
+		migration_record(m, "lost");
+		return 0;
+	}
+	m->fate = way == FORWARD ? FATE_DONE : FATE_ROLLED_BACK;
 	migration_record(m, way == FORWARD ? "done" : "rolled-back");
 	log_info("%s: %s", m->guest, way == FORWARD ? "done" : "rolled back");
 	return 0;

@@ -82,13 +82,13 @@ static int recover_last(const struct config *config, struct json_object *last, s
 
 	migration_init(&m, &journal);
 	rc = recover(&m, last, config, err);
-	if (rc > 0) {
+	if (rc > 0)
 		finish_late(&m);
+	if (rc > 0 || m.fate == FATE_LOST)
 		remember(&m);
-		if (m.fate == FATE_STUCK)
-			for (;;)
-				control_poll(1000);
-	}
+	if (m.fate == FATE_STUCK)
+		for (;;)
+			control_poll(1000);
 	control_current = NULL;
 	migration_clear(&m);
 	return rc < 0 ? -1 : 0;

@@ -318,14 +318,14 @@ static int both_waiting(struct migration *m)
 		log_warn("%s has died (%s): %s goes on to %s", m->from, lost.text, m->guest, m->to);
 	if (agent_hello_end(&m->b, &m->error))
 		return -1;
-	d = finish_domain(&m->b, m);
-	if (!d || js_u64(d, "domid", 0) != m->dom_b || strcmp(js_str(d, "name", ""), m->guest) || !js_bool(d, "paused"))
+	d = finish_domain(&m->b, m, m->dom_b);
+	if (!d || strcmp(js_str(d, "name", ""), m->guest) || !js_bool(d, "paused"))
 		return error_set(&m->error, "%s: domain %u, made for %s, is gone or was tampered with", m->to, m->dom_b,
 				 m->guest);
 	if (no_a)
 		return 0;
-	d = finish_domain(&m->a, m);
-	if (!d || js_u64(d, "domid", 0) != m->dom_a || !js_bool(d, "suspended"))
+	d = finish_domain(&m->a, m, m->dom_a);
+	if (!d || !js_bool(d, "suspended"))
 		return error_set(&m->error, "%s: %s (domain %u) is gone or no longer suspended", m->from, m->guest, m->dom_a);
 	return 0;
 }

@@ -98,6 +98,8 @@ int migration_record(struct migration *m, const char *state)
 	js_add_bool(o, "went", m->went);
 	if (m->error.text[0])
 		js_add_str(o, "error", m->error.text);
+	if (m->lost.text[0])
+		js_add_str(o, "lost", m->lost.text);
 	rc = journal_append(m->journal, o);
 	json_object_put(o);
 	if (!rc)
@@ -110,7 +112,9 @@ int migration_record(struct migration *m, const char *state)
 
 static const char *known_state(const char *state)
 {
-	static const char *const others[] = { "committing", "committed", "rolling-back", "rolled-back", "done", "stuck" };
+	static const char *const others[] = {
+		"committing", "committed", "resumed", "rolling-back", "rolled-back", "done", "lost", "stuck",
+	};
 
 	for (size_t i = 0; i < STEPS; i++)
 		if (!strcmp(state, step_names[i]))
@@ -133,6 +137,7 @@ int migration_from_record(struct migration *m, struct json_object *r, const stru
 	snprintf(m->guest, sizeof(m->guest), "%s", js_str(r, "guest", ""));
 	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(r, "uuid", ""));
 	snprintf(m->error.text, sizeof(m->error.text), "%s", js_str(r, "error", ""));
+	snprintf(m->lost.text, sizeof(m->lost.text), "%s", js_str(r, "lost", ""));
 	m->from = from->name;
 	m->to = to->name;
 	m->host_a = js_u64(r, "host_a", 0);

@@ -19,6 +19,7 @@ enum fate {
 	FATE_REFUSED,		/* before anything was touched */
 	FATE_ROLLED_BACK,
 	FATE_DONE,
+	FATE_LOST,		/* all is put in order, but the guest VM is gone: m->lost */
 	FATE_STUCK,		/* nothing can be done without an operator */
 };
 
@@ -54,6 +55,7 @@ struct migration {
 	struct error error;		/* why it was not done; the first of @problems when it was refused */
 	struct json_object *problems;	/* what the check found, an array of strings */
 	struct error finishing;		/* what the end is waiting for */
+	struct error lost;		/* the guest VM is on neither side any more: how, and what is left of it */
 	uint64_t max_kib, guest_frames;
 	uint64_t populated, kept, swapped, exchanged, busy_retries;
 	int64_t begun_ns, ended_ns, suspended_ns, unpaused_ns;
@@ -84,8 +86,8 @@ int swap_all(struct migration *m);
  * -1: try again later, m->finishing says what it is waiting for.
  */
 int finish(struct migration *m);
-/* A domain of the agent's last hello with the guest's UUID, or NULL. */
-struct json_object *finish_domain(struct agent *a, const struct migration *m);
+/* The domain of the agent's last hello with the guest's UUID and @domid, which may be 0: any. NULL: it is gone. */
+struct json_object *finish_domain(struct agent *a, const struct migration *m, uint32_t domid);
 
 /* report.c */
 struct json_object *report(const struct migration *m);

@@ -20,6 +20,12 @@ int recover(struct migration *m, struct json_object *last, const struct config *
 
 	if (!last || !strcmp(state, "done") || !strcmp(state, "rolled-back"))
 		return 0;
+	if (!strcmp(state, "lost")) {
+		/* It is over, but an operator may not have heard of it. Beyond a restart of the host nothing is left of it. */
+		if (!migration_from_record(m, last, config) && !strcmp(m->boot_id, js_str(last, "boot_id", "")))
+			m->fate = FATE_LOST;
+		return 0;
+	}
 	if (migration_from_record(m, last, config))
 		return error_set(err, "migration %s of %s from %s to %s is unfinished in the journal, and its state \"%s\" or one of its host VMs is not known to this configuration",
 				 js_str(last, "migration", "?"), js_str(last, "guest", "?"), js_str(last, "from", "?"),

@@ -9,7 +9,7 @@
 int recover_remember(struct json_object *record, void *arg);
 /*
  * 1: @m, which must be fresh from migration_init(), is an unfinished migration: finish() is to be called until it
- * is final. 0: there is none. -1: the record makes no sense, see err.
+ * is final. 0: there is none; m->fate is FATE_LOST if the last one lost its guest VM. -1: the record makes no sense, see err.
  */
 int recover(struct migration *m, struct json_object *last, const struct config *config, struct error *err);
 

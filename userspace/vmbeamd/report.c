@@ -21,6 +21,7 @@ static const char *outcome(const struct migration *m)
 	case FATE_REFUSED: return "refused";
 	case FATE_ROLLED_BACK: return "rolled-back";
 	case FATE_DONE: return "done";
+	case FATE_LOST: return "lost";
 	case FATE_STUCK: return "stuck";
 	case FATE_OPEN: break;
 	}
@@ -86,6 +87,8 @@ struct json_object *report(const struct migration *m)
 	js_add_u64(o, "transaction", m->txn_id);
 	if (m->error.text[0])
 		js_add_str(o, "error", m->error.text);
+	if (m->lost.text[0])
+		js_add_str(o, "lost", m->lost.text);
 	if (m->finishing.text[0] && (m->fate == FATE_OPEN || m->fate == FATE_STUCK))
 		js_add_str(o, "waiting_for", m->finishing.text);
 	if (m->problems && json_object_array_length(m->problems))

@@ -7,6 +7,7 @@ import json, os, shutil, socket, struct, subprocess, sys, tempfile, threading, t
 daemon, cli = sys.argv[1:3]
 UUID = "4ae1b2f0-0000-4000-8000-0123456789ab"
 MAGIC = b"VMBEAM\r\n"
+ALIVE = {"domid": 5, "name": "u1", "uuid": UUID, "paused": False, "shutdown": False, "suspended": False, "dying": False}
 
 
 def stream(bad=False):
@@ -68,6 +69,8 @@ class Agent(threading.Thread):
             out, data = {}, b""
             if op in self.broken:
                 reply = {"seq": req["seq"], "ok": False, "error": self.broken[op], "code": "EIO"}
+            elif op in ("resume", "unpause") and not self.domain(req["domid"]):
+                reply = {"seq": req["seq"], "ok": False, "error": "there is no such domain", "code": "ESRCH"}
             else:
                 if op in self.late and not req.get("again"):
                     # The work is done once; the repetition only fetches what came of it.
@@ -80,11 +83,11 @@ class Agent(threading.Thread):
             head = MAGIC + struct.pack("<III", session, len(text), len(data))
             conn.sendall(head + struct.pack("<I", zlib.crc32(head)) + text + data)
 
-    def domain(self):
-        return next((d for d in self.domains if d["uuid"] == UUID and not d["dying"]), None)
+    def domain(self, domid=None):
+        return next((d for d in self.domains if d["uuid"] == UUID and not d["dying"] and domid in (None, d["domid"])), None)
 
     def do(self, op, req, blob):
-        d = self.domain()
+        d = self.domain(req.get("domid"))
         if op == "hello":
             return {"version": "x", "hostvm_xen": "4.20", "domains": self.domains,
                     "exports": [{"id": i, "domid": e[0], "armed": e[1]} for i, e in self.exports.items()]}, b""
@@ -108,8 +111,7 @@ class Agent(threading.Thread):
             return {"suspended": d["suspended"]}, b""
         if op == "restore-begin":
             self.got = b""
-            self.domains.append({"domid": 9, "name": "u1", "uuid": UUID, "paused": True, "shutdown": False,
-                                 "suspended": False, "dying": False})
+            self.domains.append({**ALIVE, "domid": 9, "paused": True})
         if op == "restore-write" and blob:
             self.got += blob
         if op == "restore-populated":
@@ -153,8 +155,7 @@ class Test:
         self.dir = tempfile.mkdtemp(prefix="vmbeam-daemon-")
         os.mkdir(f"{self.dir}/hold")
         self.a, self.b = Agent(self, "hv1"), Agent(self, "hv2")
-        self.a.domains.append({"domid": 5, "name": "u1", "uuid": UUID, "paused": False, "shutdown": False,
-                               "suspended": False, "dying": False})
+        self.a.domains.append(dict(ALIVE))
         self.a.start()
         self.b.start()
         self.conf = {"hostvms": [{"name": x.name, "socket": x.path} for x in (self.a, self.b)],
@@ -187,6 +188,9 @@ class Test:
     def hold(self, name):
         open(f"{self.dir}/hold/{name}", "w").close()
 
+    def let_go(self, name):
+        os.unlink(f"{self.dir}/hold/{name}")
+
     def held(self, name):
         self.until(lambda: os.path.exists(f"{self.dir}/hold/{name}.held"))
 
@@ -211,6 +215,19 @@ class Test:
         assert d and not d["paused"], self.b.domains
         assert not self.a.domains and not self.a.exports and not self.b.exports
 
+    def background(self):
+        """A migration in a thread; its result is in the list when the thread has ended."""
+        result = []
+        thread = threading.Thread(target=lambda: result.append(self.migrate()))
+        thread.start()
+        return thread, result
+
+    def lost(self, where, export):
+        rc, out, err = self.cli("status", "--json")
+        last = json.loads(out)["last"]
+        assert rc == 4 and last["outcome"] == last["state"] == "lost" and where in last["lost"], (rc, last)
+        assert export in last["lost"] and self.journal()[-1] == "lost", last
+
     def end(self):
         if self.proc:
             self.proc.kill()
@@ -233,7 +250,7 @@ def moves(t):
     after = t.b.log[t.b.log.index("restore-end"):]
     assert not {"export-begin", "export-read"} & set(after) and after.index("unpause") < after.index("export-release")
     t.on_b()
-    assert t.journal()[-3:] == ["committing", "committed", "done"], t.journal()
+    assert t.journal()[-4:] == ["committing", "committed", "resumed", "done"], t.journal()
     assert t.cli("status")[0] == 0
 
 
@@ -314,28 +331,81 @@ def stuck_touches_nothing(t):
 def destination_destroyed_in_the_swap(t):
     t.hold("vmbeamd:swap-half")
     t.start()
-    result = []
-    th = threading.Thread(target=lambda: result.append(t.migrate()))
-    th.start()
+    th, result = t.background()
     t.held("vmbeamd:swap-half")
     t.b.domain()["dying"] = True
-    os.unlink(f"{t.dir}/hold/vmbeamd:swap-half")
+    t.let_go("vmbeamd:swap-half")
     th.join()
     rc, r, err = result[0]
     assert rc == 3 and "gone or was tampered with" in r["error"], r
     t.on_a()
 
 
+def lost_on_b_after_the_commit(t):
+    t.hold("vmbeamd:resume")
+    t.start()
+    th, result = t.background()
+    t.held("vmbeamd:resume")
+    t.b.domain()["dying"] = True
+    t.let_go("vmbeamd:resume")
+    th.join()
+    rc, r, err = result[0]
+    assert rc == 4 and r["outcome"] == "lost" and "lost" in err and "downtime_ms" not in r, (rc, r, err)
+    # A's domain holds scrap. B's export is all that is left of the guest VM.
+    assert not t.a.domains and not t.a.exports and t.b.exports == {70: [9, True]}, (t.a.domains, t.b.exports)
+    t.lost("hv2", "export 70")
+    t.kill()
+    t.start()
+    t.lost("hv2", "export 70")
+    assert t.b.exports
+    # The operator lets go of it and starts the guest VM anew: the daemon is free for it.
+    t.b.exports, t.b.domains = {}, []
+    t.a.domains.append({**ALIVE, "domid": 6})
+    rc, r, err = t.migrate()
+    assert rc == 0 and t.cli("status")[0] == 0, err
+    t.on_b()
+
+
+def lost_on_b_with_the_daemon(t):
+    t.hold("vmbeamd:resume")
+    t.start()
+    th, result = t.background()
+    t.held("vmbeamd:resume")
+    t.kill()
+    th.join()
+    t.b.domain()["dying"] = True
+    # Somebody was quick: domains of that name, that are not the migration's.
+    for x in (t.a, t.b):
+        x.domains.append({**ALIVE, "domid": 6})
+    t.start()
+    t.until(lambda: t.journal()[-1] == "lost")
+    t.lost("hv2", "export 70")
+    assert [d["domid"] for d in t.a.domains] == [6] and t.b.domain()["domid"] == 6 and t.b.exports, t.a.domains
+
+
+def ends_on_b_after_it_ran(t):
+    t.b.broken = {"export-release": "not yet"}
+    t.start()
+    th, result = t.background()
+    t.until(lambda: "resumed" in t.journal())
+    t.kill()
+    th.join()
+    t.b.domain()["dying"] = True
+    t.start()
+    t.until(lambda: t.cli("status")[0] == 4)
+    t.b.broken = {}
+    t.until(lambda: t.journal()[-1] == "done")
+    assert not t.b.domains and not t.b.exports and not t.a.domains and not t.a.exports
+
+
 def source_dies_after_the_swap(dead):
     def run(t):
         t.hold("vmbeamd:commit")
         t.start(FAKE_DEAD="1" if dead else "0")
-        result = []
-        th = threading.Thread(target=lambda: result.append(t.migrate()))
-        th.start()
+        th, result = t.background()
         t.held("vmbeamd:commit")
         t.a.broken = {"hello": "gone"}
-        os.unlink(f"{t.dir}/hold/vmbeamd:commit")
+        t.let_go("vmbeamd:commit")
         if dead:
             t.until(lambda: not t.b.domain()["paused"])
             t.a.domains, t.a.exports = [], {}
@@ -354,8 +424,7 @@ def killed_at(point):
     def run(t):
         t.hold(point)
         t.start()
-        th = threading.Thread(target=t.migrate)
-        th.start()
+        th, result = t.background()
         t.held(point)
         t.kill()
         th.join()
@@ -384,8 +453,7 @@ def killed_after_commit(t):
 def killed_before_resume_with_a_silent_agent(t):
     t.hold("vmbeamd:resume")
     t.start()
-    th = threading.Thread(target=t.migrate)
-    th.start()
+    th, result = t.background()
     t.held("vmbeamd:resume")
     t.b.broken = {"hello": "not yet"}
     t.kill()
@@ -418,13 +486,14 @@ def the_command_dies(t):
     t.held("vmbeamd:state")
     p.kill()
     p.wait()
-    os.unlink(f"{t.dir}/hold/vmbeamd:state")
+    t.let_go("vmbeamd:state")
     t.until(lambda: t.journal()[-1] == "done")
     t.on_b()
 
 
 tests = [moves, busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
          stuck_touches_nothing, destination_destroyed_in_the_swap, killed_after_commit,
+         lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
 tests += [fails_at("a", op) for op in ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")]
 tests += [fails_at("b", op) for op in ("restore-begin", "restore-write", "restore-end", "export-begin", "export-arm")]
