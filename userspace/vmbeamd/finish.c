@@ -38,7 +38,8 @@ struct json_object *finish_domain(struct agent *a, const struct migration *m, ui
 	return NULL;
 }
 
-static int release_exports(struct migration *m, struct agent *a, uint32_t domid)
+/* @armed_too: else what is armed is left alone. */
+static int release_exports(struct migration *m, struct agent *a, uint32_t domid, bool armed_too)
 {
 	struct json_object *list;
 
@@ -48,7 +49,7 @@ static int release_exports(struct migration *m, struct agent *a, uint32_t domid)
 	for (size_t i = 0; domid && i < js_len(list); i++) {
 		struct json_object *e = json_object_array_get_idx(list, i), *args;
 
-		if (js_u64(e, "domid", 0) != domid)
+		if (js_u64(e, "domid", 0) != domid || (js_bool(e, "armed") && !armed_too))
 			continue;
 		args = json_object_new_object();
 		js_add_u64(args, "export", js_u64(e, "id", 0));
@@ -84,62 +85,6 @@ static int still_there(struct migration *m, struct agent *a, uint32_t domid)
 	return 0;
 }
 
-/* The source, back to a running guest. It comes before anything on the destination: the guest is waiting. */
-static int back_a(struct migration *m)
-{
-	int64_t limit = clock_ms() + LATE_SUSPEND_MS;
-	struct json_object *d;
-
-	if (agent_connect(&m->a, CONNECT_S, &m->finishing) ||
-	    ask(m, &m->a, "save-abort", migration_domain(m, m->dom_a), SHORT_S))
-		return -1;
-	for (;;) {
-		if (agent_hello(&m->a, &m->finishing))
-			return -1;
-		d = finish_domain(&m->a, m, 0);
-		if (!d || js_bool(d, "suspended") || !m->went || clock_ms() > limit)
-			break;
-		usleep(300000);
-	}
-	if (!d)
-		log_err("%s: %s (domain %u) is gone: it cannot be resumed", m->from, m->guest, m->dom_a);
-	if (d && m->went) {
-		if (agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing)) {
-			log_err("%s", m->finishing.text);
-			/* A guest with a dead disk is better than none: it can still be logged in to, and shut down. */
-			if (!m->a.up || ++m->rebind_tries < REBIND_TRIES)
-				return -1;
-		}
-		/* Also when it runs: an agent that died in between may not have woken it for the events it missed. */
-		if ((js_bool(d, "suspended") || !js_bool(d, "shutdown")) &&
-		    agent_call(&m->a, "resume", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing))
-			return -1;
-	}
-	return release_exports(m, &m->a, m->dom_a);
-}
-
-/* The destination, as it was before. */
-static int back_b(struct migration *m)
-{
-	struct json_object *d;
-	uint32_t domid;
-
-	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || ask(m, &m->b, "restore-abort", NULL, LONG_S) ||
-	    agent_hello(&m->b, &m->finishing))
-		return -1;
-	d = finish_domain(&m->b, m, 0);
-	domid = d ? js_u64(d, "domid", 0) : m->dom_b;
-	/* Whatever the journal knows: what this migration made there is paused, and a running guest is not destroyed. */
-	if (d && !js_bool(d, "paused"))
-		return error_set(&m->finishing, "%s: domain %u of %s runs, though it was never let go: look at it, and destroy it by hand",
-				 m->to, domid, m->guest);
-	if (d && ask(m, &m->b, "destroy", migration_domain(m, domid), LONG_S))
-		return -1;
-	if (release_exports(m, &m->b, domid) || (m->dom_b && domid != m->dom_b && release_exports(m, &m->b, m->dom_b)))
-		return -1;
-	return still_there(m, &m->b, 0);
-}
-
 /* The armed export of a domain that is gone: it alone keeps the frames. 0: there is none. From the last hello. */
 static uint64_t armed_export(struct agent *a, uint32_t domid)
 {
@@ -170,6 +115,81 @@ static void lose(struct migration *m, struct agent *a, uint32_t domid, const cha
 		  m->guest, when, kept);
 }
 
+/* The guest VM runs where it belongs. A later daemon, or try, must not take it for lost when it has ended since. */
+static void resumed(struct migration *m)
+{
+	m->resumed = true;
+	migration_record(m, m->state);
+}
+
+/* Lets the guest VM run on as if nothing had been. */
+static int resume_a(struct migration *m)
+{
+	int64_t limit = clock_ms() + LATE_SUSPEND_MS;
+	struct json_object *d;
+
+	if (ask(m, &m->a, "save-abort", migration_domain(m, m->dom_a), SHORT_S))
+		return -1;
+	for (;;) {
+		if (agent_hello(&m->a, &m->finishing))
+			return -1;
+		/* While it runs it may reboot by itself, which gives it another domain. A suspended one cannot. */
+		d = finish_domain(&m->a, m, m->went ? m->dom_a : 0);
+		if (!d || js_bool(d, "suspended") || !m->went || clock_ms() > limit)
+			break;
+		usleep(300000);
+	}
+	if (!d) {
+		lose(m, &m->a, m->dom_a, "before the migration was rolled back");
+		return 0;
+	}
+	if (m->went) {
+		if (agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing)) {
+			log_err("%s", m->finishing.text);
+			/* A guest with a dead disk is better than none: it can still be logged in to, and shut down. */
+			if (!m->a.up || ++m->rebind_tries < REBIND_TRIES)
+				return -1;
+		}
+		/* Also when it runs: an agent that died in between may not have woken it for the events it missed. */
+		if ((js_bool(d, "suspended") || !js_bool(d, "shutdown")) &&
+		    agent_call(&m->a, "resume", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing))
+			return -1;
+	}
+	resumed(m);
+	return 0;
+}
+
+/* The source, as it was before. It comes before anything on the destination: the guest is waiting. */
+static int back_a(struct migration *m)
+{
+	if (agent_connect(&m->a, CONNECT_S, &m->finishing) || (!m->resumed && resume_a(m)))
+		return -1;
+	return release_exports(m, &m->a, m->dom_a, m->resumed);
+}
+
+/* The destination, as it was before. */
+static int back_b(struct migration *m)
+{
+	struct json_object *d;
+	uint32_t domid;
+
+	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || ask(m, &m->b, "restore-abort", NULL, LONG_S) ||
+	    agent_hello(&m->b, &m->finishing))
+		return -1;
+	d = finish_domain(&m->b, m, 0);
+	domid = d ? js_u64(d, "domid", 0) : m->dom_b;
+	/* Whatever the journal knows: what this migration made there is paused, and a running guest is not destroyed. */
+	if (d && !js_bool(d, "paused"))
+		return error_set(&m->finishing, "%s: domain %u of %s runs, though it was never let go: look at it, and destroy it by hand",
+				 m->to, domid, m->guest);
+	if (d && ask(m, &m->b, "destroy", migration_domain(m, domid), LONG_S))
+		return -1;
+	if (release_exports(m, &m->b, domid, true) ||
+	    (m->dom_b && domid != m->dom_b && release_exports(m, &m->b, m->dom_b, true)))
+		return -1;
+	return still_there(m, &m->b, 0);
+}
+
 /* Lets the guest VM run. */
 static int let_go(struct migration *m)
 {
@@ -194,8 +214,7 @@ static int let_go(struct migration *m)
 	/* It runs. A's end takes longest: begun here, waited for in forward_a(), which sees to it if this fails. */
 	if (m->a.up && !m->a.asked && finish_domain(&m->a, m, m->dom_a))
 		agent_begin(&m->a, "destroy", migration_domain(m, m->dom_a), &m->finishing);
-	/* From here on it may end like any guest VM: a later daemon must not take it for lost. */
-	migration_record(m, "resumed");
+	resumed(m);
 	return 0;
 }
 
@@ -203,9 +222,9 @@ static int forward_b(struct migration *m)
 {
 	if (agent_connect(&m->b, CONNECT_S, &m->finishing))
 		return -1;
-	if (strcmp(m->state, "resumed") && let_go(m))
+	if (!m->resumed && let_go(m))
 		return -1;
-	return m->lost.text[0] ? 0 : release_exports(m, &m->b, m->dom_b);
+	return release_exports(m, &m->b, m->dom_b, m->resumed);
 }
 
 static int forward_a(struct migration *m)
@@ -217,7 +236,7 @@ static int forward_a(struct migration *m)
 	/* Its frames are B's, also if it was lost there: what A has in their place is scrap, and must never run. */
 	if (finish_domain(&m->a, m, m->dom_a) && ask(m, &m->a, "destroy", migration_domain(m, m->dom_a), LONG_S))
 		return -1;
-	if (release_exports(m, &m->a, m->dom_a))
+	if (release_exports(m, &m->a, m->dom_a, true))
 		return -1;
 	return still_there(m, &m->a, m->dom_a);
 }
@@ -235,7 +254,7 @@ static enum way decide(struct migration *m)
 		close(m->txn);	/* tries once more what could not be put back */
 		m->txn = -1;
 	}
-	if (!strcmp(m->state, "committed") || !strcmp(m->state, "resumed"))
+	if (!strcmp(m->state, "committed"))
 		return FORWARD;
 	if (!m->txn_id)
 		return BACK;

@@ -96,6 +96,7 @@ int migration_record(struct migration *m, const char *state)
 	js_add_u64(o, "dom_b", m->dom_b);
 	js_add_u64(o, "txn", m->txn_id);
 	js_add_bool(o, "went", m->went);
+	js_add_bool(o, "resumed", m->resumed);
 	if (m->error.text[0])
 		js_add_str(o, "error", m->error.text);
 	if (m->lost.text[0])
@@ -113,7 +114,7 @@ int migration_record(struct migration *m, const char *state)
 static const char *known_state(const char *state)
 {
 	static const char *const others[] = {
-		"committing", "committed", "resumed", "rolling-back", "rolled-back", "done", "lost", "stuck",
+		"committing", "committed", "rolling-back", "rolled-back", "done", "lost", "stuck",
 	};
 
 	for (size_t i = 0; i < STEPS; i++)
@@ -146,6 +147,7 @@ int migration_from_record(struct migration *m, struct json_object *r, const stru
 	m->dom_b = js_u64(r, "dom_b", 0);
 	m->txn_id = js_u64(r, "txn", 0);
 	m->went = js_bool(r, "went");
+	m->resumed = js_bool(r, "resumed");
 	agent_init(&m->a, from->name, from->socket, m->id);
 	agent_init(&m->b, to->name, to->socket, m->id);
 	return 0;

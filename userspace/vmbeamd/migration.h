@@ -32,6 +32,7 @@ struct migration {
 	uint64_t txn_id;		/* 0: there was none */
 	const char *state;		/* the name of a step, or committing, committed, rolling-back, ... */
 	bool went;			/* the guest may have been told to suspend */
+	bool resumed;			/* the end has let it run: back on A, or on B */
 
 	/* What only this daemon has. */
 	struct journal *journal;

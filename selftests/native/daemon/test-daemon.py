@@ -201,9 +201,12 @@ class Test:
             os.unlink(f"{self.dir}/hold/{f}")
         os.path.exists(self.conf["control"]) and os.unlink(self.conf["control"])
 
-    def journal(self):
+    def records(self):
         with open(f"{self.dir}/journal") as f:
-            return [json.loads(line[9:])["state"] for line in f]
+            return [json.loads(line[9:]) for line in f]
+
+    def journal(self):
+        return [r["state"] for r in self.records()]
 
     def on_a(self):
         d = self.a.domain()
@@ -250,7 +253,7 @@ def moves(t):
     after = t.b.log[t.b.log.index("restore-end"):]
     assert not {"export-begin", "export-read"} & set(after) and after.index("unpause") < after.index("export-release")
     t.on_b()
-    assert t.journal()[-4:] == ["committing", "committed", "resumed", "done"], t.journal()
+    assert t.journal()[-4:] == ["committing", "committed", "committed", "done"], t.journal()
     assert t.cli("status")[0] == 0
 
 
@@ -387,7 +390,7 @@ def ends_on_b_after_it_ran(t):
     t.b.broken = {"export-release": "not yet"}
     t.start()
     th, result = t.background()
-    t.until(lambda: "resumed" in t.journal())
+    t.until(lambda: t.records() and t.records()[-1]["resumed"])
     t.kill()
     th.join()
     t.b.domain()["dying"] = True
@@ -396,6 +399,46 @@ def ends_on_b_after_it_ran(t):
     t.b.broken = {}
     t.until(lambda: t.journal()[-1] == "done")
     assert not t.b.domains and not t.b.exports and not t.a.domains and not t.a.exports
+
+
+def lost_on_a(point):
+    def run(t):
+        t.hold(point)
+        t.start()
+        th, result = t.background()
+        t.held(point)
+        t.a.domain()["dying"] = True
+        if point == "vmbeamd:suspend":
+            t.a.broken = {"save-go": "there is no such domain"}
+        t.let_go(point)
+        th.join()
+        rc, r, err = result[0]
+        armed = point == "vmbeamd:commit"
+        assert rc == 4 and r["outcome"] == "lost" and r["error"] and "lost: hv1" in err, (rc, r, err)
+        assert not t.b.domains and not t.b.exports and "resume" not in t.a.log
+        assert t.a.exports == ({70: [5, True]} if armed else {}), t.a.exports
+        t.lost("hv1", "export 70" if armed else "no armed export")
+        t.kill()
+        t.start()
+        t.lost("hv1", "export 70" if armed else "no armed export")
+    run.__name__ = "lost_on_a_before_" + point.split(":")[1]
+    return run
+
+
+def ends_on_a_after_it_was_resumed(t):
+    t.a.broken = {"quiesce": "made to fail"}
+    t.b.broken = dict.fromkeys(("restore-abort", "destroy"), "not yet")
+    t.start()
+    th, result = t.background()
+    t.until(lambda: t.records() and t.records()[-1]["resumed"] and not t.a.exports)
+    t.kill()
+    th.join()
+    # It reboots by itself.
+    t.a.domains = [{**ALIVE, "domid": 6}]
+    t.b.broken = {}
+    t.start()
+    t.until(lambda: t.journal()[-1] == "rolled-back")
+    t.on_a()
 
 
 def source_dies_after_the_swap(dead):
@@ -493,10 +536,11 @@ def the_command_dies(t):
 
 tests = [moves, busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
          stuck_touches_nothing, destination_destroyed_in_the_swap, killed_after_commit,
-         lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran,
+         lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran, ends_on_a_after_it_was_resumed,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
 tests += [fails_at("a", op) for op in ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")]
 tests += [fails_at("b", op) for op in ("restore-begin", "restore-write", "restore-end", "export-begin", "export-arm")]
+tests += [lost_on_a("vmbeamd:" + p) for p in ("suspend", "commit")]
 tests += [source_dies_after_the_swap(dead) for dead in (True, False)]
 tests += [killed_at("vmbeamd:" + p) for p in ("prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit")]
 only = sys.argv[3:]
