@@ -76,6 +76,9 @@ int work_run(struct request *r, const char *key, int (*fn)(const void *arg), con
 /* Is there a child for @key, at work or not asked about yet? */
 bool work_pending(const char *key);
 
+/* list.c: puts "domains" and "exports" into the reply to hello: those asked for, or all. */
+int list_all(struct request *r);
+
 /* The ops, by file. */
 int op_guest_check(struct request *r);
 int op_dest_check(struct request *r);
@@ -103,8 +106,6 @@ int op_export_sync(struct request *r);
 int op_export_read(struct request *r);
 int op_export_arm(struct request *r);
 int op_export_release(struct request *r);
-/* Appends {id, domid, frames, armed} for each export of the module. */
-void exports_list(struct json_object *list);
 bool exports_available(void);
 
 int op_quiesce(struct request *r);

@@ -556,23 +556,3 @@ bool exports_available(void)
 	close(dev);
 	return is;
 }
-
-void exports_list(struct json_object *list)
-{
-	struct vmbeam_export_info info[64];
-	int dev = vmbeam_open(), nr;
-
-	if (dev < 0)
-		return;
-	nr = vmbeam_export_list(dev, info, 64);
-	close(dev);
-	for (int i = 0; i < nr && i < 64; i++) {
-		struct json_object *obj = json_object_new_object();
-
-		json_object_object_add(obj, "id", json_object_new_int64(info[i].id));
-		json_object_object_add(obj, "domid", json_object_new_int64(info[i].domid));
-		json_object_object_add(obj, "frames", json_object_new_int64(info[i].nr_frames));
-		json_object_object_add(obj, "armed", json_object_new_boolean(info[i].state == VMBEAM_EXPORT_ARMED));
-		json_object_array_add(list, obj);
-	}
-}

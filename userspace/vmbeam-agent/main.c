@@ -14,7 +14,6 @@
 
 #include "agent.h"
 #include "channel.h"
-#include "domain.h"
 #include "hold.h"
 #include "log.h"
 
@@ -28,7 +27,6 @@
 /* As long as a predecessor's message can pause in its middle, and no longer than the daemon waits for an answer. */
 #define QUIET_MS	500
 #define DRAIN_MS	10000
-#define MAX_DOMAINS	256
 
 static int op_hello(struct request *r);
 
@@ -79,27 +77,10 @@ static void xen_version(char *text, size_t len)
 		fclose(b);
 }
 
-static void add_domain(struct json_object *list, const struct domain *d)
-{
-	struct json_object *obj = json_object_new_object();
-
-	json_object_object_add(obj, "domid", json_object_new_int64(d->domid));
-	put_string(obj, "name", d->name);
-	put_string(obj, "uuid", d->uuid);
-	json_object_object_add(obj, "paused", json_object_new_boolean(d->paused));
-	json_object_object_add(obj, "shutdown", json_object_new_boolean(d->shutdown));
-	json_object_object_add(obj, "suspended", json_object_new_boolean(d->suspended));
-	json_object_object_add(obj, "dying", json_object_new_boolean(d->dying));
-	json_object_array_add(list, obj);
-}
-
 static int op_hello(struct request *r)
 {
-	struct json_object *list = json_object_new_array(), *features = json_object_new_array();
-	struct domain *domains = NULL;
+	struct json_object *features = json_object_new_array();
 	char version[32];
-	size_t nr = 0;
-	int rc;
 
 	xen_version(version, sizeof(version));
 	put_string(r->out, "version", VMBEAM_VERSION);
@@ -112,19 +93,7 @@ static int op_hello(struct request *r)
 	if (exports_available())
 		json_object_array_add(features, json_object_new_string("export-device"));
 	json_object_object_add(r->out, "features", features);
-
-	exports_list(list);
-	json_object_object_add(r->out, "exports", list);
-
-	rc = domains_read(&domains, &nr);
-	if (rc)
-		return fail(r, rc, "the domains cannot be listed: is the toolstack of this host VM up?");
-	list = json_object_new_array();
-	for (size_t i = 0; i < nr && i < MAX_DOMAINS; i++)
-		add_domain(list, &domains[i]);
-	json_object_object_add(r->out, "domains", list);
-	free(domains);
-	return 0;
+	return list_all(r);
 }
 
 static void run_op(struct request *r)

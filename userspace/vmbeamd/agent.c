@@ -20,13 +20,16 @@
 
 void (*agent_idle)(void);
 
-void agent_init(struct agent *a, const char *name, const char *socket, const char *migration)
+void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
+		const uint32_t *domid)
 {
 	memset(a, 0, sizeof(*a));
 	a->ch.fd = -1;
 	a->name = name;
 	a->socket = socket;
 	a->migration = migration;
+	a->uuid = uuid;
+	a->domid = domid;
 }
 
 void agent_close(struct agent *a)
@@ -91,6 +94,18 @@ static int ask(struct agent *a, const char *op, struct json_object *args, const 
 	return channel_send(&a->ch, a->session, args, blob, blob_len, REPLY_MS);
 }
 
+/* Of all that there may be in a host VM, the daemon needs to know of one guest VM. */
+static struct json_object *hello_args(const struct agent *a)
+{
+	struct json_object *args = json_object_new_object();
+
+	if (*a->uuid)
+		js_add_str(args, "uuid", a->uuid);
+	if (*a->domid)
+		js_add_u64(args, "domid", *a->domid);
+	return args;
+}
+
 static int connect_once(struct agent *a, int64_t until, struct error *err)
 {
 	struct message reply;
@@ -105,7 +120,7 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 	}
 	do {
 		int64_t slice = clock_ms() + HELLO_MS;
-		struct json_object *args = json_object_new_object();
+		struct json_object *args = hello_args(a);
 
 		rc = ask(a, "hello", args, NULL, 0);
 		if (!rc)
@@ -158,12 +173,19 @@ int agent_hello_end(struct agent *a, struct error *err)
 	json_object_put(a->hello);
 	a->hello = json_object_get(reply.json);
 	message_clear(&reply);
+	if (js_bool(a->hello, "more"))
+		return error_set(err, "%s: the agent had to cut its list of domains or exports: what is not in it may be there", a->name);
 	return 0;
+}
+
+int agent_hello_begin(struct agent *a, struct error *err)
+{
+	return agent_begin(a, "hello", hello_args(a), err);
 }
 
 int agent_hello(struct agent *a, struct error *err)
 {
-	return agent_begin(a, "hello", NULL, err) || agent_hello_end(a, err) ? -1 : 0;
+	return agent_hello_begin(a, err) || agent_hello_end(a, err) ? -1 : 0;
 }
 
 static int broken(struct agent *a, const char *op, int rc, struct error *err)

@@ -12,6 +12,8 @@ struct agent {
 	struct channel ch;
 	const char *name, *socket;	/* of the host VM */
 	const char *migration;		/* sent with each request */
+	const char *uuid;		/* what hello is asked about, once it is known: "" and 0 until then */
+	const uint32_t *domid;
 	uint32_t session, seq;
 	bool up;
 	struct json_object *hello;	/* its last answer to hello */
@@ -22,15 +24,20 @@ struct agent {
 /* Called about five times a second while something is waited for. */
 extern void (*agent_idle)(void);
 
-/* The strings must outlive the agent. */
-void agent_init(struct agent *a, const char *name, const char *socket, const char *migration);
+/* What is pointed to must outlive the agent. */
+void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
+		const uint32_t *domid);
 void agent_close(struct agent *a);
 
-/* Connects, if it is not, and says hello until it is answered. 0 or -1. */
+/*
+ * Connects, if it is not, and says hello until it is answered. 0 or -1. What is not in this hello may be there all the
+ * same: only the next one fails when the agent had to cut its lists.
+ */
 int agent_connect(struct agent *a, int limit_s, struct error *err);
-/* Asks hello once more, so that a->hello is fresh. */
+/* Asks hello once more, so that a->hello is fresh, and whole: what is not there is gone. */
 int agent_hello(struct agent *a, struct error *err);
-/* The second half of it, after agent_begin(a, "hello", ...). */
+/* The same in two halves, see agent_begin(). */
+int agent_hello_begin(struct agent *a, struct error *err);
 int agent_hello_end(struct agent *a, struct error *err);
 
 /*

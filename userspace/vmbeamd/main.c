@@ -55,11 +55,8 @@ static void serve_request(const struct config *config)
 
 	migration_init(&m, &journal);
 	snprintf(m.guest, sizeof(m.guest), "%s", control_request.guest);
-	m.from = from->name;
-	m.to = to->name;
 	m.check_only = control_request.check_only;
-	agent_init(&m.a, from->name, from->socket, m.id);
-	agent_init(&m.b, to->name, to->socket, m.id);
+	migration_between(&m, from, to);
 	control_current = &m;
 	migrate(&m);
 	control_result(report(&m));

@@ -308,7 +308,7 @@ static int both_waiting(struct migration *m)
 	struct error lost;
 	int no_a;
 
-	if (agent_begin(&m->b, "hello", NULL, &m->error))
+	if (agent_hello_begin(&m->b, &m->error))
 		return -1;
 	/* Every frame is on B: put back into a host VM that has died, the guest would be lost with it. */
 	no_a = agent_hello(&m->a, &lost);

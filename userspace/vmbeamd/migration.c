@@ -67,6 +67,14 @@ void migration_clear(struct migration *m)
 	vmbeam_pairs_free(&m->exchanged_pairs);
 }
 
+void migration_between(struct migration *m, const struct config_hostvm *from, const struct config_hostvm *to)
+{
+	m->from = from->name;
+	m->to = to->name;
+	agent_init(&m->a, from->name, from->socket, m->id, m->uuid, &m->dom_a);
+	agent_init(&m->b, to->name, to->socket, m->id, m->uuid, &m->dom_b);
+}
+
 struct json_object *migration_domain(const struct migration *m, uint32_t domid)
 {
 	struct json_object *args = json_object_new_object();
@@ -139,8 +147,6 @@ int migration_from_record(struct migration *m, struct json_object *r, const stru
 	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(r, "uuid", ""));
 	snprintf(m->error.text, sizeof(m->error.text), "%s", js_str(r, "error", ""));
 	snprintf(m->lost.text, sizeof(m->lost.text), "%s", js_str(r, "lost", ""));
-	m->from = from->name;
-	m->to = to->name;
 	m->host_a = js_u64(r, "host_a", 0);
 	m->host_b = js_u64(r, "host_b", 0);
 	m->dom_a = js_u64(r, "dom_a", 0);
@@ -148,7 +154,6 @@ int migration_from_record(struct migration *m, struct json_object *r, const stru
 	m->txn_id = js_u64(r, "txn", 0);
 	m->went = js_bool(r, "went");
 	m->resumed = js_bool(r, "resumed");
-	agent_init(&m->a, from->name, from->socket, m->id);
-	agent_init(&m->b, to->name, to->socket, m->id);
+	migration_between(m, from, to);
 	return 0;
 }

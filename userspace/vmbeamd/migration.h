@@ -68,6 +68,8 @@ extern const char *const step_names[STEPS];
 /* migration.c */
 void migration_init(struct migration *m, struct journal *journal);
 void migration_clear(struct migration *m);
+/* Between which host VMs. */
+void migration_between(struct migration *m, const struct config_hostvm *from, const struct config_hostvm *to);
 /* The arguments of an agent's op on @domid; with the UUID, so that a domid given anew is not mistaken. */
 struct json_object *migration_domain(const struct migration *m, uint32_t domid);
 /* Writes the journal's next record. 0 or -1 with m->error set. */

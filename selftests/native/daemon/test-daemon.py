@@ -31,6 +31,7 @@ class Agent(threading.Thread):
         self.domains, self.exports, self.broken, self.mute, self.late = [], {}, {}, set(), {}
         self.free = 1 << 20
         self.save = self.bad = None
+        self.crowd, self.cut = 0, False
         self.path = f"{test.dir}/{name}.sock"
         self.listen = socket.socket(socket.AF_UNIX)
         self.listen.bind(self.path)
@@ -89,8 +90,16 @@ class Agent(threading.Thread):
     def do(self, op, req, blob):
         d = self.domain(req.get("domid"))
         if op == "hello":
-            return {"version": "x", "hostvm_xen": "4.20", "domains": self.domains,
-                    "exports": [{"id": i, "domid": e[0], "armed": e[1]} for i, e in self.exports.items()]}, b""
+            all_domains, all_exports = self.domains, [{"id": i, "domid": e[0], "armed": e[1]} for i, e in self.exports.items()]
+            if self.crowd:
+                all_domains = [{**ALIVE, "uuid": "other", "domid": 1000 + i} for i in range(self.crowd)] + all_domains
+                all_exports = [{"id": 1000 + i, "domid": 1000 + i, "armed": True} for i in range(self.crowd)] + all_exports
+            domains = [x for x in all_domains if req.get("uuid") in (None, x["uuid"])]
+            exports = [e for e in all_exports if "uuid" not in req or e["domid"] == req.get("domid")
+                       or e["domid"] in [x["domid"] for x in domains]]
+            more = {"more": True} if self.cut or len(domains) > 256 or len(exports) > 64 else {}
+            return {"version": "x", "hostvm_xen": "4.20", "domains": [] if self.cut else domains[:256],
+                    "exports": [] if self.cut else exports[:64], **more}, b""
         if op == "guest-check":
             return {"domid": d["domid"], "uuid": UUID, "frames": 100, "max_kib": 400, "vcpus": 2, "problems": [],
                     "backends": [{"kind": "vbd", "target": "/dev/vdb"}]}, b""
@@ -255,6 +264,30 @@ def moves(t):
     t.on_b()
     assert t.journal()[-4:] == ["committing", "committed", "committed", "done"], t.journal()
     assert t.cli("status")[0] == 0
+
+
+def moves_among_many(t):
+    t.a.crowd = t.b.crowd = 1000
+    t.start()
+    rc, r, err = t.migrate()
+    assert rc == 0, err
+    t.on_b()
+
+
+def a_list_that_was_cut_is_no_proof(t):
+    t.hold("vmbeamd:resume")
+    t.start()
+    th, result = t.background()
+    t.held("vmbeamd:resume")
+    t.kill()
+    th.join()
+    t.b.cut = True
+    t.start()
+    t.until(lambda: t.cli("status")[0] == 4)
+    assert "had to cut" in t.cli("status")[1] and t.journal()[-1] == "committed" and t.a.domain(), t.journal()
+    t.b.cut = False
+    t.until(lambda: t.journal()[-1] == "done")
+    t.on_b()
 
 
 def busy_frames_are_exchanged(t):
@@ -534,7 +567,7 @@ def the_command_dies(t):
     t.on_b()
 
 
-tests = [moves, busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
+tests = [moves, moves_among_many, a_list_that_was_cut_is_no_proof, busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
          stuck_touches_nothing, destination_destroyed_in_the_swap, killed_after_commit,
          lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran, ends_on_a_after_it_was_resumed,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
