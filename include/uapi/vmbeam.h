@@ -109,7 +109,8 @@ struct vmbeam_extent_pair {
  * @flags: must be 0
  * @domid_a: domain A
  * @domid_b: domain B; not A
- * @id: out: the transaction's id, never 0, never given twice while the module is loaded
+ * @id: out: the transaction's id, never 0, never given twice while the module is loaded. The first one is random,
+ *      below 2^52: an id from before the module was reloaded is not known any more, and is not another's
  * @out_fd: out: the transaction's fd, close-on-exec
  * @__reserved: must be 0
  *

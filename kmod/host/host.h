@@ -74,6 +74,7 @@ struct vmbeam_outcome {
 	struct list_head open;
 };
 
+void vmbeam_outcome_init(void);
 struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b);
 void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state);
 void vmbeam_outcome_forget(struct vmbeam_outcome *outcome);

@@ -75,6 +75,7 @@ static int __init host_init(void)
 		pr_err("this is not Xen's dom0: load vmbeam_host in the host management VM\n");
 		return -ENODEV;
 	}
+	vmbeam_outcome_init();
 	rc = misc_register(&host_device);
 	if (rc)
 		pr_err("cannot register /dev/vmbeam (%d); is vmbeam_guest loaded here?\n", rc);

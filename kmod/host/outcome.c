@@ -7,7 +7,9 @@
  */
 #include <linux/errno.h>
 #include <linux/err.h>
+#include <linux/init.h>
 #include <linux/mutex.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -19,6 +21,15 @@ static LIST_HEAD(open_list);
 static unsigned int nr_outcomes;
 /* An id is never given twice, not even that of a transaction that was forgotten. */
 static u64 last_id;
+
+/*
+ * Somebody may have kept an id from before the module was reloaded: it must not be that of another transaction now. So
+ * they begin anywhere, though below 2^52: what reads JSON may keep a number as a double.
+ */
+void __init vmbeam_outcome_init(void)
+{
+	last_id = get_random_u64() >> 12;
+}
 
 static bool domain_in_use(u32 domid)
 {

@@ -271,7 +271,7 @@ static enum way decide(struct migration *m)
 		error_set(&m->finishing, "the outcome of transaction %" PRIu64 ": %s", m->txn_id, strerror(-rc));
 		return WAIT;
 	}
-	/* Another module, loaded since, counts its transactions from the beginning. */
+	/* A module that was loaded since does not know it. Its own ids begin elsewhere. */
 	if (rc || out.domid_a != m->host_a || out.domid_b != m->host_b) {
 		if (!strcmp(m->state, "stuck")) {
 			error_set(&m->finishing, "pairs of transaction %" PRIu64 " could not be put back, and vmbeam_host.ko was reloaded since: %s must not run on %s or %s",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of the kernel as kmod/host/txn.c and log.c need, on top of libc; one thread, so a lock is nothing.
+ * As much of the kernel as kmod/host/txn.c, log.c and outcome.c need, on top of libc; one thread, so a lock is nothing.
  * The Makefile makes a header of each name that they include, which includes this one.
  */
 #ifndef _TEST_KERNEL_H
@@ -26,11 +26,15 @@ typedef int gfp_t;
 typedef struct { int unused; } spinlock_t;
 struct mutex { int unused; };
 #define __user
+#define __init
 
+#define DEFINE_MUTEX(name)		struct mutex name
 #define mutex_init(lock)		((void)(lock))
+#define mutex_lock(lock)		((void)(lock))
 #define mutex_destroy(lock)		((void)(lock))
 #define mutex_lock_killable(lock)	((void)(lock), 0)
 #define mutex_unlock(lock)		((void)(lock))
+#define spin_lock_init(lock)		((void)(lock))
 #define spin_lock(lock)			((void)(lock))
 #define spin_unlock(lock)		((void)(lock))
 #define cond_resched()			((void)0)
@@ -44,9 +48,13 @@ struct mutex { int unused; };
 void *test_alloc(size_t size, gfp_t gfp);
 #define kvmalloc(size, gfp)		test_alloc(size, gfp)
 #define kvzalloc(size, gfp)		test_alloc(size, gfp)
+#define kzalloc(size, gfp)		test_alloc(size, gfp)
 #define kvmalloc_array(nr, size, gfp)	test_alloc((size_t)(nr) * (size), gfp)
 #define array_size(nr, size)		((size_t)(nr) * (size))
 #define kvfree(ptr)			free((void *)(ptr))
+#define kfree(ptr)			free(ptr)
+
+u64 get_random_u64(void);
 
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
@@ -80,6 +88,7 @@ static inline int copy_struct_from_user(void *to, size_t ksize, const void *from
 }
 
 struct list_head { struct list_head *next, *prev; };
+#define LIST_HEAD(name)	struct list_head name = { &(name), &(name) }
 
 static inline void INIT_LIST_HEAD(struct list_head *head)
 {
@@ -95,10 +104,18 @@ static inline void list_add_tail(struct list_head *entry, struct list_head *head
 	head->prev = entry;
 }
 
+#define list_add(entry, head)	list_add_tail(entry, (head)->next)
+
 static inline void list_del(struct list_head *entry)
 {
 	entry->prev->next = entry->next;
 	entry->next->prev = entry->prev;
+}
+
+static inline void list_del_init(struct list_head *entry)
+{
+	list_del(entry);
+	INIT_LIST_HEAD(entry);
 }
 
 static inline void list_move_tail(struct list_head *entry, struct list_head *head)
@@ -119,6 +136,51 @@ static inline void list_move_tail(struct list_head *entry, struct list_head *hea
 	     n = list_entry(pos->member.next, typeof(*pos), member);		\
 	     &pos->member != (head);						\
 	     pos = n, n = list_entry(n->member.next, typeof(*n), member))
+
+/* Entries in the order in which they came. */
+struct xarray {
+	struct { unsigned long index; void *entry; } *v;
+	size_t nr;
+};
+
+#define DEFINE_XARRAY(name)	struct xarray name
+#define xa_err(old)		((void)(old), 0)
+
+static inline void *xa_load(struct xarray *xa, unsigned long index)
+{
+	for (size_t i = 0; i < xa->nr; i++)
+		if (xa->v[i].index == index)
+			return xa->v[i].entry;
+	return NULL;
+}
+
+static inline void *xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
+{
+	if (xa_load(xa, index))
+		abort();
+	xa->v = realloc(xa->v, (xa->nr + 1) * sizeof(*xa->v));
+	xa->v[xa->nr].index = index;
+	xa->v[xa->nr++].entry = entry;
+	return NULL;
+}
+
+static inline void xa_erase(struct xarray *xa, unsigned long index)
+{
+	for (size_t i = 0; i < xa->nr; i++)
+		if (xa->v[i].index == index)
+			xa->v[i] = xa->v[--xa->nr];
+}
+
+static inline void xa_destroy(struct xarray *xa)
+{
+	free(xa->v);
+	xa->v = NULL;
+	xa->nr = 0;
+}
+
+#define xa_for_each(xa, at, value)						\
+	for (size_t i__ = 0;							\
+	     i__ < (xa)->nr && ((at) = (xa)->v[i__].index, (void)(at), (value) = (xa)->v[i__].entry); i__++)
 
 struct inode;
 struct file { void *private_data; };

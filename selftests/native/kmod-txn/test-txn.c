@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kmod/host/txn.c and log.c as they are, in userspace, against a made-up hypervisor: whatever was swapped and
- * however it went wrong, after a rollback every frame is back. Random, with fixed seeds. TAP on stdout.
+ * kmod/host/txn.c, log.c and outcome.c as they are, in userspace, against a made-up hypervisor: whatever was swapped
+ * and however it went wrong, after a rollback every frame is back. Random, with fixed seeds. TAP on stdout.
  */
 #include <stdio.h>
 
@@ -25,7 +25,7 @@ static unsigned int hv_batch;	/* it notices a gfn that occurs twice within as ma
 static int fail_at = -1;	/* pairs until a hypercall breaks off; -1: never */
 static int no_memory_at = -1;	/* allocations until one fails */
 
-static struct vmbeam_outcome outcome;
+static u64 id;			/* of the transaction */
 static struct file file;
 static const struct file_operations *fops;
 
@@ -43,20 +43,12 @@ struct file *test_file(const struct file_operations *ops, void *private_data)
 	return &file;
 }
 
-struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
+u64 get_random_u64(void)
 {
-	outcome = (struct vmbeam_outcome){ .told = { .id = 1, .domid_a = domid_a, .domid_b = domid_b } };
-	return &outcome;
-}
+	static u64 last = 1;
 
-void vmbeam_outcome_end(struct vmbeam_outcome *o, u32 state)
-{
-	o->told.state = state;
-}
-
-void vmbeam_outcome_forget(struct vmbeam_outcome *o)
-{
-	o->told.id = 0;
+	last = last * 6364136223846793005ULL + 1442695040888963407ULL;
+	return last;
 }
 
 void vmbeam_batch_reset(struct vmbeam_batch *batch)
@@ -116,6 +108,16 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 
 static unsigned int seed;
 
+/* What the module says of it. */
+static struct vmbeam_txn_outcome told(void)
+{
+	struct vmbeam_txn_outcome told;
+
+	if (vmbeam_outcome_get(id, &told) || told.id != id)
+		abort();
+	return told;
+}
+
 static bool all_back(void)
 {
 	for (u64 i = 0; i < FRAMES; i++)
@@ -135,7 +137,8 @@ static bool begin(void)
 		b[i] = FRAMES + i;
 	}
 	hv_batch = rand() % 2 ? 256 : 2048;
-	CHECK(vmbeam_txn_begin(&call, &arg) == 0 && reply.id == 1);
+	CHECK(vmbeam_txn_begin(&call, &arg) == 0 && reply.id);
+	id = reply.id;
 	return true;
 }
 
@@ -192,7 +195,7 @@ static bool swap_much(u64 *moved)
 	for (int i = rand() % 6; i >= 0; i--)
 		if (!swap_some(moved))
 			return false;
-	CHECK(outcome.told.nr_swapped + outcome.told.nr_exchanged == *moved);
+	CHECK(told().nr_swapped + told().nr_exchanged == *moved);
 	return true;
 }
 
@@ -209,8 +212,8 @@ static bool closed_without_commit(void)
 		return false;
 	release();
 	CHECK(all_back());
-	CHECK(outcome.told.state == VMBEAM_TXN_ROLLED_BACK);
-	CHECK(outcome.told.nr_rolled_back == moved && outcome.told.nr_stuck == 0);
+	CHECK(told().state == VMBEAM_TXN_ROLLED_BACK);
+	CHECK(told().nr_rolled_back == moved && told().nr_stuck == 0);
 	return true;
 }
 
@@ -226,7 +229,7 @@ static bool committed(void)
 	CHECK(end(VMBEAM_TXN_ROLLBACK) == -EBADFD && end(VMBEAM_TXN_COMMIT) == -EBADFD);
 	release();
 	CHECK(!memcmp(then, a, sizeof(then)));
-	CHECK(outcome.told.state == VMBEAM_TXN_COMMITTED && outcome.told.nr_rolled_back == 0);
+	CHECK(told().state == VMBEAM_TXN_COMMITTED && told().nr_rolled_back == 0);
 	return true;
 }
 
@@ -241,12 +244,12 @@ static bool stuck_pairs_go_back_later(void)
 		refused[rand() % FRAMES] = true;
 	rc = end(VMBEAM_TXN_ROLLBACK);
 	memset(refused, 0, sizeof(refused));
-	CHECK(rc == (outcome.told.nr_stuck ? -EBUSY : 0));
-	CHECK(outcome.told.nr_rolled_back + outcome.told.nr_stuck == moved);
+	CHECK(rc == (told().nr_stuck ? -EBUSY : 0));
+	CHECK(told().nr_rolled_back + told().nr_stuck == moved);
 	if (rc)
 		CHECK(end(VMBEAM_TXN_COMMIT) == -EBADFD && end(VMBEAM_TXN_ROLLBACK) == 0);
 	CHECK(all_back());
-	CHECK(outcome.told.state == VMBEAM_TXN_ROLLED_BACK && outcome.told.nr_stuck == 0);
+	CHECK(told().state == VMBEAM_TXN_ROLLED_BACK && told().nr_stuck == 0);
 	release();
 	CHECK(all_back());
 	return true;
@@ -305,10 +308,36 @@ static bool begin_without_memory(void)
 	struct vmbeam_call call = { .uarg = &arg, .arg = &arg };
 	long rc;
 
-	no_memory_at = seed % 2;
+	no_memory_at = seed % 3;
 	rc = vmbeam_txn_begin(&call, &arg);
 	no_memory_at = -1;
 	CHECK(rc == -ENOMEM);
+	return true;
+}
+
+static bool ids_from_before_a_reload(void)
+{
+	struct vmbeam_txn_outcome none;
+	u64 before;
+
+	vmbeam_outcome_free_all();
+	vmbeam_outcome_init();
+	if (!begin())
+		return false;
+	before = id;
+	CHECK(end(VMBEAM_TXN_COMMIT) == 0);
+	release();
+	vmbeam_outcome_free_all();
+	vmbeam_outcome_init();
+	for (int i = 0; i < 3; i++) {
+		u64 last = id;
+
+		if (!begin())
+			return false;
+		release();
+		CHECK(i == 0 || id == last + 1);
+		CHECK(id < 1ULL << 53 && vmbeam_outcome_get(before, &none) == -ENOENT);
+	}
 	return true;
 }
 
@@ -320,13 +349,14 @@ static const struct {
 } tests[] = {
 	TEST(closed_without_commit), TEST(committed), TEST(stuck_pairs_go_back_later),
 	TEST(stuck_pairs_go_back_at_release), TEST(rollback_breaks_off), TEST(rollback_without_memory),
-	TEST(begin_without_memory),
+	TEST(begin_without_memory), TEST(ids_from_before_a_reload),
 };
 
 int main(void)
 {
 	int failed = 0;
 
+	vmbeam_outcome_init();
 	printf("TAP version 13\n1..%zu\n", ARRAY_SIZE(tests));
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
 		bool good = true;
