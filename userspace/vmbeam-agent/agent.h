@@ -17,8 +17,10 @@
 
 #include "message.h"
 
-/* The longest that an op keeps the daemon waiting for a reply. */
+/* The longest that an op keeps the daemon waiting for a reply. The tests do not want to wait as long. */
+#ifndef AGAIN_MS
 #define AGAIN_MS	20000
+#endif
 #define MAX_DOMID	0x7ff0		/* DOMID_FIRST_RESERVED: beyond are Xen's own */
 #define MAX_NAME	127
 #define MAX_MIGRATION	32
@@ -71,8 +73,10 @@ const char *exit_text(int status);
  * Runs @fn(@arg) in a child, whose stderr becomes the error's text if it returns other than 0; waits up to AGAIN_MS
  * and then says "again". The next call with the same @key waits on for the same child: so @key names the op and what
  * it works on. The result is told once, and only to the request ("again" in it) that began or waited for the work.
+ * Of the agent's fds the child has @fd alone, unless that is -1: as WORK_FD.
  */
-int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg);
+#define WORK_FD 4
+int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd);
 /* Is there a child for @key, at work or not asked about yet? */
 bool work_pending(const char *key);
 

@@ -694,7 +694,7 @@ int op_quiesce(struct request *r)
 	if (rc)
 		return rc;
 	snprintf(key, sizeof(key), "quiesce %u", domid);
-	rc = work_run(r, key, quiesce_work, &domid);
+	rc = work_run(r, key, quiesce_work, &domid, -1);
 	if (rc || r->again)
 		return rc;
 	nr = devices_read(domid, devices);
@@ -720,5 +720,5 @@ int op_rebind(struct request *r)
 	if (rc)
 		return rc;
 	snprintf(key, sizeof(key), "rebind %u", domid);
-	return work_run(r, key, rebind_work, &domid);
+	return work_run(r, key, rebind_work, &domid, -1);
 }

@@ -497,7 +497,7 @@ int op_resume(struct request *r)
 			d.domid);
 	if (d.suspended) {
 		snprintf(key, sizeof(key), "resume %u", d.domid);
-		rc = work_run(r, key, resume_work, &d.domid);
+		rc = work_run(r, key, resume_work, &d.domid, -1);
 	}
 	/*
 	 * Also when it runs already: the agent before this one may have died between the two. Events that came while
@@ -519,7 +519,7 @@ int op_unpause(struct request *r)
 		return rc;
 	restore_forget(d.domid);
 	snprintf(key, sizeof(key), "unpause %u", d.domid);
-	return work_run(r, key, unpause_work, &d.domid);
+	return work_run(r, key, unpause_work, &d.domid, -1);
 }
 
 int op_destroy(struct request *r)
@@ -543,5 +543,5 @@ int op_destroy(struct request *r)
 		if (rc)
 			return rc;
 	}
-	return work_run(r, key, destroy_work, &domid);
+	return work_run(r, key, destroy_work, &domid, -1);
 }

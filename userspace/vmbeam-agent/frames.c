@@ -34,9 +34,12 @@ struct export {
 	int fd;			/* -1: the slot is free */
 	uint32_t domid;
 	char migration[MAX_MIGRATION + 1];
-	struct frames todo;	/* while it is being filled */
-	size_t next;
-	uint64_t refused;
+	struct filled *filled;
+};
+
+/* What the child that fills an export has to say; in memory that it shares with the agent. */
+struct filled {
+	uint64_t added, removed, refused;
 };
 
 static struct export exports[MAX_EXPORTS];
@@ -206,7 +209,8 @@ static void export_close(struct export *e)
 {
 	if (e->fd >= 0)
 		close(e->fd);
-	frames_free(&e->todo);
+	if (e->filled)
+		munmap(e->filled, sizeof(*e->filled));
 	memset(e, 0, sizeof(*e));
 	e->fd = -1;
 }
@@ -254,39 +258,6 @@ static int export_get(struct request *r, struct export **out)
 	return 0;
 }
 
-static void count_refused(struct export *e, const uint8_t *status, uint32_t nr)
-{
-	for (uint32_t i = 0; i < nr; i++)
-		e->refused += status[i] != VMBEAM_FRAME_PINNED;
-}
-
-/* Pins what is still to be done, for at most AGAIN_MS. */
-static int export_fill(struct request *r, struct export *e)
-{
-	int64_t until = now_ms() + AGAIN_MS;
-	uint8_t status[ADD_BATCH];
-
-	while (e->next < e->todo.nr) {
-		uint32_t nr = e->todo.nr - e->next < ADD_BATCH ? e->todo.nr - e->next : ADD_BATCH;
-		int rc;
-
-		if (now_ms() >= until) {
-			r->again = true;
-			return 0;
-		}
-		rc = vmbeam_export_add(e->fd, e->todo.v + e->next, nr, status, NULL);
-		if (rc < 0)
-			return fail(r, rc, "the frames of domain %u from pfn %llu on cannot be pinned: %s", e->domid,
-				    (unsigned long long)e->todo.v[e->next].pfn, strerror(-rc));
-		count_refused(e, status, nr);
-		e->next += nr;
-		hold_point("agent:export-half");
-	}
-	frames_free(&e->todo);
-	e->next = 0;
-	return 0;
-}
-
 static int put_export(struct request *r, struct export *e)
 {
 	struct vmbeam_export_info info;
@@ -297,14 +268,14 @@ static int put_export(struct request *r, struct export *e)
 	put_number(r, "export", e->id);
 	put_number(r, "frames", info.nr_frames);
 	put_number(r, "extents", info.nr_extents);
-	put_number(r, "refused", e->refused);
+	put_number(r, "refused", e->filled->refused);
 	return 0;
 }
 
-static int export_create(struct request *r, uint32_t domid, bool m2p, const char *migration, struct export **out)
+static int export_create(struct request *r, uint32_t domid, const char *migration, struct export **out)
 {
 	struct export *e = export_slot();
-	int dev, fd, rc;
+	int dev, fd;
 
 	if (!e)
 		return fail(r, -EMFILE, "more than %d exports are open: release some", MAX_EXPORTS);
@@ -319,12 +290,8 @@ static int export_create(struct request *r, uint32_t domid, bool m2p, const char
 	e->fd = fd;
 	e->domid = domid;
 	snprintf(e->migration, sizeof(e->migration), "%s", migration);
-	rc = read_frames(r, domid, m2p, &e->todo);
-	if (rc)
-		export_close(e);
-	else
-		*out = e;
-	return rc;
+	*out = e;
+	return 0;
 }
 
 static int get_how(struct request *r, bool *m2p)
@@ -338,36 +305,6 @@ static int get_how(struct request *r, bool *m2p)
 	if (!*m2p && strcmp(how, "p2m"))
 		return fail(r, -EINVAL, "\"how\" is p2m or m2p, not %s", how);
 	return 0;
-}
-
-int op_export_begin(struct request *r)
-{
-	const char *migration;
-	struct export *e = NULL;
-	uint32_t domid;
-	bool m2p;
-	int rc;
-
-	rc = get_migration(r, &migration);
-	rc = rc ?: get_domid(r, &domid);
-	rc = rc ?: get_how(r, &m2p);
-	if (rc)
-		return rc;
-
-	/* The same export, asked for again: to go on with it, or because the answer was lost. */
-	exports_init();
-	for (int i = 0; i < MAX_EXPORTS; i++)
-		if (exports[i].fd >= 0 && exports[i].domid == domid && !strcmp(exports[i].migration, migration))
-			e = &exports[i];
-	if (!e)
-		rc = export_create(r, domid, m2p, migration, &e);
-	if (!rc)
-		rc = export_fill(r, e);
-	if (!rc && !r->again)
-		rc = put_export(r, e);
-	if (rc && e)
-		export_close(e);
-	return rc;
 }
 
 /* What the export has now, as single frames ascending in pfn. */
@@ -419,7 +356,7 @@ static int compare(const struct frames *old, const struct frames *now, uint64_t 
 }
 
 static int export_apply(struct request *r, struct export *e, const uint64_t *gone, size_t nr_gone,
-			const struct frames *came, uint64_t *added, uint64_t *removed)
+			const struct frames *came)
 {
 	uint8_t status[ADD_BATCH];
 	uint32_t nr, done;
@@ -432,26 +369,106 @@ static int export_apply(struct request *r, struct export *e, const uint64_t *gon
 		if (rc < 0)
 			return fail(r, rc, "frames of domain %u from pfn %llu on cannot be taken out of the export: %s",
 				    e->domid, (unsigned long long)gone[i], strerror(-rc));
-		*removed += done;
+		e->filled->removed += done;
 	}
-	e->refused = 0;		/* those that were refused before are among the new ones */
 	for (size_t i = 0; i < came->nr; i += nr) {
 		nr = came->nr - i < ADD_BATCH ? came->nr - i : ADD_BATCH;
 		rc = vmbeam_export_add(e->fd, came->v + i, nr, status, &done);
 		if (rc < 0)
 			return fail(r, rc, "the frames of domain %u from pfn %llu on cannot be pinned: %s", e->domid,
 				    (unsigned long long)came->v[i].pfn, strerror(-rc));
-		count_refused(e, status, nr);
-		*added += done;
+		/* Those that were refused before are among the new ones, and counted again. */
+		for (uint32_t k = 0; k < nr; k++)
+			e->filled->refused += status[k] != VMBEAM_FRAME_PINNED;
+		e->filled->added += done;
+		hold_point("agent:export-half");
 	}
 	return 0;
 }
 
+struct fill {
+	struct request *r;
+	struct export *e;
+	uint32_t domid;
+	bool m2p;
+};
+
+/* In a child: a large guest VM has more frames than can be looked at or pinned before the daemon must hear something. */
+static int fill_work(const void *arg)
+{
+	const struct fill *fill = arg;
+	struct frames old = {}, now = {}, came = {};
+	struct request *r = fill->r;
+	struct export *e = fill->e;
+	uint64_t *gone = NULL;
+	size_t nr_gone = 0;
+	int rc;
+
+	e->fd = WORK_FD;
+	memset(e->filled, 0, sizeof(*e->filled));
+	rc = export_frames(r, e, &old);
+	rc = rc ?: read_frames(r, fill->domid, fill->m2p, &now);
+	if (!rc) {
+		rc = compare(&old, &now, &gone, &nr_gone, &came);
+		if (rc)
+			fail(r, rc, "out of memory");
+	}
+	rc = rc ?: export_apply(r, e, gone, nr_gone, &came);
+	if (rc)
+		fprintf(stderr, "%s\n", r->error);
+	free(gone);
+	frames_free(&old);
+	frames_free(&now);
+	frames_free(&came);
+	return rc;
+}
+
+/* Makes the export what the domain has now. Done once more, it finds nothing to do. */
+static int export_fill(struct request *r, struct export *e, uint32_t domid, bool m2p)
+{
+	const struct fill fill = { .r = r, .e = e, .domid = domid, .m2p = m2p };
+	char key[40];
+	int rc;
+
+	snprintf(key, sizeof(key), "export-fill %llu", (unsigned long long)e->id);
+	if (!e->filled) {
+		e->filled = mmap(NULL, sizeof(*e->filled), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (e->filled == MAP_FAILED) {
+			e->filled = NULL;
+			return fail(r, -ENOMEM, "out of memory");
+		}
+	}
+	rc = work_run(r, key, fill_work, &fill, e->fd);
+	return rc || r->again ? rc : put_export(r, e);
+}
+
+int op_export_begin(struct request *r)
+{
+	const char *migration;
+	struct export *e = NULL;
+	uint32_t domid;
+	bool m2p;
+	int rc;
+
+	rc = get_migration(r, &migration);
+	rc = rc ?: get_domid(r, &domid);
+	rc = rc ?: get_how(r, &m2p);
+	if (rc)
+		return rc;
+
+	/* The same export, asked for again: to go on with it, or because the answer was lost. */
+	exports_init();
+	for (int i = 0; i < MAX_EXPORTS; i++)
+		if (exports[i].fd >= 0 && exports[i].domid == domid && !strcmp(exports[i].migration, migration))
+			e = &exports[i];
+	if (!e)
+		rc = export_create(r, domid, migration, &e);
+	/* One that could not be filled is released as any other: that, too, can take long. */
+	return rc ?: export_fill(r, e, domid, m2p);
+}
+
 int op_export_sync(struct request *r)
 {
-	struct frames old = {}, now = {}, came = {};
-	uint64_t added = 0, removed = 0, *gone = NULL;
-	size_t nr_gone = 0;
 	struct export *e;
 	uint32_t domid;
 	bool m2p = false;
@@ -466,24 +483,44 @@ int op_export_sync(struct request *r)
 	if (e->domid && e->domid != domid)
 		return fail(r, -EINVAL, "export %llu is of domain %u, not %u", (unsigned long long)e->id, e->domid,
 			    domid);
-	rc = export_frames(r, e, &old);
-	rc = rc ?: read_frames(r, domid, m2p, &now);
-	if (!rc) {
-		rc = compare(&old, &now, &gone, &nr_gone, &came);
-		if (rc)
-			fail(r, rc, "out of memory");
+	rc = export_fill(r, e, domid, m2p);
+	if (!rc && !r->again) {
+		put_number(r, "added", e->filled->added);
+		put_number(r, "removed", e->filled->removed);
 	}
-	rc = rc ?: export_apply(r, e, gone, nr_gone, &came, &added, &removed);
-	rc = rc ?: put_export(r, e);
-	if (!rc) {
-		put_number(r, "added", added);
-		put_number(r, "removed", removed);
-	}
-	free(gone);
-	frames_free(&old);
-	frames_free(&now);
-	frames_free(&came);
 	return rc;
+}
+
+/* The module makes its list of extents at a read of the first one, and keeps it for the others. */
+static int read_work(const void *arg)
+{
+	const struct export *e = arg;
+	struct vmbeam_extent first;
+	int rc = vmbeam_export_read(WORK_FD, 0, &first, 1);
+
+	if (rc < 0)
+		fprintf(stderr, "export %llu cannot be read: %s\n", (unsigned long long)e->id, strerror(-rc));
+	return rc < 0;
+}
+
+static int release_work(const void *arg)
+{
+	const struct export *e = arg;
+	int rc = vmbeam_export_release(WORK_FD);
+
+	/* EBADFD: by a request whose answer was lost. */
+	if (rc >= 0 || rc == -EBADFD)
+		return 0;
+	fprintf(stderr, "export %llu cannot be released: %s\n", (unsigned long long)e->id, strerror(-rc));
+	return 1;
+}
+
+static int export_work(struct request *r, const char *op, struct export *e, int (*fn)(const void *arg))
+{
+	char key[40];
+
+	snprintf(key, sizeof(key), "%s %llu", op, (unsigned long long)e->id);
+	return work_run(r, key, fn, e, e->fd);
 }
 
 int op_export_read(struct request *r)
@@ -499,6 +536,11 @@ int op_export_read(struct request *r)
 		return rc;
 	if (offset % sizeof(struct vmbeam_extent))
 		return fail(r, -EINVAL, "\"offset\" is not a multiple of %zu", sizeof(struct vmbeam_extent));
+	if (!offset) {
+		rc = export_work(r, "export-read", e, read_work);
+		if (rc || r->again)
+			return rc;
+	}
 	r->out_blob = malloc(room * sizeof(struct vmbeam_extent));
 	if (!r->out_blob)
 		return fail(r, -ENOMEM, "out of memory");
@@ -537,11 +579,10 @@ int op_export_release(struct request *r)
 	}
 	if (rc)
 		return rc;
-	rc = vmbeam_export_release(e->fd);
-	if (rc < 0 && rc != -EBADFD)
-		return fail(r, rc, "export %llu cannot be released: %s", (unsigned long long)e->id, strerror(-rc));
-	export_close(e);
-	return 0;
+	rc = export_work(r, "export-release", e, release_work);
+	if (!rc && !r->again)
+		export_close(e);
+	return rc;
 }
 
 bool exports_available(void)

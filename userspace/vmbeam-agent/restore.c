@@ -327,7 +327,7 @@ int op_restore_abort(struct request *r)
 	domid = find_new();
 	snprintf(key, sizeof(key), "restore-abort %s", restore.migration);
 	/* Asked once more although the domain is gone: the child's result has to be fetched. */
-	rc = domid || restore.domid ? work_run(r, key, abort_work, domid ? &domid : &restore.domid) : 0;
+	rc = domid || restore.domid ? work_run(r, key, abort_work, domid ? &domid : &restore.domid, -1) : 0;
 	if (!rc && !r->again) {
 		log_info("the restore of %s is called off", restore.name);
 		restore_clear();

@@ -140,14 +140,14 @@ static struct work *work_free_slot(void)
 	return NULL;
 }
 
-static int work_start(struct work *w, const char *key, int (*fn)(const void *arg), const void *arg)
+static int work_start(struct work *w, const char *key, int (*fn)(const void *arg), const void *arg, int fd)
 {
 	int log = memfd_create("vmbeam-work", MFD_CLOEXEC);
 	pid_t parent = getpid(), pid;
 
 	if (log < 0)
 		return -errno;
-	pid = agent_fork(&log, 1);
+	pid = agent_fork((int[]){ log, fd }, fd < 0 ? 1 : 2);
 	if (!pid) {
 		dup2(3, 2);
 		close(3);
@@ -169,7 +169,7 @@ static int work_start(struct work *w, const char *key, int (*fn)(const void *arg
 	return 0;
 }
 
-int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg)
+int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd)
 {
 	struct work *w = work_find(key);
 	int status, rc;
@@ -187,7 +187,7 @@ int work_run(struct request *r, const char *key, int (*fn)(const void *arg), con
 		w = work_free_slot();
 		if (!w)
 			return fail(r, -EBUSY, "%d operations are under way already; %s has to wait", MAX_WORK, key);
-		rc = work_start(w, key, fn, arg);
+		rc = work_start(w, key, fn, arg, fd);
 		if (rc)
 			return fail(r, rc, "cannot start %s: %s", key, strerror(-rc));
 	}

@@ -112,7 +112,7 @@ static int read_export(struct migration *m, struct agent *a, uint64_t id, struct
 
 		js_add_u64(args, "export", id);
 		js_add_u64(args, "offset", offset);
-		if (agent_call(a, "export-read", args, SHORT_S, &reply, &m->error))
+		if (agent_call(a, "export-read", args, LONG_S, &reply, &m->error))
 			return -1;
 		eof = js_bool(reply.json, "eof");
 		e = (const void *)reply.blob;

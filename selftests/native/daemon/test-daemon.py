@@ -248,8 +248,8 @@ class Test:
 
 
 def moves(t):
-    t.a.late = {"quiesce", "export-begin"}
-    t.b.late = {"restore-write", "restore-end"}
+    t.a.late = {"quiesce", "export-begin", "export-sync", "export-read"}
+    t.b.late = {"restore-write", "restore-end", "export-release"}
     t.start()
     rc, r, err = t.migrate()
     assert rc == 0, err

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The agent's exports over a made-up module and a made-up domain: what takes long says "again" and is asked once more,
+ * and what it comes to is the same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include <xenctrl.h>
+#include <xenguest.h>
+
+#include "agent.h"
+#include "js.h"
+#include "vmbeam.h"
+#include "kselftest_harness.h"
+
+#define PFNS	10000
+#define DOMID	5
+#define ID	77
+#define SLOW_US	1000000	/* far beyond AGAIN_MS as it is here */
+
+/* What the children see, too. */
+static struct module {
+	uint64_t gfn[PFNS];	/* pinned; 0: not */
+	uint64_t p2m[PFNS];	/* of the domain */
+	bool armed, released;
+	int slow_add, slow_read, slow_release;	/* how many of the next are */
+} *m;
+
+static void slow(int *left)
+{
+	if (*left && (*left)--)
+		usleep(SLOW_US);
+}
+
+int vmbeam_open(void)
+{
+	return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+int vmbeam_query(int dev, struct vmbeam_query *query)
+{
+	(void)dev;
+	(void)query;
+	return 0;
+}
+
+int vmbeam_export_create(int dev, uint32_t domid, uint64_t *id)
+{
+	(void)dev;
+	*id = ID;
+	return domid == DOMID ? vmbeam_open() : -ESRCH;
+}
+
+int vmbeam_export_open(int dev, uint64_t id)
+{
+	(void)dev;
+	return id != ID || m->released ? -ENOENT : m->armed ? vmbeam_open() : -EBADFD;
+}
+
+/* Two of them do not fit: one pfn's M2P entry names another, one frame is another domain's. */
+int vmbeam_export_add(int fd, const struct vmbeam_frame *frames, uint32_t nr, uint8_t *status, uint32_t *nr_pinned)
+{
+	*nr_pinned = 0;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	if (m->armed)
+		return -EBADFD;
+	slow(&m->slow_add);
+	for (uint32_t i = 0; i < nr; i++) {
+		status[i] = frames[i].pfn == 50 ? VMBEAM_FRAME_M2P : frames[i].pfn == 7000 ? VMBEAM_FRAME_FOREIGN :
+			    VMBEAM_FRAME_PINNED;
+		if (status[i] != VMBEAM_FRAME_PINNED)
+			continue;
+		m->gfn[frames[i].pfn] = frames[i].gfn;
+		++*nr_pinned;
+	}
+	return 0;
+}
+
+int vmbeam_export_remove(int fd, const uint64_t *pfns, uint32_t nr, uint32_t *nr_removed)
+{
+	*nr_removed = nr;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	for (uint32_t i = 0; i < nr; i++)
+		m->gfn[pfns[i]] = 0;
+	return 0;
+}
+
+int vmbeam_export_arm(int fd)
+{
+	(void)fd;
+	m->armed = true;
+	return 0;
+}
+
+int vmbeam_export_release(int fd)
+{
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	slow(&m->slow_release);
+	if (m->released)
+		return -EBADFD;
+	m->released = true;
+	return 0;
+}
+
+int vmbeam_export_info(int fd, struct vmbeam_export_info *info)
+{
+	(void)fd;
+	*info = (struct vmbeam_export_info){ .state = m->armed ? VMBEAM_EXPORT_ARMED : VMBEAM_EXPORT_FILLING };
+	for (int i = 0; i < PFNS; i++)
+		info->nr_frames += m->gfn[i] != 0;
+	return 0;
+}
+
+int vmbeam_export_read(int fd, uint64_t first, struct vmbeam_extent *extents, size_t room)
+{
+	uint64_t at = 0;
+	size_t n = 0;
+
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	if (!first)
+		slow(&m->slow_read);
+	for (uint64_t i = 0; i < PFNS && n < room; i++)
+		if (m->gfn[i] && at++ >= first)
+			extents[n++] = (struct vmbeam_extent){ .pfn = i, .gfn = m->gfn[i], .nr = 1 };
+	return n;
+}
+
+/* --- the domain ------------------------------------------------------------------------------------------------- */
+
+xc_interface *xc_interface_open(xentoollog_logger *logger, xentoollog_logger *dombuild_logger, unsigned int flags)
+{
+	(void)logger;
+	(void)dombuild_logger;
+	(void)flags;
+	return (xc_interface *)m;
+}
+
+int xc_interface_close(xc_interface *xch)
+{
+	(void)xch;
+	return 0;
+}
+
+int xc_domain_getinfo_single(xc_interface *xch, uint32_t domid, xc_domaininfo_t *info)
+{
+	(void)xch;
+	memset(info, 0, sizeof(*info));
+	return domid == DOMID ? 0 : -1;
+}
+
+static xen_pfn_t types[PFNS];
+
+int xc_map_domain_meminfo(xc_interface *xch, uint32_t domid, struct xc_domain_meminfo *info)
+{
+	(void)xch;
+	(void)domid;
+	info->guest_width = 8;
+	info->p2m_size = PFNS;
+	info->p2m_table = (xen_pfn_t *)m->p2m;
+	info->pfn_type = types;
+	for (int i = 0; i < PFNS; i++)
+		types[i] = m->p2m[i] ? XEN_DOMCTL_PFINFO_NOTAB : XEN_DOMCTL_PFINFO_XTAB;
+	return 0;
+}
+
+int xc_unmap_domain_meminfo(xc_interface *xch, struct xc_domain_meminfo *info)
+{
+	(void)xch;
+	(void)info;
+	return 0;
+}
+
+/* By the M2P it is not asked here. */
+int xc_get_pfn_type_batch(xc_interface *xch, uint32_t domid, unsigned int num, xen_pfn_t *arr)
+{
+	(void)xch;
+	(void)domid;
+	(void)num;
+	(void)arr;
+	return -1;
+}
+
+int xc_maximum_ram_page(xc_interface *xch, unsigned long *max_mfn)
+{
+	(void)xch;
+	(void)max_mfn;
+	return -1;
+}
+
+int xc_domain_nr_gpfns(xc_interface *xch, uint32_t domid, xen_pfn_t *gpfns)
+{
+	(void)xch;
+	(void)domid;
+	(void)gpfns;
+	return -1;
+}
+
+xen_pfn_t *xc_map_m2p(xc_interface *xch, unsigned long max_mfn, int prot, unsigned long *mfn0)
+{
+	(void)xch;
+	(void)max_mfn;
+	(void)prot;
+	(void)mfn0;
+	return NULL;
+}
+
+/* --- the tests -------------------------------------------------------------------------------------------------- */
+
+FIXTURE(frames) {
+	struct request r;
+	int repeats;
+};
+
+FIXTURE_SETUP(frames)
+{
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, m);
+	for (int i = 0; i < PFNS; i++)
+		m->p2m[i] = i % 9 ? 20000 + i : 0;
+	memset(&self->r, 0, sizeof(self->r));
+}
+
+static void forget(struct request *r)
+{
+	json_object_put(r->in);
+	json_object_put(r->out);
+	free(r->out_blob);
+	memset(r, 0, sizeof(*r));
+}
+
+FIXTURE_TEARDOWN(frames)
+{
+	forget(&self->r);
+}
+
+/* Asks as the daemon does, and gives the last answer in self->r. */
+static int ask(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), uint64_t offset)
+{
+	int rc;
+
+	self->repeats = 0;
+	for (bool again = false;; again = true) {
+		forget(&self->r);
+		self->r.in = json_object_new_object();
+		self->r.out = json_object_new_object();
+		js_add_str(self->r.in, "migration", "m1");
+		js_add_str(self->r.in, "how", "p2m");
+		js_add_u64(self->r.in, "domid", DOMID);
+		js_add_u64(self->r.in, "export", ID);
+		js_add_u64(self->r.in, "offset", offset);
+		if (again)
+			js_add_bool(self->r.in, "again", true);
+		rc = op(&self->r);
+		if (rc || !self->r.again)
+			return rc;
+		self->repeats++;
+	}
+}
+
+static uint64_t told(FIXTURE_DATA(frames) *self, const char *key)
+{
+	return js_u64(self->r.out, key, -1);
+}
+
+TEST_F(frames, begin)
+{
+	m->slow_add = 1;
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_LT(0, self->repeats);
+	EXPECT_EQ(8888 - 2, told(self, "frames"));
+	EXPECT_EQ(2, told(self, "refused"));
+	EXPECT_EQ(ID, told(self, "export"));
+	/* Asked for once more, since the answer was lost. */
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_EQ(8888 - 2, told(self, "frames"));
+	EXPECT_EQ(2, told(self, "refused"));
+}
+
+TEST_F(frames, begin_of_what_is_gone)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	memset(m->p2m, 0, sizeof(m->p2m));
+	EXPECT_EQ(-EIO, ask(self, op_export_sync, 0));
+	EXPECT_NE(NULL, strstr(self->r.error, "domain 5 has no frames"));
+	EXPECT_EQ(0, ask(self, op_export_release, 0));
+	EXPECT_TRUE(m->released);
+}
+
+TEST_F(frames, sync)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	m->p2m[0] = 40000;
+	m->p2m[1] = 0;
+	m->p2m[2] = 40002;
+	m->slow_add = 1;
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_LT(0, self->repeats);
+	EXPECT_EQ(2, told(self, "added"));
+	EXPECT_EQ(2, told(self, "removed"));
+	EXPECT_EQ(2, told(self, "refused"));
+	EXPECT_EQ(8886, told(self, "frames"));
+	EXPECT_EQ(40002, m->gfn[2]);
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(0, told(self, "added"));
+	EXPECT_EQ(0, told(self, "removed"));
+}
+
+TEST_F(frames, read)
+{
+	const struct vmbeam_extent *e;
+
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	ASSERT_EQ(0, ask(self, op_export_arm, 0));
+	m->slow_read = 1;
+	ASSERT_EQ(0, ask(self, op_export_read, 0));
+	EXPECT_LT(0, self->repeats);
+	ASSERT_EQ(8886 * sizeof(*e), self->r.out_len);
+	e = (const void *)self->r.out_blob;
+	EXPECT_EQ(1, e[0].pfn);
+	EXPECT_EQ(20001, e[0].gfn);
+	m->slow_read = 1;
+	ASSERT_EQ(0, ask(self, op_export_read, 8886 * sizeof(*e)));
+	EXPECT_EQ(0, self->repeats);
+	EXPECT_TRUE(js_bool(self->r.out, "eof"));
+	EXPECT_EQ(0, self->r.out_len);
+}
+
+TEST_F(frames, release)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	ASSERT_EQ(0, ask(self, op_export_arm, 0));
+	m->slow_release = 1;
+	ASSERT_EQ(0, ask(self, op_export_release, 0));
+	EXPECT_LT(0, self->repeats);
+	EXPECT_TRUE(m->released);
+	EXPECT_EQ(0, ask(self, op_export_release, 0));
+}
+
+TEST_HARNESS_MAIN
