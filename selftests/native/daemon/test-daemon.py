@@ -31,7 +31,7 @@ class Agent(threading.Thread):
         self.domains, self.exports, self.broken, self.mute, self.late = [], {}, {}, set(), {}
         self.free = 1 << 20
         self.save = self.bad = None
-        self.crowd, self.cut = 0, False
+        self.crowd, self.cut, self.refused = 0, False, []
         self.path = f"{test.dir}/{name}.sock"
         self.listen = socket.socket(socket.AF_UNIX)
         self.listen.bind(self.path)
@@ -138,12 +138,15 @@ class Agent(threading.Thread):
                 self.domains.remove(d)
         if op == "export-begin":
             self.exports[len(self.exports) + 70] = [req["domid"], False]
-            return {"export": len(self.exports) + 69, "frames": 100, "extents": 2, "refused": 0}, b""
+            return {"export": len(self.exports) + 69, "frames": 100, "extents": 2, "refused": len(self.refused)}, b""
         if op == "export-sync":
             return {"added": 0, "removed": 0}, b""
         if op == "export-read":
             base = 1000 if self.name == "hv1" else 5000
             v = [(0, base, 60), (60, base + 200, 45)] if self.name == "hv1" else [(0, base, 30), (30, base + 77, 70)]
+            for pfn in self.refused:
+                v = [part for p, g, n in v for part in
+                     ([(p, g, pfn - p), (pfn + 1, g + pfn + 1 - p, p + n - pfn - 1)] if p <= pfn < p + n else [(p, g, n)])]
             data = b"".join(struct.pack("<QQQ", *e) for e in v)[req["offset"]:]
             return {"eof": len(data) <= 24}, data[:24]
         if op == "export-arm":
@@ -288,6 +291,23 @@ def a_list_that_was_cut_is_no_proof(t):
     t.b.cut = False
     t.until(lambda: t.journal()[-1] == "done")
     t.on_b()
+
+
+def refused_frames(t):
+    # As a guest VM's own M2P would have it: the module refuses the frame, and the helper sends it as content.
+    t.a.refused = [50]
+    t.start()
+    rc, r, err = t.migrate()
+    assert rc == 0 and r["frames"] == {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0}, (r, err)
+    t.on_b()
+
+
+def refused_frames_without_content(t):
+    t.a.refused = [50, 61]
+    t.start()
+    rc, r, err = t.migrate()
+    assert rc == 3 and "1 frames of u1 are not in the export, the first is pfn 0x3d" in r["error"], r
+    t.on_a()
 
 
 def busy_frames_are_exchanged(t):
@@ -567,7 +587,8 @@ def the_command_dies(t):
     t.on_b()
 
 
-tests = [moves, moves_among_many, a_list_that_was_cut_is_no_proof, busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
+tests = [moves, moves_among_many, a_list_that_was_cut_is_no_proof, refused_frames, refused_frames_without_content,
+         busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
          stuck_touches_nothing, destination_destroyed_in_the_swap, killed_after_commit,
          lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran, ends_on_a_after_it_was_resumed,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]

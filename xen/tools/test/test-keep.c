@@ -26,7 +26,7 @@
 #define TIMEOUT_MS	20000
 
 enum { LEAF = 10, L4 = 20, L3, L2, P2M_L1, DATA_L1, USER_L4, START_INFO = 30, STORE, CONSOLE, GDT0, GDT1,
-       BALLOONED = 100, ALIAS = 200, DATA = 500 };
+       BALLOONED = 100, ALIAS = 200, DATA = 500, SCRIBBLED = 1200 };
 enum { MSG_LOG = 1, MSG_PROGRESS, MSG_SUSPEND, MSG_STATIC_DATA_DONE = 8, MSG_RESULTS, MSG_COMPLETE };
 
 static const char *save_helper, *restore_helper, *fake_so, *dir;
@@ -132,7 +132,7 @@ static struct fake *guest(char *path, size_t len)
 	return a;
 }
 
-enum change { NOTHING, BALLOON_OUT, BALLOON_IN, GENERATION, STALE_START_INFO, FOREIGN_PTE };
+enum change { NOTHING, BALLOON_OUT, BALLOON_IN, GENERATION, STALE_START_INFO, FOREIGN_PTE, M2P, M2P_MAPPED };
 
 static void suspend(struct fake *a, enum change what)
 {
@@ -158,6 +158,15 @@ static void suspend(struct fake *a, enum change what)
 		break;
 	case FOREIGN_PTE:
 		set_pte(a, DATA_L1, 3, a->shinfo);
+		break;
+	case M2P:
+		/* Another pfn, one that it cannot have, none at all. */
+		fake_m2p(a)[MFN(SCRIBBLED)] = SCRIBBLED + 1;
+		fake_m2p(a)[MFN(SCRIBBLED + 2)] = 1 << 20;
+		fake_m2p(a)[MFN(SCRIBBLED + 3)] = NONE;
+		break;
+	case M2P_MAPPED:
+		fake_m2p(a)[MFN(DATA + 3)] = NONE;
 		break;
 	default:
 		break;
@@ -318,10 +327,11 @@ static uint64_t b_mfn(struct fake *b, uint64_t pfn)
 	return NONE;
 }
 
-static int must_travel(int pfn)
+/* Whose M2P entry names another pfn is refused by vmbeam_guest.ko, too: it cannot be swapped. */
+static int must_travel(struct fake *a, int pfn)
 {
 	return is_table(pfn) || (pfn >= LEAF && pfn < LEAF + LEAVES) || (pfn >= START_INFO && pfn <= GDT1) ||
-	       pfn == ALIAS;
+	       (int)fake_m2p(a)[*p2m_entry(a, pfn)] != pfn;
 }
 
 /* Compares A with B; @all: also the ordinary frames came as content. Prints the first difference. */
@@ -355,7 +365,7 @@ static int same(struct fake *a, struct fake *b, int all)
 			for (int i = 0; i < 512; i++)
 				if (y[i] != b_mfn(b, (pfn - LEAF) * 512 + i))
 					why = "is a P2M leaf and has a wrong entry";
-		} else if (memcmp(b->ram[to], all || must_travel(pfn) ? a->ram[from] : zero, 4096)) {
+		} else if (memcmp(b->ram[to], all || must_travel(a, pfn) ? a->ram[from] : zero, 4096)) {
 			why = "has wrong content";
 		}
 		if (why) {
@@ -469,6 +479,8 @@ int main(int argc, char **argv)
 	stock_stream();
 	move("memory in place", 1, NOTHING);
 	move("a frame ballooned in", 1, BALLOON_IN);
+	move("M2P entries overwritten", 1, M2P);
+	refused("M2P entry of a mapped frame overwritten", "0", 'G', M2P_MAPPED, 0, 1, "first at pfn 0x18,");
 	refused("a frame ballooned out", "0", 'G', BALLOON_OUT, 0, 1, "Called off: pfn 0x44c of dom7");
 	refused("P2M changed", "0", 'G', GENERATION, 0, 1, "p2m_generation 4 is now 6");
 	refused("start_info holds mfns", "0", 'G', STALE_START_INFO, 0, 1, "the xenstore ring of dom7");
