@@ -155,6 +155,53 @@ TEST_F(journal, one_daemon_at_a_time)
 	EXPECT_EQ(-EWOULDBLOCK, journal_open(&other, self->path, NULL, NULL));
 }
 
+static int shorten(struct journal *j, const char *path, int n)
+{
+	struct json_object *json = json_object_new_object();
+	int rc;
+
+	json_object_object_add(json, "n", json_object_new_int(n));
+	rc = journal_shorten(j, path, json);
+	json_object_put(json);
+	return rc;
+}
+
+TEST_F(journal, shortened_to_the_last_record)
+{
+	struct journal other;
+	char temp[96];
+
+	/* What one that died in the middle of it has left. */
+	snprintf(temp, sizeof(temp), "%s.new", self->path);
+	spew(temp, "12345678 garbage\n", 17);
+	EXPECT_EQ(3, self->j.records);
+	ASSERT_EQ(0, shorten(&self->j, self->path, 3));
+	EXPECT_EQ(1, self->j.records);
+	EXPECT_EQ(-1, access(temp, F_OK));
+	/* It is still ours, and goes on. */
+	EXPECT_EQ(-EWOULDBLOCK, journal_open(&other, self->path, NULL, NULL));
+	EXPECT_EQ(0, append(&self->j, 10));
+	journal_close(&self->j);
+	ASSERT_EQ(0, journal_open(&self->j, self->path, count, &self->seen));
+	EXPECT_EQ(2, self->seen);
+	EXPECT_EQ(13, self->sum);
+}
+
+TEST_F(journal, as_it_was_when_it_cannot_be_shortened)
+{
+	char temp[96];
+
+	snprintf(temp, sizeof(temp), "%s.new", self->path);
+	ASSERT_EQ(0, mkdir(temp, 0700));
+	EXPECT_EQ(-EISDIR, shorten(&self->j, self->path, 3));
+	EXPECT_EQ(0, rmdir(temp));
+	EXPECT_EQ(0, append(&self->j, 10));
+	journal_close(&self->j);
+	ASSERT_EQ(0, journal_open(&self->j, self->path, count, &self->seen));
+	EXPECT_EQ(4, self->seen);
+	EXPECT_EQ(16, self->sum);
+}
+
 TEST_F(journal, no_append_after_an_error)
 {
 	close(self->j.fd);

@@ -88,12 +88,13 @@ static struct json_object *parse_line(const char *line, size_t len)
 }
 
 /* *good is the length up to the end of the last good line. */
-static int replay(const char *text, size_t len, size_t *good, int (*record)(struct json_object *, void *), void *arg)
+static int replay(const char *text, size_t len, size_t *good, size_t *records, int (*record)(struct json_object *, void *), void *arg)
 {
 	size_t pos = 0;
 	int damaged = 0, rc = 0;
 
 	*good = 0;
+	*records = 0;
 	while (pos < len && !rc) {
 		const char *end = memchr(text + pos, '\n', len - pos);
 		struct json_object *json;
@@ -112,8 +113,19 @@ static int replay(const char *text, size_t len, size_t *good, int (*record)(stru
 			rc = record ? record(json, arg) : 0;
 		json_object_put(json);
 		*good = pos;
+		++*records;
 	}
 	return rc;
+}
+
+/* Locks it. -EWOULDBLOCK also when the daemon that had it has put another in its place meanwhile. */
+static int lock(int fd, const char *path)
+{
+	struct stat mine, there;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &mine) || stat(path, &there))
+		return -errno;
+	return mine.st_dev == there.st_dev && mine.st_ino == there.st_ino ? 0 : -EWOULDBLOCK;
 }
 
 int journal_open(struct journal *j, const char *path, int (*record)(struct json_object *json, void *arg), void *arg)
@@ -125,16 +137,15 @@ int journal_open(struct journal *j, const char *path, int (*record)(struct json_
 	j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (j->fd < 0)
 		return -errno;
-	if (flock(j->fd, LOCK_EX | LOCK_NB)) {
-		rc = -errno;
+	rc = lock(j->fd, path);
+	if (rc)
 		goto fail;
-	}
 	rc = sync_dir(path);
 	if (!rc)
 		rc = read_whole(j->fd, &text, &len);
 	if (rc)
 		goto fail;
-	rc = replay(text, len, &good, record, arg);
+	rc = replay(text, len, &good, &j->records, record, arg);
 	free(text);
 	if (rc)
 		goto fail;
@@ -171,6 +182,36 @@ int journal_append(struct journal *j, struct json_object *json)
 	/* What is on the disk now is unknown, and a second fsync would not tell: nothing may be built on it. */
 	if (rc)
 		journal_close(j);
+	else
+		j->records++;
+	return rc;
+}
+
+int journal_shorten(struct journal *j, const char *path, struct json_object *last)
+{
+	struct journal new = { .fd = -1 };
+	char *temp;
+	int rc;
+
+	if (asprintf(&temp, "%s.new", path) < 0)
+		return -ENOMEM;
+	new.fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	rc = new.fd < 0 ? -errno : lock(new.fd, temp);
+	rc = rc ?: journal_append(&new, last);
+	if (!rc && rename(temp, path))
+		rc = -errno;
+	if (rc) {
+		unlink(temp);
+		journal_close(&new);
+	} else {
+		journal_close(j);
+		*j = new;
+		rc = sync_dir(path);
+		/* After a crash it may be the old one that is there: nothing may be built on the new one. */
+		if (rc)
+			journal_close(j);
+	}
+	free(temp);
 	return rc;
 }
 

@@ -7,10 +7,12 @@
 #ifndef VMBEAM_JOURNAL_H
 #define VMBEAM_JOURNAL_H
 
+#include <stddef.h>
 #include <json-c/json.h>
 
 struct journal {
 	int fd;
+	size_t records;
 };
 
 /*
@@ -21,6 +23,11 @@ struct journal {
 int journal_open(struct journal *j, const char *path, int (*record)(struct json_object *json, void *arg), void *arg);
 /* The record is on the disk when this returns 0. After an error the journal takes no more records: -EIO. */
 int journal_append(struct journal *j, struct json_object *json);
+/*
+ * Puts a journal that has only the record @last in the place of the one at @path, which is open as @j. 0 or -errno; it is
+ * as it was then, or takes no more records.
+ */
+int journal_shorten(struct journal *j, const char *path, struct json_object *last);
 void journal_close(struct journal *j);
 
 #endif

@@ -131,6 +131,12 @@ int main(int argc, char **argv)
 			strerror(-rc));
 		return 1;
 	}
+	/* It would grow for ever, and what came before the last record is asked for by nobody. */
+	if (journal.records > 1 && recover_over(last)) {
+		rc = journal_shorten(&journal, config.journal, last);
+		if (rc)
+			log_warn("%s cannot be shortened: %s", config.journal, strerror(-rc));
+	}
 	if (control_open(&config, &err)) {
 		log_err("%s", err.text);
 		return 1;

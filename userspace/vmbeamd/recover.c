@@ -14,15 +14,23 @@ int recover_remember(struct json_object *record, void *arg)
 	return 0;
 }
 
+bool recover_over(struct json_object *record)
+{
+	const char *state = js_str(record, "state", "");
+
+	return !strcmp(state, "done") || !strcmp(state, "rolled-back") || !strcmp(state, "lost");
+}
+
 int recover(struct migration *m, struct json_object *last, const struct config *config, struct error *err)
 {
 	const char *state = js_str(last, "state", "");
 
-	if (!last || !strcmp(state, "done") || !strcmp(state, "rolled-back"))
+	if (!last)
 		return 0;
-	if (!strcmp(state, "lost")) {
-		/* It is over, but an operator may not have heard of it. Beyond a restart of the host nothing is left of it. */
-		if (!migration_from_record(m, last, config) && !strcmp(m->boot_id, js_str(last, "boot_id", "")))
+	if (recover_over(last)) {
+		/* An operator may not have heard of a loss. Beyond a restart of the host nothing is left of it. */
+		if (!strcmp(state, "lost") && !migration_from_record(m, last, config) &&
+		    !strcmp(m->boot_id, js_str(last, "boot_id", "")))
 			m->fate = FATE_LOST;
 		return 0;
 	}

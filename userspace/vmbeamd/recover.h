@@ -7,6 +7,8 @@
 
 /* For journal_open(): remembers the last record in *(struct json_object **)@arg. */
 int recover_remember(struct json_object *record, void *arg);
+/* Is it the last record of a migration: nothing is left to finish? */
+bool recover_over(struct json_object *record);
 /*
  * 1: @m, which must be fresh from migration_init(), is an unfinished migration: finish() is to be called until it
  * is final. 0: there is none; m->fate is FATE_LOST if the last one lost its guest VM. -1: the record makes no sense, see err.

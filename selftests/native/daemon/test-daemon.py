@@ -329,6 +329,24 @@ def check_refuses(t):
     assert t.cli("migrate", "u1")[0] == 1 and t.cli("--help")[0] == 0
 
 
+def journal_is_shortened(t):
+    t.start()
+    assert t.migrate()[0] == 0 and len(t.journal()) > 5
+    t.kill()
+    t.start()
+    assert t.journal() == ["done"], t.journal()
+    # Not while something is unfinished.
+    t.a.domains, t.b.domains = [dict(ALIVE)], []
+    t.hold("vmbeamd:quiesce")
+    th, result = t.background()
+    t.held("vmbeamd:quiesce")
+    t.kill()
+    th.join()
+    t.start()
+    t.until(lambda: t.journal()[-1] == "rolled-back")
+    assert t.journal()[:2] == ["done", "prepare"], t.journal()
+
+
 def no_daemon(t):
     assert t.migrate()[0] == 5
 
@@ -588,7 +606,7 @@ def the_command_dies(t):
 
 
 tests = [moves, moves_among_many, a_list_that_was_cut_is_no_proof, refused_frames, refused_frames_without_content,
-         busy_frames_are_exchanged, check_refuses, no_daemon, agent_not_there, a_stream_of_garbage, a_refused_pair,
+         busy_frames_are_exchanged, check_refuses, no_daemon, journal_is_shortened, agent_not_there, a_stream_of_garbage, a_refused_pair,
          stuck_touches_nothing, destination_destroyed_in_the_swap, killed_after_commit,
          lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran, ends_on_a_after_it_was_resumed,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
