@@ -12,7 +12,7 @@ static const char help[] =
 	"of the two host VMs. vmbeamd does the work; it goes on if this command is interrupted (vmbeam status).\n"
 	"With --json, the report on standard output, and each phase as a JSON line on standard error.\n\n"
 	"exit codes: 0 moved, 1 misuse, 2 refused before anything was touched, 3 failed and rolled back: the guest VM\n"
-	"runs on where it was, 4 unfinished or an operator is needed, 5 vmbeamd cannot be reached\n";
+	"runs on where it was, 4 unfinished, lost, or an operator is needed, 5 vmbeamd cannot be reached\n";
 
 static void progress(struct json_object *line, void *arg)
 {
