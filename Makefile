@@ -20,6 +20,9 @@ modules: deps ## both kernel modules, against Debian's 6.12 and 6.1 headers, war
 	$(TREE) build kmod/build.sh build
 	$(TREE) bookworm kmod/build.sh bookworm
 
+qemu: deps ## Debian's QEMU with the fixes of lab/qemu, which the lab does not need; prints where it is
+	lab/qemu/build.sh
+
 tools: deps ## library, daemon, agent, command; and the save helper
 	$(TREE) build make -C userspace -j2
 	xen/tools/build.sh
@@ -41,4 +44,4 @@ clean: ## what was built in the checkout; the cache outside it goes with lab/lab
 deps: # what the host needs to make the trees; everything else is in them
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
 
-.PHONY: help demo check soak modules tools xen lint install clean deps
+.PHONY: help demo check soak modules tools xen qemu lint install clean deps

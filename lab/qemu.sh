@@ -8,43 +8,54 @@ LAB_MIB=${LAB_MIB:-9216}
 LAB_DOM0_MIB=1536
 LAB_HOSTVM_MIB=${LAB_HOSTVM_MIB:-2560}
 LAB_ICOUNT=${LAB_ICOUNT:-}
+# Not empty: without what the lab does for the sake of QEMU's faults, on a QEMU that has them fixed, or bare
+LAB_QEMU=${LAB_QEMU:-}
+case $LAB_QEMU in ''|fixed|bare) ;; *) die "LAB_QEMU is $LAB_QEMU: neither fixed nor bare" ;; esac
 
 # A /dev/kvm alone proves nothing: it may be unable to nest.
 qemu_accel() {
-	if [ "${LAB_ACCEL:-auto}" = tcg ]; then echo tcg
+	if [ "${LAB_ACCEL:-auto}" = tcg ] || [ -n "$LAB_QEMU" ]; then echo tcg
 	elif [ -w /dev/kvm ] && grep -q -E '^flags.*\b(svm|vmx)\b' /proc/cpuinfo; then echo kvm
 	else echo tcg; fi
 }
 
 # What the machine is made of, on one line each: also the part of the snapshot's key that is QEMU's.
 qemu_args() {
-	local accel xen_extra=
+	local accel sha=,-sha-ni pin=" dom0_vcpus_pin" xen_extra=xsave=0 cpus=
 	accel=$(qemu_accel)
+	if [ -n "$LAB_QEMU" ]; then sha='' pin='' xen_extra='' cpus=" lab.cpus=all"; fi
 	if [ -n "$LAB_ICOUNT" ]; then
-		printf '%s\n' -accel tcg -icount "shift=0" -cpu max,-x2apic,-sha-ni
-		xen_extra=xsave=0
+		printf '%s\n' -accel tcg -icount "shift=0" -cpu "max,-x2apic$sha"
 	elif [ "$accel" = tcg ]; then
-		printf '%s\n' -accel tcg -cpu max,-sha-ni
-		xen_extra=xsave=0
+		printf '%s\n' -accel tcg -cpu "max$sha"
 	else
 		printf '%s\n' -accel kvm -cpu host
+		xen_extra=
 	fi
 	printf '%s\n' -machine pc -smp 5 -m "$LAB_MIB" -display none -no-reboot -nodefaults \
 		-kernel /image/xen-outer \
-		-append "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=warning bootscrub=0 dom0_mem=${LAB_DOM0_MIB}M,max:${LAB_DOM0_MIB}M dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no noreboot $xen_extra" \
-		-initrd "/image/vmlinuz console=hvc0 loglevel=4 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB,/image/rd.gz" \
+		-append "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=warning bootscrub=0 dom0_mem=${LAB_DOM0_MIB}M,max:${LAB_DOM0_MIB}M dom0_max_vcpus=1$pin spec-ctrl=no noreboot $xen_extra" \
+		-initrd "/image/vmlinuz console=hvc0 loglevel=4 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB$cpus,/image/rd.gz" \
 		-device virtio-rng-pci
+}
+
+# The program, as the build tree sees it; another one cannot take over a snapshot, so it is part of its key, too.
+qemu_binary() {
+	local fixed
+	if [ "$LAB_QEMU" = fixed ]; then fixed=$("$VMBEAM_TOP/lab/qemu/build.sh") && echo "$(tree_of "$fixed")/qemu-system-x86_64"
+	else echo qemu-system-x86_64; fi
 }
 
 # qemu_start IMAGE XEN DISKS LOG [ARG...]: DISKS holds guests.qcow2 and state.qcow2; all three are entries of the cache
 # or, DISKS, below the checkout; paths are those inside the build tree
 qemu_start() {
-	local image=$1 xen=$2 disks=$3 log=$4 args=() a; shift 4
+	local image=$1 xen=$2 disks=$3 log=$4 args=() a binary; shift 4
+	binary=$(qemu_binary) || die "there is no QEMU with the fixes"
 	while read -r a; do
 		a=${a//\/image\/xen-outer/$xen}
 		args+=("${a//\/image\//$image/}")
 	done < <(qemu_args)
-	qemu_in_tree qemu-system-x86_64 "${args[@]}" -daemonize -pidfile "$(tree_of "$LAB_DIR/qemu.pid")" \
+	qemu_in_tree "$binary" "${args[@]}" -daemonize -pidfile "$(tree_of "$LAB_DIR/qemu.pid")" \
 		-serial "file:$log" -monitor "unix:$(tree_of "$LAB_DIR/monitor"),server,nowait" \
 		-drive "file=$image/root.ext4,if=virtio,format=raw,readonly=on,file.locking=off" \
 		-drive "file=$disks/guests.qcow2,if=virtio,format=qcow2" \

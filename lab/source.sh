@@ -3,11 +3,13 @@
 # Sources of others that the build takes from Debian; prints where each is.
 #
 #   source.sh xen      trixie's Xen 4.20 with Debian's patches applied
+#   source.sh qemu     trixie's QEMU, of the version that the build tree's QEMU has, with Debian's patches applied
 #   source.sh linux    of Linux: kselftest.h, kselftest_harness.h and checkpatch
 #
-# Xen's source is pinned: its files are fetched one by one and checked against the SHA-256 that Debian's signed
+# Xen's and QEMU's are pinned: the files are fetched one by one and checked against the SHA-256 that Debian's signed
 # index gave for that version. `apt-get source` would want the newest version's .dsc, and a mirror may hold the
 # binaries of a version for days before its source, or never the .dsc.
+# shellcheck disable=SC2034 # NAME_version and NAME_files are looked up by name
 set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
@@ -19,23 +21,29 @@ xen_version=4.20.3+127-gc42374a105-0+deb13u1
 xen_files="df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3 xen_4.20.3+127-gc42374a105.orig.tar.xz
 b1f909d626f3d4ba6965ba291dd97b0dfbbe48bb8e2510913cbc1760c5e8cb3e xen_4.20.3+127-gc42374a105-0+deb13u1.debian.tar.xz"
 
-source_xen() {
-	local dir=/cache/${1##*/}
+# From the same index (apt-cache showsrc qemu), 2026-11.
+qemu_version=10.0.13+ds-0+deb13u1
+qemu_files="6a0888e806c2ffc0c5f0733e974f9aea55491950d3c47c98669c8b236dde59ae qemu_10.0.13+ds.orig.tar.xz
+da73c092f5684c551b0334d675eb16a3dec91e1edea94759cfb1102fa4a0364e qemu_10.0.13+ds-0+deb13u1.debian.tar.xz"
+
+# source_debian NAME VERSION FILES DIR
+source_debian() {
+	local dir=/cache/${4##*/}
 	# shellcheck disable=SC2016 # expanded in the tree
 	"$lab/tree.sh" run build bash -euc '
 		cd "$1"
 		while read -r sum file; do
-			for pool in debian/pool/main/x/xen debian-security/pool/updates/main/x/xen; do
+			for pool in "debian/pool/main/${2:0:1}/$2" "debian-security/pool/updates/main/${2:0:1}/$2"; do
 				/usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file \
 					"http://deb.debian.org/$pool/$file" "$file" "SHA256:$sum" && break
 			done
 			[ -s "$file" ]
-		done <<<"$3"
-		mkdir xen
-		tar -C xen --strip-components=1 -xf ./*.orig.tar.xz; tar -C xen -xf ./*.debian.tar.xz
-		cd xen
+		done <<<"$4"
+		mkdir "$2"
+		tar -C "$2" --strip-components=1 -xf ./*.orig.tar.xz; tar -C "$2" -xf ./*.debian.tar.xz
+		cd "$2"
 		grep -v -E "^(#|$)" debian/patches/series | while read -r p; do patch -s -p1 <"debian/patches/$p"; done
-		echo "$2" >../version; rm -f ../*.tar.xz' bash "$dir" "$xen_version" "$xen_files"
+		echo "$3" >../version; rm -f ../*.tar.xz' bash "$dir" "$1" "$2" "$3"
 }
 
 source_linux() {
@@ -51,6 +59,10 @@ source_linux() {
 }
 
 case ${1:-} in
-xen|linux) cache_entry "source-$1" "$(cache_key "=$tree" "=$(declare -f "source_$1")" "=$xen_files")" "source_$1" ;;
-*) die "usage: source.sh xen|linux" ;;
+xen|qemu)
+	version=$1_version files=$1_files
+	cache_entry "source-$1" "$(cache_key "=$tree" "=$(declare -f source_debian)" "=${!version}" "=${!files}")" \
+		source_debian "$1" "${!version}" "${!files}" ;;
+linux) cache_entry source-linux "$(cache_key "=$tree" "=$(declare -f source_linux)")" source_linux ;;
+*) die "usage: source.sh xen|qemu|linux" ;;
 esac

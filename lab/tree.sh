@@ -5,6 +5,7 @@
 #   tree.sh build      trixie: compilers, 6.12 headers, QEMU to run the lab; prints its path
 #   tree.sh image      trixie: what the three kinds of dom0 boot from
 #   tree.sh bookworm   bookworm: 6.1 headers, to build the modules against
+#   tree.sh qemu       trixie: what building QEMU takes; the result runs in "build"
 #   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
 # shellcheck disable=SC2034 # packages_* are looked up by name: tree_path()
 set -euo pipefail
@@ -20,6 +21,8 @@ packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-im
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
 	systemd-sysv,dbus,openssh-server,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
 packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3"
+packages_qemu="build-essential,pkgconf,ninja-build,meson,python3-venv,flex,bison,libglib2.0-dev,libpixman-1-dev,
+	libslirp-dev,libfdt-dev,zlib1g-dev"
 
 sources() {
 	local suite=$1
@@ -65,7 +68,7 @@ tree_run() {
 }
 
 case ${1:-} in
-build|image|bookworm) tree_path "$1" ;;
+build|image|bookworm|qemu) tree_path "$1" ;;
 run) tree_run "${@:2}" ;;
-*) die "usage: tree.sh build|image|bookworm | run NAME COMMAND..." ;;
+*) die "usage: tree.sh build|image|bookworm|qemu | run NAME COMMAND..." ;;
 esac
