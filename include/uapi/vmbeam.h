@@ -88,6 +88,8 @@ struct vmbeam_query {
 #define VMBEAM_FEATURE_EXCHANGE		(1ULL << 1)
 /* Frames can be pinned and exported (this is a PV dom0). */
 #define VMBEAM_FEATURE_EXPORT		(1ULL << 2)
+/* Superpages are swapped whole, and frames can be excluded. */
+#define VMBEAM_FEATURE_SUPERPAGES	(1ULL << 3)
 
 /**
  * struct vmbeam_extent_pair - a run of pairs of frames
@@ -133,14 +135,22 @@ struct vmbeam_txn_begin {
  * @flags: VMBEAM_SWAP_EXCHANGE or 0
  * @pairs: user pointer to @nr_pairs of struct vmbeam_extent_pair
  * @nr_pairs: extents; 1 to vmbeam_query.max_extents
- * @nr_excluded: must be 0 until exclusion is implemented
- * @excluded: must be 0 until exclusion is implemented
+ * @nr_excluded: extents; 0 to vmbeam_query.max_extents
+ * @excluded: user pointer to @nr_excluded of struct vmbeam_extent_pair: pairs at which both sides keep the contents
+ *	that they have. Each must be part of one of @pairs (the first, if there are several), and they must come in
+ *	the same order: EINVAL.
  * @status: user pointer to one __u8 per pair of frames, in the order of @pairs, or 0: VMBEAM_PAIR_*
  * @nr_done: out: pairs of frames looked at
  * @nr_swapped: out: of these, pairs whose machine frames changed places
  * @nr_exchanged: out: pairs whose contents were exchanged
  * @nr_busy: out: pairs left alone because a frame was busy
  * @nr_refused: out: pairs left alone for any other reason
+ * @nr_kept: out: excluded pairs
+ * @nr_large: out: pairs, of the swapped and the excluded ones, that changed places as part of a superpage
+ *
+ * Where 512 pairs begin at a multiple of 512 on both sides, and both domains have a superpage there, the superpages
+ * change places and stay whole. Excluded pairs do not hinder that: their contents are exchanged. One busy or refused
+ * frame does: the superpages are split.
  *
  * A refused pair is no error: the call returns 0 and counts it. On an error the counts are still written, and the
  * transaction stays open. May be called as often as wanted.
@@ -158,6 +168,8 @@ struct vmbeam_txn_swap {
 	__aligned_u64 nr_exchanged;
 	__aligned_u64 nr_busy;
 	__aligned_u64 nr_refused;
+	__aligned_u64 nr_kept;
+	__aligned_u64 nr_large;
 };
 
 /* For a busy pair, exchange the 4 KiB of contents; the frames stay. */
@@ -174,6 +186,7 @@ struct vmbeam_txn_swap {
 #define VMBEAM_PAIR_RANGE	0x07	/* beyond the domain's largest gfn */
 #define VMBEAM_PAIR_DUPLICATE	0x08	/* the gfn occurs before in the same batch */
 #define VMBEAM_PAIR_NOMEM	0x09	/* a superpage could not be split */
+#define VMBEAM_PAIR_KEPT	0x0a	/* excluded */
 #define VMBEAM_PAIR_SKIPPED	0x0f	/* never reached */
 #define VMBEAM_PAIR_MASK	0x0f
 #define VMBEAM_PAIR_SIDE_A	0x10	/* the refusal is domain A's frame */
@@ -193,6 +206,8 @@ struct vmbeam_txn_end {
 	__u32 flags;
 };
 
+#define VMBEAM_PAUSES	17
+
 /**
  * struct vmbeam_txn_outcome - VMBEAM_TXN_OUTCOME: what became of a transaction
  * @size: sizeof(struct vmbeam_txn_outcome)
@@ -210,6 +225,11 @@ struct vmbeam_txn_end {
  * @nr_stuck: out: pairs that could not be put back
  * @swap_ns: out: nanoseconds in the hypercall, for swaps
  * @rollback_ns: out: nanoseconds in the hypercall, for the rollback
+ * @nr_large: out: pairs swapped as part of a superpage, excluded ones among them
+ * @max_pause_ns: out: the longest time for which both domains were paused
+ * @nr_flushes: out: flushes of all TLBs
+ * @pauses: out: pauses by length, both ways: @pauses[0] counts those shorter than 1024 ns, each further one those
+ *	shorter than twice the bound of the one before, the last all that are longer
  *
  * Readable after the fd is closed, for as long as the module is loaded.
  */
@@ -229,6 +249,10 @@ struct vmbeam_txn_outcome {
 	__aligned_u64 nr_stuck;
 	__aligned_u64 swap_ns;
 	__aligned_u64 rollback_ns;
+	__aligned_u64 nr_large;
+	__aligned_u64 max_pause_ns;
+	__aligned_u64 nr_flushes;
+	__aligned_u64 pauses[VMBEAM_PAUSES];
 };
 
 #define VMBEAM_TXN_OPEN		1

@@ -33,7 +33,8 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
 
 /*
  * Status of a pair: what was done to it (the first two), or why nothing was. A refusal carries the side that it
- * was found on. The order of the checks is fixed, A before B; the first one that fails is told.
+ * was found on. The order of the checks is that of the numbers below but for BUSY and DUPLICATE, which come last, and
+ * RANGE, which comes first; A before B; the first one that fails is told.
  */
 #define XEN_P2M_SWAP_ST_SWAPPED             0x00 /* the machine frames changed places */
 #define XEN_P2M_SWAP_ST_EXCHANGED           0x01 /* the contents changed places, the frames did not */
@@ -45,42 +46,64 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
 #define XEN_P2M_SWAP_ST_RANGE               0x07 /* -EINVAL: the gfn is beyond the domain's largest */
 #define XEN_P2M_SWAP_ST_DUPLICATE           0x08 /* -EINVAL: the gfn occurs before in the same batch */
 #define XEN_P2M_SWAP_ST_NOMEM               0x09 /* -ENOMEM: a superpage could not be split */
+#define XEN_P2M_SWAP_ST_KEPT                0x0a /* excluded: each side has the contents that it had */
 #define XEN_P2M_SWAP_ST_SKIPPED             0x0f /* never reached: the call failed before */
 #define XEN_P2M_SWAP_ST_MASK                0x0f
 #define XEN_P2M_SWAP_ST_SIDE_A              0x10
 #define XEN_P2M_SWAP_ST_SIDE_B              0x20
 
+#define XEN_P2M_SWAP_PAUSE_SHIFT            10
+#define XEN_P2M_SWAP_PAUSES                 17
+
 /*
  * HYPERVISOR_memory_op(XENMEM_p2m_swap, struct xen_p2m_swap *).
  *
- * Both domains are paused for each batch that the hypervisor makes of the pairs, and run between batches. A bad
- * pair does not stop the others. The continuation lives in nr_done alone.
+ * Both domains are paused for some pairs at a time, and run in between; the hypervisor's parameter p2m-swap-pause
+ * says how many. A bad pair does not stop the others. Pairs are dealt with in the order of the list. The continuation
+ * lives in nr_done alone.
+ *
+ * Where 512 pairs are aligned to 2 MiB on both sides and both P2Ms map them by superpages, the superpages change
+ * places and stay whole. A 1 GiB entry is split to 2 MiB ones for that. If any of these frames is busy, or refused
+ * for another reason, both superpages are split and the pairs are taken one by one.
+ *
+ * Excluded pairs are named by extents of their own, each within one of the extents (the first, if there are several)
+ * and in the same order. Each side keeps the contents that it had at an excluded gfn. If the pair is part of a superpage, the frames change places and
+ * the contents are exchanged, so that the superpage stays whole; otherwise nothing is done with it.
  *
  * Returns 0 when every pair was looked at (their statuses say with what result), or
  *   -EPERM       the caller is not allowed to do this to these domains
  *   -ESRCH       there is no such domain, or it is dying
- *   -EINVAL      unknown flag; padding or a reserved field is not zero; an empty extent; gfn + nr overflows;
- *                nr_done beyond the number of pairs; a domain is the caller or another control domain, or both
- *                are the same
- *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS or XEN_P2M_SWAP_MAX_PAIRS
+ *   -EINVAL      unknown flag; padding is not zero; an empty extent; gfn + nr overflows; an excluded extent is not
+ *                within one of the extents, or comes too late; nr_done beyond the number of pairs; a domain is the
+ *                caller or another control domain, or both are the same
+ *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS in either list, or XEN_P2M_SWAP_MAX_PAIRS
  *   -EOPNOTSUPP  a domain is not HVM with HAP; or it has IOMMU mappings, altp2m, log-dirty, populate-on-demand
- *                entries, memory sharing or paging; or excluded frames are given, which is not implemented
+ *                entries, memory sharing or paging
  *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB)
  *   -EFAULT      a guest handle is bad
  *   -ENOSYS      the hypervisor does not have the op
- * After an error nr_done, and the statuses below it, tell what was done; the others are _SKIPPED, unless the call
- * failed before it wrote any.
+ * After an error nr_done, and the statuses below it, tell what was done. Statuses beyond are not written.
+ *
+ * The last four fields only grow: the caller sets them to zero.
  */
 struct xen_p2m_swap {
     domid_t domid_a;            /* IN */
     domid_t domid_b;            /* IN */
     uint32_t flags;             /* IN: XEN_P2M_SWAP_* */
     uint32_t nr_extents;        /* IN */
-    uint32_t nr_excluded;       /* IN: must be zero until it is implemented */
+    uint32_t nr_excluded;       /* IN */
     uint64_aligned_t nr_done;   /* IN: zero; OUT: pairs (of 4 KiB frames) looked at */
     XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) extents;     /* IN: nr_extents of them */
     XEN_GUEST_HANDLE_64(uint8) status;                      /* OUT: one XEN_P2M_SWAP_ST_* per pair */
-    XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) excluded;    /* IN: must be null until it is implemented */
+    XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) excluded;    /* IN: nr_excluded of them */
+    uint64_aligned_t nr_large;  /* OUT: pairs that changed places as part of a superpage, excluded ones among them */
+    uint64_aligned_t max_pause_ns;                          /* OUT: the longest pause of both domains */
+    uint32_t nr_flushes;        /* OUT: flushes of all TLBs */
+    /*
+     * OUT: pauses by length: the first counts those below 2^XEN_P2M_SWAP_PAUSE_SHIFT ns, each further one those that
+     * are less than twice as long as the one before takes, the last all that are longer.
+     */
+    uint32_t pauses[XEN_P2M_SWAP_PAUSES];
 };
 typedef struct xen_p2m_swap xen_p2m_swap_t;
 DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_t);

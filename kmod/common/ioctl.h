@@ -18,7 +18,7 @@
 #include "../../include/uapi/vmbeam.h"
 
 /* Room for the largest struct of the ABI; on the stack of the dispatcher. */
-#define VMBEAM_IOCTL_MAX_ARG 128
+#define VMBEAM_IOCTL_MAX_ARG 256
 
 /* The two fields that every struct begins with. */
 struct vmbeam_ioctl_head {

@@ -30,18 +30,30 @@
 /* A full batch can fall apart into as many runs as it has pairs; twice that, so that few blocks stay half empty. */
 #define VMBEAM_BLOCK_RUNS	(2 * VMBEAM_BATCH_PAIRS)
 
+/**
+ * struct vmbeam_run - pairs that follow each other on both sides
+ * @gfn_a: domain A's first frame
+ * @gfn_b: domain B's
+ * @nr: pairs; never more than a batch has, so that a whole one always fits into a hypercall
+ * @kept: they were excluded: nothing is to be put back, but the superpage around them may be
+ */
+struct vmbeam_run {
+	u64 gfn_a;
+	u64 gfn_b;
+	u32 nr;
+	bool kept;
+};
+
 struct vmbeam_block {
 	struct list_head link;
 	u32 nr;
-	struct xen_p2m_swap_extent run[VMBEAM_BLOCK_RUNS];
+	struct vmbeam_run run[VMBEAM_BLOCK_RUNS];
 };
 
 /**
  * struct vmbeam_log - pairs that are swapped now, as runs, the oldest first
  * @blocks: of struct vmbeam_block; only the last one is appended to
- * @nr_pairs: pairs in all runs
- *
- * A run is never longer than a batch, so that a whole one always fits into a hypercall.
+ * @nr_pairs: pairs in all runs, but for those that were kept
  */
 struct vmbeam_log {
 	struct list_head blocks;
@@ -51,12 +63,12 @@ struct vmbeam_log {
 void vmbeam_log_init(struct vmbeam_log *log);
 void vmbeam_log_free(struct vmbeam_log *log);
 int vmbeam_log_reserve(struct vmbeam_log *log, gfp_t gfp);
-void vmbeam_log_append(struct vmbeam_log *log, u64 gfn_a, u64 gfn_b, u32 nr);
-struct xen_p2m_swap_extent *vmbeam_log_last(struct vmbeam_log *log);
-void vmbeam_log_pop(struct vmbeam_log *log);
-bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct xen_p2m_swap_extent *run);
+void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run);
+const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log);
+void vmbeam_log_cut(struct vmbeam_log *log, u32 nr);
+bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct vmbeam_run *run);
 void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from);
-bool vmbeam_run_overlaps(const struct xen_p2m_swap_extent *x, const struct xen_p2m_swap_extent *y);
+bool vmbeam_run_overlaps(u64 gfn_a, u64 gfn_b, u32 nr, const struct vmbeam_run *run);
 
 /* outcome.c */
 

@@ -10,12 +10,15 @@
 
 /* The hypervisor reads these structs: a layout that differs from its own must not compile. */
 static_assert(sizeof(struct xen_p2m_swap_extent) == 24);
-static_assert(sizeof(struct xen_p2m_swap) == 48);
+static_assert(sizeof(struct xen_p2m_swap) == 136);
 static_assert(offsetof(struct xen_p2m_swap, nr_done) == 16);
 static_assert(offsetof(struct xen_p2m_swap, extents) == 24);
 static_assert(offsetof(struct xen_p2m_swap, status) == 32);
 static_assert(offsetof(struct xen_p2m_swap, excluded) == 40);
-static_assert(VMBEAM_BATCH_PAIRS <= XEN_P2M_SWAP_MAX_EXTENTS);
+static_assert(offsetof(struct xen_p2m_swap, nr_large) == 48);
+static_assert(offsetof(struct xen_p2m_swap, pauses) == 68);
+static_assert(VMBEAM_BATCH_EXTENTS <= XEN_P2M_SWAP_MAX_EXTENTS);
+static_assert(VMBEAM_BATCH_EXCLUDED <= XEN_P2M_SWAP_MAX_EXTENTS);
 static_assert(VMBEAM_BATCH_PAIRS <= XEN_P2M_SWAP_MAX_PAIRS);
 
 /* Statuses and the flag go through to the caller as they are. */
@@ -30,14 +33,18 @@ static_assert(VMBEAM_PAIR_M2P == XEN_P2M_SWAP_ST_M2P);
 static_assert(VMBEAM_PAIR_RANGE == XEN_P2M_SWAP_ST_RANGE);
 static_assert(VMBEAM_PAIR_DUPLICATE == XEN_P2M_SWAP_ST_DUPLICATE);
 static_assert(VMBEAM_PAIR_NOMEM == XEN_P2M_SWAP_ST_NOMEM);
+static_assert(VMBEAM_PAIR_KEPT == XEN_P2M_SWAP_ST_KEPT);
 static_assert(VMBEAM_PAIR_SKIPPED == XEN_P2M_SWAP_ST_SKIPPED);
 static_assert(VMBEAM_PAIR_MASK == XEN_P2M_SWAP_ST_MASK);
 static_assert(VMBEAM_PAIR_SIDE_A == XEN_P2M_SWAP_ST_SIDE_A);
 static_assert(VMBEAM_PAIR_SIDE_B == XEN_P2M_SWAP_ST_SIDE_B);
+static_assert(VMBEAM_PAUSES == XEN_P2M_SWAP_PAUSES);
+static_assert(XEN_P2M_SWAP_PAUSE_SHIFT == 10);
 
 void vmbeam_batch_reset(struct vmbeam_batch *batch)
 {
 	batch->nr_extents = 0;
+	batch->nr_excluded = 0;
 	batch->nr_pairs = 0;
 	batch->nr_done = 0;
 	batch->ns = 0;
@@ -51,6 +58,32 @@ void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
 		.nr = nr,
 	};
 	batch->nr_pairs += nr;
+	batch->first_excluded = batch->nr_excluded;
+}
+
+/**
+ * vmbeam_batch_exclude - exclude pairs of the extent that was added last
+ * @batch: being filled
+ * @gfn_a: domain A's first frame
+ * @gfn_b: domain B's
+ * @nr: pairs; behind all that are excluded of this extent already
+ */
+void vmbeam_batch_exclude(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
+{
+	/* Joined only within the extent. */
+	if (batch->nr_excluded > batch->first_excluded) {
+		struct xen_p2m_swap_extent *last = &batch->excluded[batch->nr_excluded - 1];
+
+		if (last->gfn_a + last->nr == gfn_a) {
+			last->nr += nr;
+			return;
+		}
+	}
+	batch->excluded[batch->nr_excluded++] = (struct xen_p2m_swap_extent) {
+		.gfn_a = gfn_a,
+		.gfn_b = gfn_b,
+		.nr = nr,
+	};
 }
 
 /**
@@ -64,27 +97,28 @@ void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
  */
 int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags)
 {
-	struct xen_p2m_swap op = {
+	struct xen_p2m_swap *op = &batch->op;
+	u64 start;
+	long rc;
+
+	*op = (struct xen_p2m_swap) {
 		.domid_a = domid_a,
 		.domid_b = domid_b,
 		.flags = flags,
 		.nr_extents = batch->nr_extents,
+		.nr_excluded = batch->nr_excluded,
 		.extents.p = (uintptr_t)batch->extent,
+		.excluded.p = (uintptr_t)batch->excluded,
 		.status.p = (uintptr_t)batch->status,
 	};
-	u64 start;
-	long rc;
-
-	/* Never reached, unless the hypervisor says otherwise. */
-	memset(batch->status, XEN_P2M_SWAP_ST_SKIPPED, batch->nr_pairs);
 
 	start = ktime_get_ns();
-	rc = HYPERVISOR_memory_op(XENMEM_p2m_swap, &op);
+	rc = HYPERVISOR_memory_op(XENMEM_p2m_swap, op);
 	batch->ns = ktime_get_ns() - start;
 
-	if (WARN_ON_ONCE(op.nr_done > batch->nr_pairs))
-		op.nr_done = batch->nr_pairs;
-	batch->nr_done = op.nr_done;
+	if (WARN_ON_ONCE(op->nr_done > batch->nr_pairs))
+		op->nr_done = batch->nr_pairs;
+	batch->nr_done = op->nr_done;
 	if (WARN_ON_ONCE(!rc && batch->nr_done < batch->nr_pairs))
 		rc = -EIO;
 	return rc;

@@ -25,33 +25,45 @@ typedef struct {
 #undef DEFINE_XEN_GUEST_HANDLE
 
 /*
- * Pairs in one hypercall: enough that the hypervisor's continuations happen, few enough that the time between two
- * cond_resched() stays at some milliseconds.
+ * Bounds of one hypercall: enough pairs that the hypervisor's continuations happen and that what a call costs does not
+ * count, few enough that the time between two cond_resched() stays at some milliseconds. Whole superpages fit.
  */
-#define VMBEAM_BATCH_PAIRS	2048U
+#define VMBEAM_BATCH_PAIRS	8192U
+#define VMBEAM_BATCH_EXTENTS	2048U
+/* No two of them meet, or they would be one: there cannot be more. */
+#define VMBEAM_BATCH_EXCLUDED	(VMBEAM_BATCH_PAIRS / 2)
 
 /**
  * struct vmbeam_batch - the argument and the result of one hypercall
  * @nr_extents: of @extent
+ * @nr_excluded: of @excluded
+ * @first_excluded: of the extent that was added last
  * @nr_pairs: frames of all extents, at most VMBEAM_BATCH_PAIRS
  * @nr_done: pairs that the hypervisor looked at; @status is good below it
  * @ns: time spent in the hypercall
+ * @op: what the hypervisor counted besides
  * @extent: no pad to fill in: it is zero in what vmbeam_batch_add() writes
+ * @excluded: parts of @extent, in the same order
  * @status: XEN_P2M_SWAP_ST_*
  *
- * About 50 KiB: allocated once for a transaction, since a rollback must not depend on memory.
+ * About 150 KiB: allocated once for a transaction, since a rollback must not depend on memory.
  */
 struct vmbeam_batch {
 	u32 nr_extents;
+	u32 nr_excluded;
+	u32 first_excluded;
 	u32 nr_pairs;
 	u32 nr_done;
 	u64 ns;
-	struct xen_p2m_swap_extent extent[VMBEAM_BATCH_PAIRS];
+	struct xen_p2m_swap op;
+	struct xen_p2m_swap_extent extent[VMBEAM_BATCH_EXTENTS];
+	struct xen_p2m_swap_extent excluded[VMBEAM_BATCH_EXCLUDED];
 	u8 status[VMBEAM_BATCH_PAIRS];
 };
 
 void vmbeam_batch_reset(struct vmbeam_batch *batch);
 void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
+void vmbeam_batch_exclude(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
 int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags);
 bool vmbeam_hypercall_present(void);
 

@@ -52,30 +52,31 @@ int vmbeam_log_reserve(struct vmbeam_log *log, gfp_t gfp)
 	return 0;
 }
 
+static u64 moved_pairs(const struct vmbeam_run *run)
+{
+	return run->kept ? 0 : run->nr;
+}
+
 /* Into the room that was reserved. A run that continues the last one is joined to it. */
-void vmbeam_log_append(struct vmbeam_log *log, u64 gfn_a, u64 gfn_b, u32 nr)
+void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
 {
 	struct vmbeam_block *block = last_block(log);
-	struct xen_p2m_swap_extent *run;
+	struct vmbeam_run *last;
 
-	log->nr_pairs += nr;
+	log->nr_pairs += moved_pairs(run);
 	if (block->nr) {
-		run = &block->run[block->nr - 1];
-		if (run->gfn_a + run->nr == gfn_a && run->gfn_b + run->nr == gfn_b &&
-		    run->nr + nr <= VMBEAM_BATCH_PAIRS) {
-			run->nr += nr;
+		last = &block->run[block->nr - 1];
+		if (last->gfn_a + last->nr == run->gfn_a && last->gfn_b + last->nr == run->gfn_b &&
+		    last->kept == run->kept && last->nr + run->nr <= VMBEAM_BATCH_PAIRS) {
+			last->nr += run->nr;
 			return;
 		}
 	}
-	block->run[block->nr++] = (struct xen_p2m_swap_extent) {
-		.gfn_a = gfn_a,
-		.gfn_b = gfn_b,
-		.nr = nr,
-	};
+	block->run[block->nr++] = *run;
 }
 
 /* The newest run, or NULL. Blocks that became empty go. */
-struct xen_p2m_swap_extent *vmbeam_log_last(struct vmbeam_log *log)
+const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log)
 {
 	struct vmbeam_block *block;
 
@@ -88,12 +89,16 @@ struct xen_p2m_swap_extent *vmbeam_log_last(struct vmbeam_log *log)
 	return NULL;
 }
 
-/* Drop the newest run: the one that vmbeam_log_last() gave. */
-void vmbeam_log_pop(struct vmbeam_log *log)
+/* Drop the last @nr pairs of the newest run: the one that vmbeam_log_last() gave. */
+void vmbeam_log_cut(struct vmbeam_log *log, u32 nr)
 {
 	struct vmbeam_block *block = last_block(log);
+	struct vmbeam_run *run = &block->run[block->nr - 1];
 
-	log->nr_pairs -= block->run[--block->nr].nr;
+	log->nr_pairs -= run->kept ? 0 : nr;
+	run->nr -= nr;
+	if (!run->nr)
+		block->nr--;
 }
 
 static bool ranges_overlap(u64 x, u32 nr_x, u64 y, u32 nr_y)
@@ -102,20 +107,19 @@ static bool ranges_overlap(u64 x, u32 nr_x, u64 y, u32 nr_y)
 }
 
 /* Do the two runs have a frame in common, on either side? If not, their order does not matter. */
-bool vmbeam_run_overlaps(const struct xen_p2m_swap_extent *x, const struct xen_p2m_swap_extent *y)
+bool vmbeam_run_overlaps(u64 gfn_a, u64 gfn_b, u32 nr, const struct vmbeam_run *run)
 {
-	return ranges_overlap(x->gfn_a, x->nr, y->gfn_a, y->nr) ||
-	       ranges_overlap(x->gfn_b, x->nr, y->gfn_b, y->nr);
+	return ranges_overlap(gfn_a, nr, run->gfn_a, run->nr) || ranges_overlap(gfn_b, nr, run->gfn_b, run->nr);
 }
 
-bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct xen_p2m_swap_extent *run)
+bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct vmbeam_run *run)
 {
 	const struct vmbeam_block *block;
 	u32 i;
 
 	list_for_each_entry(block, &log->blocks, link)
 		for (i = 0; i < block->nr; i++)
-			if (vmbeam_run_overlaps(&block->run[i], run))
+			if (vmbeam_run_overlaps(block->run[i].gfn_a, block->run[i].gfn_b, block->run[i].nr, run))
 				return true;
 	return false;
 }

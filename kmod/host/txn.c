@@ -75,37 +75,127 @@ static bool pair_moved(u8 status)
 	return status == VMBEAM_PAIR_SWAPPED || status == VMBEAM_PAIR_EXCHANGED;
 }
 
-/* Append those pairs of the batch to a log that moved, or those that did not. */
-static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batch, bool moved)
+static bool pair_kept(u8 status)
 {
-	u32 i, j, k = 0;
+	return status == VMBEAM_PAIR_KEPT;
+}
+
+/* Pairs from the @k-th on that have the same status, at most @nr. */
+static u32 same_status(const struct vmbeam_batch *batch, u32 k, u32 nr)
+{
+	const u8 *other = memchr_inv(batch->status + k, batch->status[k], nr);
+
+	return other ? other - (batch->status + k) : nr;
+}
+
+/* The first excluded extent from the @x-th on that does not end before the extent's @j-th pair; or none of it. */
+static u32 next_excluded(const struct vmbeam_batch *batch, const struct xen_p2m_swap_extent *extent, u32 j, u32 x)
+{
+	for (; x < batch->nr_excluded; x++) {
+		u64 at = batch->excluded[x].gfn_a - extent->gfn_a;
+
+		if (at >= extent->nr || batch->excluded[x].gfn_b - extent->gfn_b != at ||
+		    at + batch->excluded[x].nr > j)
+			break;
+	}
+	return x;
+}
+
+/* Of pairs that the hypervisor did not look at: up to where being excluded begins or ends. */
+static void cut_untouched(const struct vmbeam_batch *batch, const struct xen_p2m_swap_extent *extent, u32 j, u32 x,
+			  struct vmbeam_run *run)
+{
+	u64 at;
+
+	if (x == batch->nr_excluded)
+		return;
+	at = batch->excluded[x].gfn_a - extent->gfn_a;
+	if (at >= extent->nr || batch->excluded[x].gfn_b - extent->gfn_b != at)
+		return;
+	run->kept = at <= j;
+	run->nr = (run->kept ? at + batch->excluded[x].nr : at) - j;
+}
+
+/* Append those pairs of the batch to a log that were dealt with, or those that were not; excluded ones are marked. */
+static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batch, bool dealt_with)
+{
+	u32 i, j, k = 0, x = 0;
 
 	for (i = 0; i < batch->nr_extents; i++) {
 		const struct xen_p2m_swap_extent *extent = &batch->extent[i];
+		struct vmbeam_run run;
 
-		for (j = 0; j < extent->nr; j++, k++) {
-			bool did = k < batch->nr_done && pair_moved(batch->status[k]);
+		for (j = 0; j < extent->nr; j += run.nr, k += run.nr) {
+			bool done = k < batch->nr_done;
 
-			if (did == moved)
-				vmbeam_log_append(log, extent->gfn_a + j, extent->gfn_b + j, 1);
+			run = (struct vmbeam_run) {
+				.gfn_a = extent->gfn_a + j,
+				.gfn_b = extent->gfn_b + j,
+				.nr = extent->nr - j,
+			};
+			x = next_excluded(batch, extent, j, x);
+			if (done) {
+				run.nr = same_status(batch, k, min(run.nr, batch->nr_done - k));
+				run.kept = pair_kept(batch->status[k]);
+				done = run.kept || pair_moved(batch->status[k]);
+			} else {
+				cut_untouched(batch, extent, j, x, &run);
+			}
+			if (done == dealt_with)
+				vmbeam_log_append(log, &run);
 		}
+		x = next_excluded(batch, extent, extent->nr, x);
 	}
 }
 
 /* Swap */
 
-/* Where the next batch begins, in the caller's list. */
+/* Where the next batch begins, in the caller's lists. */
 struct cursor {
 	const struct vmbeam_extent_pair *pairs;
+	const struct vmbeam_extent_pair *excluded;
 	u32 nr_pairs;
+	u32 nr_excluded;
 	u32 index;
-	u32 done;	/* frames of pairs[index] that were in a batch already */
+	u32 done;		/* frames of pairs[index] that were in a batch already */
+	u32 next_excluded;	/* the first that no batch has passed */
 };
+
+/* Are all pairs of @x among those of @pair, from its @done-th on? */
+static bool is_part(const struct vmbeam_extent_pair *x, const struct vmbeam_extent_pair *pair, u32 done)
+{
+	u64 at = x->gfn_a - pair->gfn_a;
+
+	return x->gfn_a >= pair->gfn_a && x->gfn_b - pair->gfn_b == at && at >= done && at < pair->nr &&
+	       x->nr <= pair->nr - at;
+}
+
+/* Exclude what is to be excluded of the extent that was added last: @nr frames of pairs[index], from the @done-th on. */
+static void exclude(struct vmbeam_batch *batch, struct cursor *at, u32 nr)
+{
+	const struct vmbeam_extent_pair *pair = &at->pairs[at->index];
+
+	for (; at->next_excluded < at->nr_excluded; at->next_excluded++) {
+		const struct vmbeam_extent_pair *x = &at->excluded[at->next_excluded];
+		u32 begin, end;
+
+		if (!is_part(x, pair, 0))
+			return;
+		begin = max_t(u32, x->gfn_a - pair->gfn_a, at->done);
+		end = min_t(u32, x->gfn_a - pair->gfn_a + x->nr, at->done + nr);
+		if (begin < end)
+			vmbeam_batch_exclude(batch, pair->gfn_a + begin, pair->gfn_b + begin, end - begin);
+		/* The rest is for the next batch. */
+		if (x->gfn_a - pair->gfn_a + x->nr > at->done + nr)
+			return;
+	}
+}
 
 static void fill_batch(struct vmbeam_batch *batch, struct cursor *at)
 {
 	vmbeam_batch_reset(batch);
-	while (at->index < at->nr_pairs && batch->nr_pairs < VMBEAM_BATCH_PAIRS) {
+	while (at->index < at->nr_pairs && batch->nr_pairs < VMBEAM_BATCH_PAIRS &&
+	       batch->nr_extents < VMBEAM_BATCH_EXTENTS) {
 		const struct vmbeam_extent_pair *pair = &at->pairs[at->index];
 		u64 gfn_a = pair->gfn_a + at->done;
 		u32 left = pair->nr - at->done;
@@ -120,6 +210,7 @@ static void fill_batch(struct vmbeam_batch *batch, struct cursor *at)
 				nr -= tail;
 		}
 		vmbeam_batch_add(batch, gfn_a, pair->gfn_b + at->done, nr);
+		exclude(batch, at, nr);
 		at->done += nr;
 		if (at->done == pair->nr) {
 			at->index++;
@@ -128,26 +219,40 @@ static void fill_batch(struct vmbeam_batch *batch, struct cursor *at)
 	}
 }
 
+static void count_pauses(struct vmbeam_txn_outcome *told, const struct vmbeam_batch *batch)
+{
+	u32 i;
+
+	told->max_pause_ns = max(told->max_pause_ns, batch->op.max_pause_ns);
+	told->nr_flushes += batch->op.nr_flushes;
+	for (i = 0; i < VMBEAM_PAUSES; i++)
+		told->pauses[i] += batch->op.pauses[i];
+}
+
 static void count_swap(struct vmbeam_txn *txn, struct vmbeam_txn_swap *arg)
 {
 	const struct vmbeam_batch *batch = &txn->batch;
 	u64 swapped = 0, exchanged = 0, busy = 0, refused = 0;
 	struct vmbeam_txn_outcome *told = &txn->outcome->told;
-	u32 i;
+	u32 i, nr;
 
-	for (i = 0; i < batch->nr_done; i++) {
+	for (i = 0; i < batch->nr_done; i += nr) {
+		nr = same_status(batch, i, batch->nr_done - i);
 		switch (batch->status[i] & VMBEAM_PAIR_MASK) {
 		case VMBEAM_PAIR_SWAPPED:
-			swapped++;
+			swapped += nr;
 			break;
 		case VMBEAM_PAIR_EXCHANGED:
-			exchanged++;
+			exchanged += nr;
 			break;
 		case VMBEAM_PAIR_BUSY:
-			busy++;
+			busy += nr;
+			break;
+		case VMBEAM_PAIR_KEPT:
+			arg->nr_kept += nr;
 			break;
 		default:
-			refused++;
+			refused += nr;
 			break;
 		}
 	}
@@ -157,21 +262,29 @@ static void count_swap(struct vmbeam_txn *txn, struct vmbeam_txn_swap *arg)
 	arg->nr_exchanged += exchanged;
 	arg->nr_busy += busy;
 	arg->nr_refused += refused;
+	arg->nr_large += batch->op.nr_large;
 
 	spin_lock(&txn->outcome->lock);
 	told->nr_swapped += swapped;
 	told->nr_exchanged += exchanged;
 	told->nr_busy += busy;
 	told->nr_refused += refused;
+	told->nr_large += batch->op.nr_large;
 	told->swap_ns += batch->ns;
+	count_pauses(told, batch);
 	spin_unlock(&txn->outcome->lock);
 }
 
 /* @status, if any, has room for all frames of @pairs. */
 static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pairs,
-		   struct vmbeam_txn_swap *arg, u8 *status)
+		   const struct vmbeam_extent_pair *excluded, struct vmbeam_txn_swap *arg, u8 *status)
 {
-	struct cursor at = { .pairs = pairs, .nr_pairs = arg->nr_pairs };
+	struct cursor at = {
+		.pairs = pairs,
+		.excluded = excluded,
+		.nr_pairs = arg->nr_pairs,
+		.nr_excluded = arg->nr_excluded,
+	};
 	struct vmbeam_batch *batch = &txn->batch;
 	int rc;
 
@@ -194,50 +307,83 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 	return 0;
 }
 
-/* Frames in the caller's list, or an error. */
-static long check_pairs(const struct vmbeam_extent_pair *pairs, u32 nr_pairs)
+static bool pair_valid(const struct vmbeam_extent_pair *pair)
 {
-	u64 end, frames = 0;
-	u32 i;
+	u64 end;
+
+	return pair->nr && !pair->__reserved && !check_add_overflow(pair->gfn_a, (u64)pair->nr, &end) &&
+	       !check_add_overflow(pair->gfn_b, (u64)pair->nr, &end);
+}
+
+/* Frames in the caller's list, or an error. */
+static long check_pairs(const struct vmbeam_extent_pair *pairs, u32 nr_pairs,
+			const struct vmbeam_extent_pair *excluded, u32 nr_excluded)
+{
+	u64 frames = 0;
+	u32 i, x = 0;
 
 	for (i = 0; i < nr_pairs; i++) {
-		if (!pairs[i].nr || pairs[i].__reserved ||
-		    check_add_overflow(pairs[i].gfn_a, (u64)pairs[i].nr, &end) ||
-		    check_add_overflow(pairs[i].gfn_b, (u64)pairs[i].nr, &end))
+		u32 done = 0;
+
+		if (!pair_valid(&pairs[i]))
 			return -EINVAL;
 		frames += pairs[i].nr;
 		if (frames > VMBEAM_MAX_FRAMES)
 			return -E2BIG;
+		for (; x < nr_excluded && is_part(&excluded[x], &pairs[i], done); x++) {
+			if (!pair_valid(&excluded[x]))
+				return -EINVAL;
+			done = excluded[x].gfn_a - pairs[i].gfn_a + excluded[x].nr;
+		}
 	}
-	return frames;
+	return x == nr_excluded ? (long)frames : -EINVAL;
+}
+
+/* The caller's list of @nr extents; NULL for none. */
+static struct vmbeam_extent_pair *get_pairs(u64 from, u32 nr)
+{
+	struct vmbeam_extent_pair *pairs;
+
+	if (!nr)
+		return NULL;
+	pairs = kvmalloc_array(nr, sizeof(*pairs), GFP_KERNEL_ACCOUNT);
+	if (!pairs)
+		return ERR_PTR(-ENOMEM);
+	if (!copy_from_user(pairs, u64_to_user_ptr(from), array_size(nr, sizeof(*pairs))))
+		return pairs;
+	kvfree(pairs);
+	return ERR_PTR(-EFAULT);
 }
 
 static long txn_swap(struct vmbeam_call *call, void *_arg)
 {
 	struct vmbeam_txn *txn = call->file->private_data;
 	struct vmbeam_txn_swap *arg = _arg;
-	struct vmbeam_extent_pair *pairs;
+	struct vmbeam_extent_pair *pairs, *excluded;
 	void __user *ustatus = u64_to_user_ptr(arg->status);
 	u8 *status = NULL;
 	long frames, rc;
 
-	if (!arg->nr_pairs || arg->nr_excluded || arg->excluded)
+	if (!arg->nr_pairs || (arg->excluded && !arg->nr_excluded))
 		return -EINVAL;
-	if (arg->nr_pairs > VMBEAM_MAX_EXTENTS)
+	if (arg->nr_pairs > VMBEAM_MAX_EXTENTS || arg->nr_excluded > VMBEAM_MAX_EXTENTS)
 		return -E2BIG;
 	arg->nr_done = 0;
 	arg->nr_swapped = 0;
 	arg->nr_exchanged = 0;
 	arg->nr_busy = 0;
 	arg->nr_refused = 0;
+	arg->nr_kept = 0;
+	arg->nr_large = 0;
 
-	pairs = kvmalloc_array(arg->nr_pairs, sizeof(*pairs), GFP_KERNEL_ACCOUNT);
-	if (!pairs)
-		return -ENOMEM;
-	rc = -EFAULT;
-	if (copy_from_user(pairs, u64_to_user_ptr(arg->pairs), array_size(arg->nr_pairs, sizeof(*pairs))))
-		goto out;
-	frames = check_pairs(pairs, arg->nr_pairs);
+	pairs = get_pairs(arg->pairs, arg->nr_pairs);
+	if (IS_ERR(pairs))
+		return PTR_ERR(pairs);
+	excluded = get_pairs(arg->excluded, arg->nr_excluded);
+	rc = PTR_ERR(excluded);
+	if (IS_ERR(excluded))
+		goto free_pairs;
+	frames = check_pairs(pairs, arg->nr_pairs, excluded, arg->nr_excluded);
 	rc = frames;
 	if (frames < 0)
 		goto out;
@@ -257,27 +403,78 @@ static long txn_swap(struct vmbeam_call *call, void *_arg)
 	rc = mutex_lock_killable(&txn->lock);
 	if (rc)
 		goto out;
-	rc = txn->state == VMBEAM_TXN_OPEN ? do_swap(txn, pairs, arg, status) : -EBADFD;
+	rc = txn->state == VMBEAM_TXN_OPEN ? do_swap(txn, pairs, excluded, arg, status) : -EBADFD;
 	mutex_unlock(&txn->lock);
 
 	if (status && copy_to_user(ustatus, status, arg->nr_done) && !rc)
 		rc = -EFAULT;
 out:
 	kvfree(status);
+	kvfree(excluded);
+free_pairs:
 	kvfree(pairs);
 	return rc;
 }
 
 /* Rollback */
 
-static bool batch_overlaps(const struct vmbeam_batch *batch, const struct xen_p2m_swap_extent *run)
+static bool batch_overlaps(const struct vmbeam_batch *batch, const struct vmbeam_run *run)
 {
 	u32 i;
 
 	for (i = 0; i < batch->nr_extents; i++)
-		if (vmbeam_run_overlaps(&batch->extent[i], run))
+		if (vmbeam_run_overlaps(batch->extent[i].gfn_a, batch->extent[i].gfn_b, batch->extent[i].nr, run))
 			return true;
 	return false;
+}
+
+/*
+ * Of the newest run, its end, as far as it is for this batch. No superpage of domain A is begun that may not fit:
+ * runs are taken from the end of the log, so a superpage that is begun goes on in the next ones.
+ */
+static struct vmbeam_run end_of_run(const struct vmbeam_run *last, u32 room)
+{
+	struct vmbeam_run run = *last;
+	u32 head;
+
+	run.nr = min(last->nr, room);
+	head = -(last->gfn_a + last->nr - run.nr) % SUPERPAGE_FRAMES;
+	if (head && (run.nr < last->nr || room - run.nr < SUPERPAGE_FRAMES)) {
+		if (head < run.nr)
+			run.nr -= head;
+		else if (room < SUPERPAGE_FRAMES && (last->gfn_a + last->nr) % SUPERPAGE_FRAMES == 0)
+			run.nr = 0;
+	}
+	run.gfn_a += last->nr - run.nr;
+	run.gfn_b += last->nr - run.nr;
+	return run;
+}
+
+/* The excluded ones of the extent that was added last were found from its end to its beginning. */
+static void turn_excluded(struct vmbeam_batch *batch)
+{
+	u32 i = batch->first_excluded, j = batch->nr_excluded;
+
+	for (; i + 1 < j; i++, j--)
+		swap(batch->excluded[i], batch->excluded[j - 1]);
+}
+
+/* Put a run in front of the batch's last extent, if it ends where that one begins; or else make it a new one. */
+static void add_in_front(struct vmbeam_batch *batch, const struct vmbeam_run *run)
+{
+	if (batch->nr_extents) {
+		struct xen_p2m_swap_extent *extent = &batch->extent[batch->nr_extents - 1];
+
+		if (run->gfn_a + run->nr == extent->gfn_a && run->gfn_b + run->nr == extent->gfn_b) {
+			extent->gfn_a = run->gfn_a;
+			extent->gfn_b = run->gfn_b;
+			extent->nr += run->nr;
+			batch->nr_pairs += run->nr;
+			return;
+		}
+	}
+	turn_excluded(batch);
+	vmbeam_batch_add(batch, run->gfn_a, run->gfn_b, run->nr);
 }
 
 /*
@@ -288,25 +485,34 @@ static bool batch_overlaps(const struct vmbeam_batch *batch, const struct xen_p2
 static void fill_rollback(struct vmbeam_txn *txn)
 {
 	struct vmbeam_batch *batch = &txn->batch;
-	struct xen_p2m_swap_extent *run;
+	const struct vmbeam_run *last;
 
 	vmbeam_batch_reset(batch);
-	while ((run = vmbeam_log_last(&txn->log))) {
-		if (batch->nr_extents == ROLLBACK_RUNS || batch->nr_pairs + run->nr > VMBEAM_BATCH_PAIRS ||
-		    batch_overlaps(batch, run))
-			return;
-		if (vmbeam_log_overlaps(&txn->stuck, run)) {
+	while ((last = vmbeam_log_last(&txn->log))) {
+		struct vmbeam_run run = end_of_run(last, VMBEAM_BATCH_PAIRS - batch->nr_pairs);
+
+		if (batch->nr_extents == ROLLBACK_RUNS || batch->nr_excluded == VMBEAM_BATCH_EXCLUDED || !run.nr ||
+		    batch_overlaps(batch, &run))
+			break;
+		if (vmbeam_log_overlaps(&txn->stuck, &run)) {
 			/* The batch's runs are newer and could still get stuck: before this one, then. */
 			if (batch->nr_extents)
-				return;
+				break;
 			vmbeam_log_reserve(&txn->stuck, GFP_KERNEL | __GFP_NOFAIL);
-			vmbeam_log_append(&txn->stuck, run->gfn_a, run->gfn_b, run->nr);
+			vmbeam_log_append(&txn->stuck, &run);
 			cond_resched();
 		} else {
-			vmbeam_batch_add(batch, run->gfn_a, run->gfn_b, run->nr);
+			add_in_front(batch, &run);
+			if (run.kept)
+				batch->excluded[batch->nr_excluded++] = (struct xen_p2m_swap_extent) {
+					.gfn_a = run.gfn_a,
+					.gfn_b = run.gfn_b,
+					.nr = run.nr,
+				};
 		}
-		vmbeam_log_pop(&txn->log);
+		vmbeam_log_cut(&txn->log, run.nr);
 	}
+	turn_excluded(batch);
 }
 
 /* The last pair of the batch that did not move, for the message. */
@@ -316,7 +522,7 @@ static void note_stuck(struct vmbeam_txn *txn)
 	u32 i;
 
 	for (i = 0; i < batch->nr_done; i++)
-		if (!pair_moved(batch->status[i]))
+		if (!pair_moved(batch->status[i]) && !pair_kept(batch->status[i]))
 			txn->last_status = batch->status[i];
 }
 
@@ -333,7 +539,7 @@ static void do_rollback(struct vmbeam_txn *txn)
 	u64 before = txn->log.nr_pairs, ns = 0;
 	int rc = 0;
 
-	while (!rc && txn->log.nr_pairs) {
+	while (!rc && vmbeam_log_last(&txn->log)) {
 		fill_rollback(txn);
 		if (!batch->nr_extents)
 			break;
@@ -344,13 +550,15 @@ static void do_rollback(struct vmbeam_txn *txn)
 		vmbeam_log_reserve(&txn->stuck, GFP_KERNEL | __GFP_NOFAIL);
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, VMBEAM_SWAP_EXCHANGE);
 		ns += batch->ns;
+		spin_lock(&txn->outcome->lock);
+		count_pauses(told, batch);
+		spin_unlock(&txn->outcome->lock);
 		note_stuck(txn);
 		record_batch(&txn->stuck, batch, false);
 		cond_resched();
 	}
 	txn->last_error = rc;
-	if (txn->stuck.nr_pairs)
-		vmbeam_log_append_reversed(&txn->log, &txn->stuck);
+	vmbeam_log_append_reversed(&txn->log, &txn->stuck);
 
 	spin_lock(&txn->outcome->lock);
 	told->nr_rolled_back += before - txn->log.nr_pairs;
@@ -406,7 +614,7 @@ static long txn_rollback(struct vmbeam_call *call, void *arg)
 
 static void rollback_at_release(struct vmbeam_txn *txn)
 {
-	const struct xen_p2m_swap_extent *run;
+	const struct vmbeam_run *run;
 	u64 pairs = txn->log.nr_pairs;
 	int i;
 

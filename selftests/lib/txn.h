@@ -40,18 +40,27 @@ static inline int txn_begin(int dev, uint32_t domid_a, uint32_t domid_b, uint64_
 	return arg.out_fd;
 }
 
-/* Swap a list; *res has the counts, also after an error. */
-static inline int txn_swap_list(int txn, const struct vmbeam_extent_pair *pairs, uint32_t nr_pairs,
-				uint32_t flags, uint8_t *status, struct vmbeam_txn_swap *res)
+/* Swap a list but for what is excluded; *res has the counts, also after an error. */
+static inline int txn_swap_but(int txn, const struct vmbeam_extent_pair *pairs, uint32_t nr_pairs,
+			       const struct vmbeam_extent_pair *excluded, uint32_t nr_excluded,
+			       uint32_t flags, uint8_t *status, struct vmbeam_txn_swap *res)
 {
 	*res = (struct vmbeam_txn_swap) {
 		.size = sizeof(*res),
 		.flags = flags,
 		.pairs = (uintptr_t)pairs,
 		.nr_pairs = nr_pairs,
+		.excluded = (uintptr_t)excluded,
+		.nr_excluded = nr_excluded,
 		.status = (uintptr_t)status,
 	};
 	return call(txn, VMBEAM_TXN_SWAP, res);
+}
+
+static inline int txn_swap_list(int txn, const struct vmbeam_extent_pair *pairs, uint32_t nr_pairs,
+				uint32_t flags, uint8_t *status, struct vmbeam_txn_swap *res)
+{
+	return txn_swap_but(txn, pairs, nr_pairs, NULL, 0, flags, status, res);
 }
 
 /* Swap one run. */

@@ -15,6 +15,7 @@ const char *vmbeam_pair_status(uint8_t status)
 		[VMBEAM_PAIR_RANGE] = "beyond the domain's largest gfn",
 		[VMBEAM_PAIR_DUPLICATE] = "given twice",
 		[VMBEAM_PAIR_NOMEM] = "a superpage could not be split: the hypervisor is out of memory",
+		[VMBEAM_PAIR_KEPT] = "excluded",
 		[VMBEAM_PAIR_SKIPPED] = "never reached",
 	};
 	unsigned int code = status & VMBEAM_PAIR_MASK;

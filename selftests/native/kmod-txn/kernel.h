@@ -57,7 +57,9 @@ void *test_alloc(size_t size, gfp_t gfp);
 u64 get_random_u64(void);
 
 #define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
+#define max_t(type, a, b)	max((type)(a), (type)(b))
 #define swap(a, b)		do { typeof(a) tmp__ = (a); (a) = (b); (b) = tmp__; } while (0)
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define BUILD_BUG_ON_ZERO(wrong)	(0 * sizeof(char[(wrong) ? -1 : 1]))
@@ -85,6 +87,17 @@ static inline int copy_struct_from_user(void *to, size_t ksize, const void *from
 {
 	memcpy(to, from, min(ksize, usize));
 	return 0;
+}
+
+/* The first of @len bytes that is not @byte, or NULL. */
+static inline void *memchr_inv(const void *from, int byte, size_t len)
+{
+	const u8 *p = from;
+
+	for (; len; p++, len--)
+		if (*p != byte)
+			return (void *)p;
+	return NULL;
 }
 
 struct list_head { struct list_head *next, *prev; };

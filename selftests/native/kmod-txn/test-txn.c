@@ -54,6 +54,8 @@ u64 get_random_u64(void)
 void vmbeam_batch_reset(struct vmbeam_batch *batch)
 {
 	batch->nr_extents = 0;
+	batch->nr_excluded = 0;
+	batch->first_excluded = 0;
 	batch->nr_pairs = 0;
 	batch->nr_done = 0;
 	batch->ns = 0;
@@ -61,10 +63,45 @@ void vmbeam_batch_reset(struct vmbeam_batch *batch)
 
 void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
 {
-	if (batch->nr_pairs + nr > VMBEAM_BATCH_PAIRS)
+	if (batch->nr_pairs + nr > VMBEAM_BATCH_PAIRS || batch->nr_extents == VMBEAM_BATCH_EXTENTS)
 		abort();
 	batch->extent[batch->nr_extents++] = (struct xen_p2m_swap_extent){ .gfn_a = gfn_a, .gfn_b = gfn_b, .nr = nr };
 	batch->nr_pairs += nr;
+	batch->first_excluded = batch->nr_excluded;
+}
+
+void vmbeam_batch_exclude(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
+{
+	if (batch->nr_excluded == VMBEAM_BATCH_EXCLUDED)
+		abort();
+	batch->excluded[batch->nr_excluded++] = (struct xen_p2m_swap_extent){
+		.gfn_a = gfn_a, .gfn_b = gfn_b, .nr = nr,
+	};
+}
+
+/* Which pairs are excluded; each excluded extent must be part of an extent, in the same order. */
+static void mark_excluded(const struct vmbeam_batch *batch, bool *excluded)
+{
+	u32 k = 0, x = 0;
+
+	memset(excluded, 0, batch->nr_pairs);
+	for (u32 i = 0; i < batch->nr_extents; i++) {
+		const struct xen_p2m_swap_extent *e = &batch->extent[i];
+		u64 from = 0;
+
+		for (; x < batch->nr_excluded; x++) {
+			const struct xen_p2m_swap_extent *out = &batch->excluded[x];
+			u64 at = out->gfn_a - e->gfn_a;
+
+			if (out->gfn_b - e->gfn_b != at || at < from || at >= e->nr || out->nr > e->nr - at)
+				break;
+			memset(excluded + k + at, true, out->nr);
+			from = at + out->nr;
+		}
+		k += e->nr;
+	}
+	if (x < batch->nr_excluded)
+		abort();
 }
 
 static u8 swap_pair(u64 gfn_a, u64 gfn_b, bool *seen_a, bool *seen_b)
@@ -83,12 +120,14 @@ static u8 swap_pair(u64 gfn_a, u64 gfn_b, bool *seen_a, bool *seen_b)
 
 int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags)
 {
-	static bool seen_a[FRAMES], seen_b[FRAMES];
+	static bool seen_a[FRAMES], seen_b[FRAMES], excluded[VMBEAM_BATCH_PAIRS];
 	u32 k = 0;
 
 	if (!batch->nr_extents || domid_a != 1 || domid_b != 2 || flags & ~XEN_P2M_SWAP_EXCHANGE)
 		abort();
-	memset(batch->status, XEN_P2M_SWAP_ST_SKIPPED, batch->nr_pairs);
+	memset(&batch->op, 0, sizeof(batch->op));
+	memset(batch->status, 0xee, sizeof(batch->status));
+	mark_excluded(batch, excluded);
 	for (u32 i = 0; i < batch->nr_extents; i++) {
 		for (u32 j = 0; j < batch->extent[i].nr; j++, k++) {
 			if (k % hv_batch == 0) {
@@ -98,7 +137,8 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 			batch->nr_done = k;
 			if (fail_at >= 0 && fail_at-- == 0)
 				return -EOPNOTSUPP;
-			batch->status[k] = swap_pair(batch->extent[i].gfn_a + j, batch->extent[i].gfn_b + j,
+			batch->status[k] = excluded[k] ? XEN_P2M_SWAP_ST_KEPT :
+					   swap_pair(batch->extent[i].gfn_a + j, batch->extent[i].gfn_b + j,
 						     seen_a, seen_b);
 		}
 	}
@@ -149,12 +189,35 @@ static long end(unsigned int cmd)
 	return fops->unlocked_ioctl(&file, cmd, (unsigned long)&arg);
 }
 
+/* Random parts of the extents, some of which meet. */
+static u32 exclude_some(const struct vmbeam_extent_pair *pairs, u32 nr, struct vmbeam_extent_pair *excluded)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < nr; i++) {
+		u32 at = 0;
+
+		while (rand() % 3 == 0 || pairs[i].nr == 5000) {
+			u32 len = 1 + rand() % 3;
+
+			at += rand() % 8;
+			if (at + len > pairs[i].nr)
+				break;
+			excluded[n++] = (struct vmbeam_extent_pair){
+				.gfn_a = pairs[i].gfn_a + at, .gfn_b = pairs[i].gfn_b + at, .nr = len,
+			};
+			at += len;
+		}
+	}
+	return n;
+}
+
 /* One ioctl with random extents, which overlap; adds what it moved to @moved. */
 static bool swap_some(u64 *moved)
 {
 	/* Now and then so many that the log needs more than one block. */
 	u32 nr = 1 + rand() % (rand() % 8 ? 300 : 5000), longest = rand() % 2 ? 1 : 40;
-	struct vmbeam_extent_pair *pairs = calloc(nr, sizeof(*pairs));
+	struct vmbeam_extent_pair *pairs = calloc(nr, sizeof(*pairs)), *excluded = NULL;
 	struct vmbeam_txn_swap arg = { .size = sizeof(arg), .nr_pairs = nr };
 	u64 frames = 0;
 	u8 *status;
@@ -165,6 +228,11 @@ static bool swap_some(u64 *moved)
 		pairs[i].gfn_a = rand() % (FRAMES - pairs[i].nr);
 		pairs[i].gfn_b = rand() % (FRAMES - pairs[i].nr);
 		frames += pairs[i].nr;
+	}
+	if (rand() % 2) {
+		excluded = calloc(frames, sizeof(*excluded));
+		arg.nr_excluded = exclude_some(pairs, nr, excluded);
+		arg.excluded = arg.nr_excluded ? (uintptr_t)excluded : 0;
 	}
 	status = malloc(frames);
 	arg.pairs = (uintptr_t)pairs;
@@ -178,11 +246,13 @@ static bool swap_some(u64 *moved)
 	no_memory_at = -1;
 	*moved += arg.nr_swapped + arg.nr_exchanged;
 	free(pairs);
+	free(excluded);
 	CHECK(rc == 0 || rc == -ENOMEM || rc == -EOPNOTSUPP);
 	CHECK(rc ? arg.nr_done < frames : arg.nr_done == frames);
-	CHECK(arg.nr_done == arg.nr_swapped + arg.nr_exchanged + arg.nr_busy + arg.nr_refused);
+	CHECK(arg.nr_done == arg.nr_swapped + arg.nr_exchanged + arg.nr_busy + arg.nr_refused +
+	      arg.nr_kept);
 	for (u64 i = 0; i < arg.nr_done; i++)
-		CHECK(status[i] != VMBEAM_PAIR_SKIPPED);
+		CHECK(status[i] != VMBEAM_PAIR_SKIPPED && status[i] != 0xee);
 	free(status);
 	return true;
 }

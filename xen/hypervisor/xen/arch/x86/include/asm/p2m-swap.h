@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Swapping P2M entries of two HVM domains: see arch/x86/mm/p2m-swap.c.
+ * Swapping P2M entries of two HVM domains: see arch/x86/mm/p2m-swap/.
  */
 #ifndef ASM_X86_P2M_SWAP_H
 #define ASM_X86_P2M_SWAP_H

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A batch: pairs that are swapped while both domains are paused and both P2Ms
+ * locked.
+ *
+ * A frame moves only when its owner's P2M entry is all that refers to it, so
+ * that no mapping of it outlives the move: its counts are frozen at zero, every
+ * TLB is flushed, and only then does it get its new owner.
+ */
+
+#include <xen/domain_page.h>
+#include <xen/event.h>
+#include <xen/param.h>
+#include <xen/paging.h>
+#include <xen/sched.h>
+#include <xen/vm_event.h>
+
+#include <asm/altp2m.h>
+#include <asm/flushtlb.h>
+#include <asm/hvm/asid.h>
+#include <asm/hvm/nestedhvm.h>
+#include <asm/hvm/vmx/vmx.h>
+
+#include "../mm-locks.h"
+#include "private.h"
+
+/*
+ * How long the domains may be paused at a time, in units of what a pair of 4k
+ * frames costs, some 400 instructions.  What a pair of superpages and an
+ * exchange of contents cost in these units was measured: docs/hypercall.md of
+ * the project.
+ */
+static unsigned int __read_mostly opt_pause_cost = 1024;
+integer_runtime_param("p2m-swap-pause", opt_pause_cost);
+
+#define COST_SUPERPAGE  64U
+#define COST_EXCHANGE   8U
+
+/*
+ * Domains that the op does not deal with.  Without an IOMMU nothing but the P2M
+ * translates, and a memory type does not depend on the frame.  All of these may
+ * change until the P2M lock is held, and are looked at again then.
+ */
+int p2m_swap_check_domain(const struct domain *d)
+{
+    if ( d->is_dying )
+        return -ESRCH;
+
+    if ( !is_hvm_domain(d) || !hap_enabled(d) || is_iommu_enabled(d) ||
+         altp2m_active(d) || paging_mode_log_dirty(d) ||
+         p2m_is_global_logdirty(d) || p2m_pod_active(d) ||
+         mem_sharing_enabled(d) || mem_paging_enabled(d) )
+        return -EOPNOTSUPP;
+
+    return 0;
+}
+
+void p2m_swap_batch_reset(struct swap_batch *b)
+{
+    b->nr_segs = 0;
+    b->nr_pairs = 0;
+    b->nr_done = 0;
+}
+
+/* Frames from this gfn on whose entries are in the same table. */
+static unsigned int left_in_table(unsigned long gfn)
+{
+    return SUPERPAGE_PAGES - (gfn & (SUPERPAGE_PAGES - 1));
+}
+
+/* Takes pairs from the beginning of a run.  Returns how many; 0: it is full. */
+unsigned int p2m_swap_batch_add(struct swap_batch *b, unsigned long gfn_a,
+                                unsigned long gfn_b, unsigned int nr)
+{
+    unsigned int room = min(left_in_table(gfn_a), left_in_table(gfn_b));
+
+    nr = min(nr, room);
+
+    if ( b->nr_segs == BATCH_SEGS || nr > BATCH_PAIRS - b->nr_pairs )
+        return 0;
+
+    b->seg[b->nr_segs++] = (struct swap_seg){
+        .gfn = { gfn_a, gfn_b },
+        .first = b->nr_pairs,
+        .nr = nr,
+    };
+    memset(b->status + b->nr_pairs, XEN_P2M_SWAP_ST_SKIPPED, nr);
+    b->nr_pairs += nr;
+
+    return nr;
+}
+
+/* Excludes pairs of the segment that was added last, from its @i-th on. */
+void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i, unsigned int nr)
+{
+    struct swap_seg *seg = &b->seg[b->nr_segs - 1];
+
+    ASSERT(i + nr <= seg->nr);
+    memset(b->status + seg->first + i, XEN_P2M_SWAP_ST_KEPT, nr);
+    seg->kept += nr;
+}
+
+/* Into those that are not excluded. */
+static void set_status(struct swap_batch *b, const struct swap_seg *seg,
+                       uint8_t status)
+{
+    uint8_t *st = b->status + seg->first;
+    unsigned int i;
+
+    if ( likely(!seg->kept) )
+        memset(st, status, seg->nr);
+    else
+        for ( i = 0; i < seg->nr; i++ )
+            if ( st[i] != XEN_P2M_SWAP_ST_KEPT )
+                st[i] = status;
+}
+
+static bool is_aligned(const struct swap_seg *seg)
+{
+    return seg->nr == SUPERPAGE_PAGES &&
+           !((seg->gfn[0] | seg->gfn[1]) & (SUPERPAGE_PAGES - 1));
+}
+
+/*
+ * Find where the entries of both sides are, at one order.  Returns the status of
+ * all pairs if there is no memory for that.
+ */
+static uint8_t find_entries(struct swap_batch *b, struct swap_seg *seg)
+{
+    unsigned int order = is_aligned(seg) && !seg->busy ? PAGE_ORDER_2M : 0;
+    unsigned int side = 0;
+
+    while ( side < 2 )
+    {
+        int rc = p2m_swap_find_table(b->d[side], seg->gfn[side], order,
+                                     &seg->table[side]);
+
+        if ( rc < 0 )
+            return on_side(XEN_P2M_SWAP_ST_NOMEM, side);
+
+        if ( rc != order )
+        {
+            /* Not a superpage: then the other side is not to be one, either. */
+            order = 0;
+            side = 0;
+        }
+        else
+            side++;
+    }
+
+    seg->order = order;
+
+    return XEN_P2M_SWAP_ST_SWAPPED;
+}
+
+static unsigned int seg_cost(const struct swap_batch *b,
+                             const struct swap_seg *seg)
+{
+    if ( seg->order )
+        return COST_SUPERPAGE + seg->kept * COST_EXCHANGE;
+
+    return seg->nr * (b->exchange ? COST_EXCHANGE : 1);
+}
+
+static uint64_t *map_entry(const struct swap_seg *seg, unsigned int side)
+{
+    uint64_t *table;
+
+    if ( mfn_eq(seg->table[side], INVALID_MFN) )
+        return NULL;
+
+    table = map_domain_page(seg->table[side]);
+
+    return table + ((seg->gfn[side] >> seg->order) & (SUPERPAGE_PAGES - 1));
+}
+
+static void unmap_entry(const uint64_t *entry)
+{
+    if ( entry )
+        unmap_domain_page(entry);
+}
+
+/* Everything but whether it is busy. */
+static uint8_t check_frame(struct domain *d, unsigned long gfn,
+                           struct page_info **pg)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(d);
+    p2m_type_t t;
+    p2m_access_t a;
+    mfn_t mfn;
+
+    if ( gfn > p2m->max_mapped_pfn )
+        return XEN_P2M_SWAP_ST_RANGE;
+
+    /*
+     * Not get_gfn_type_access(): the lock is held already, and nothing is to be
+     * populated or unshared.
+     */
+    mfn = p2m->get_entry(p2m, _gfn(gfn), &t, &a, 0, NULL, NULL);
+
+    if ( t != p2m_ram_rw )
+        return XEN_P2M_SWAP_ST_TYPE;
+
+    if ( !mfn_valid(mfn) )
+        return XEN_P2M_SWAP_ST_SPECIAL;
+
+    *pg = mfn_to_page(mfn);
+
+    if ( is_special_page(*pg) )
+        return XEN_P2M_SWAP_ST_SPECIAL;
+
+    if ( page_get_owner(*pg) != d )
+        return XEN_P2M_SWAP_ST_OWNER;
+
+    if ( get_gpfn_from_mfn(mfn_x(mfn)) != gfn )
+        return XEN_P2M_SWAP_ST_M2P;
+
+    /* Nobody else freezes pages of this domain while its P2M is locked. */
+    if ( !((*pg)->count_info & PGC_count_mask) )
+        return XEN_P2M_SWAP_ST_DUPLICATE;
+
+    return XEN_P2M_SWAP_ST_SWAPPED;
+}
+
+static void p2m_recalc(struct domain *d, unsigned long gfn)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(d);
+
+    /* Nothing above the entry is stale any more, so nothing is allocated. */
+    p2m->recalc(p2m, gfn);
+}
+
+/*
+ * A pair that could not be frozen: why?  If it is only busy, and the caller
+ * wants it, the contents change places: at once, so that all happens in the
+ * order of the list.  Whoever else refers to the frames keeps access to them, as
+ * their owners do: only data goes across, so no count matters.  Under the
+ * page_alloc_locks of domains that are not dying the frames cannot go.
+ */
+static uint8_t refuse_pair(const struct swap_batch *b,
+                           const struct swap_seg *seg, unsigned int i)
+{
+    struct page_info *pg[2];
+    unsigned int side;
+
+    for ( side = 0; side < 2; side++ )
+    {
+        uint8_t st = check_frame(b->d[side], seg->gfn[side] + i, &pg[side]);
+
+        if ( st != XEN_P2M_SWAP_ST_SWAPPED )
+            return on_side(st, side);
+    }
+
+    side = p2m_swap_frame_is_idle(pg[0]);
+
+    /* Neither is busy: a stale entry, then, or someone has just let go. */
+    if ( side && p2m_swap_frame_is_idle(pg[1]) )
+    {
+        p2m_recalc(b->d[0], seg->gfn[0] + i);
+        p2m_recalc(b->d[1], seg->gfn[1] + i);
+    }
+
+    if ( b->exchange && p2m_swap_frame_is_sound(pg[0]) &&
+         p2m_swap_frame_is_sound(pg[1]) )
+    {
+        p2m_swap_exchange(pg[0], pg[1]);
+        return XEN_P2M_SWAP_ST_EXCHANGED;
+    }
+
+    return on_side(XEN_P2M_SWAP_ST_BUSY, side);
+}
+
+static struct page_info *entry_page(uint64_t entry)
+{
+    return p2m_swap_entry_is_ram(entry, PAGE_ORDER_4K) &&
+           mfn_valid(entry_mfn(entry)) ? mfn_to_page(entry_mfn(entry)) : NULL;
+}
+
+static bool freeze_pair(const struct swap_batch *b, const struct swap_seg *seg,
+                        unsigned int i, uint64_t entry_a, uint64_t entry_b)
+{
+    struct page_info *pg0 = entry_page(entry_a), *pg1 = entry_page(entry_b);
+
+    if ( !pg0 || !pg1 || !p2m_swap_freeze(pg0, b->d[0], seg->gfn[0] + i) )
+        return false;
+
+    if ( p2m_swap_freeze(pg1, b->d[1], seg->gfn[1] + i) )
+        return true;
+
+    p2m_swap_thaw(pg0);
+
+    return false;
+}
+
+/* Returns whether any is frozen. */
+static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
+{
+    const uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
+    uint8_t *st = b->status + seg->first;
+    bool any = false;
+    unsigned int i;
+
+    for ( i = 0; i < seg->nr; i++ )
+    {
+        if ( st[i] == XEN_P2M_SWAP_ST_KEPT )
+            continue;
+
+        if ( likely(e0 && e1) && freeze_pair(b, seg, i, e0[i], e1[i]) )
+        {
+            st[i] = XEN_P2M_SWAP_ST_SWAPPED;
+            any = true;
+        }
+        else
+            st[i] = refuse_pair(b, seg, i);
+    }
+
+    unmap_entry(e1);
+    unmap_entry(e0);
+
+    return any;
+}
+
+/* All frames of both sides, the excluded ones, too; or none. */
+static bool freeze_superpage(struct swap_batch *b, struct swap_seg *seg)
+{
+    struct page_info *pg[2];
+    unsigned int side, nr;
+
+    for ( side = 0; side < 2; side++ )
+    {
+        const uint64_t *e = map_entry(seg, side);
+        mfn_t mfn = entry_mfn(*e);
+
+        unmap_entry(e);
+        pg[side] = mfn_to_page(mfn);
+        nr = mfn_valid(mfn)
+             ? p2m_swap_freeze_run(pg[side], b->d[side], seg->gfn[side],
+                                   SUPERPAGE_PAGES, &seg->chained[side])
+             : 0;
+        if ( nr == SUPERPAGE_PAGES )
+            continue;
+
+        if ( nr )
+            p2m_swap_thaw_run(pg[side], nr);
+        if ( side )
+            p2m_swap_thaw_run(pg[0], SUPERPAGE_PAGES);
+
+        return false;
+    }
+
+    set_status(b, seg, XEN_P2M_SWAP_ST_SWAPPED);
+
+    return true;
+}
+
+/* The pairs that are frozen: entries, owners, lists, M2P. */
+static void move_small(struct swap_batch *b, struct swap_seg *seg)
+{
+    uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
+    const uint8_t *st = b->status + seg->first;
+    unsigned int i;
+
+    for ( i = 0; i < seg->nr; i++ )
+    {
+        uint64_t old0, old1;
+
+        if ( st[i] != XEN_P2M_SWAP_ST_SWAPPED )
+            continue;
+
+        old0 = e0[i];
+        old1 = e1[i];
+        write_atomic(&e0[i], entry_with_mfn(old0, entry_mfn(old1)));
+        write_atomic(&e1[i], entry_with_mfn(old1, entry_mfn(old0)));
+        p2m_swap_move(mfn_to_page(entry_mfn(old0)), b->d[0], b->d[1],
+                      seg->gfn[1] + i);
+        p2m_swap_move(mfn_to_page(entry_mfn(old1)), b->d[1], b->d[0],
+                      seg->gfn[0] + i);
+    }
+
+    unmap_entry(e1);
+    unmap_entry(e0);
+}
+
+static void move_superpage(struct swap_batch *b, const struct swap_seg *seg)
+{
+    uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
+    const uint8_t *st = b->status + seg->first;
+    const uint64_t old0 = *e0, old1 = *e1;
+    struct page_info *pg0 = mfn_to_page(entry_mfn(old0));
+    struct page_info *pg1 = mfn_to_page(entry_mfn(old1));
+    unsigned int i;
+
+    write_atomic(e0, entry_with_mfn(old0, entry_mfn(old1)));
+    write_atomic(e1, entry_with_mfn(old1, entry_mfn(old0)));
+    unmap_entry(e1);
+    unmap_entry(e0);
+
+    /* Excluded: the frame goes, and the contents come back. */
+    for ( i = 0; seg->kept && i < SUPERPAGE_PAGES; i++ )
+        if ( st[i] == XEN_P2M_SWAP_ST_KEPT )
+            p2m_swap_exchange(pg0 + i, pg1 + i);
+
+    p2m_swap_move_run(pg0, b->d[0], b->d[1], seg->gfn[1], SUPERPAGE_PAGES,
+                      seg->chained[0]);
+    p2m_swap_move_run(pg1, b->d[1], b->d[0], seg->gfn[0], SUPERPAGE_PAGES,
+                      seg->chained[1]);
+
+    b->op->nr_large += SUPERPAGE_PAGES;
+}
+
+static always_inline void lock_page_alloc(struct domain *d)
+{
+    page_alloc_mm_pre_lock(d);
+    nrspin_lock(&d->page_alloc_lock);
+    page_alloc_mm_post_lock(d, d->arch.page_alloc_unlock_level);
+}
+
+static void unlock_page_alloc(struct domain *d)
+{
+    page_alloc_mm_unlock(d->arch.page_alloc_unlock_level);
+    nrspin_unlock(&d->page_alloc_lock);
+}
+
+/*
+ * Give the frames their new owners.  domain_kill() sets is_dying, then goes
+ * through page_alloc_lock, and only after that relinquishes any memory: so what
+ * is not dying here keeps its pages until the unlock.
+ *
+ * @end: how far it came.  A superpage with a busy frame ends it, and is to be
+ * taken frame by frame when the domains have run: for that it must be split,
+ * which is not possible here, and nothing behind it may come before it.
+ */
+static int move_segs(struct swap_batch *b, unsigned int start,
+                     unsigned int *end)
+{
+    struct domain *d0 = b->d[b->first], *d1 = b->d[!b->first];
+    bool any = false;
+    unsigned int i;
+    int rc = -ESRCH;
+
+    lock_page_alloc(d0);
+    lock_page_alloc(d1);
+
+    if ( d0->is_dying || d1->is_dying )
+        goto out;
+
+    for ( i = start; i < *end; i++ )
+    {
+        struct swap_seg *seg = &b->seg[i];
+
+        if ( seg->nomem )
+            continue;
+
+        if ( !seg->order )
+            any |= freeze_small(b, seg);
+        else if ( freeze_superpage(b, seg) )
+            any = true;
+        else
+        {
+            seg->busy = true;
+            *end = i;
+        }
+    }
+
+    /* From here on nothing fails. */
+    rc = 0;
+
+    /*
+     * A third domain may have dropped its reference and still have the frame in
+     * a TLB, and so may a vCPU of either: nobody may when it changes hands.
+     * Read-only mappings leave no timestamp to filter by.
+     */
+    if ( any )
+    {
+        flush_all(FLUSH_TLB | FLUSH_HVM_ASID_CORE);
+        b->op->nr_flushes++;
+    }
+
+    for ( i = start; any && i < *end; i++ )
+    {
+        struct swap_seg *seg = &b->seg[i];
+
+        if ( seg->nomem )
+            continue;
+
+        if ( seg->order )
+            move_superpage(b, seg);
+        else
+            move_small(b, seg);
+    }
+
+ out:
+    unlock_page_alloc(d1);
+    unlock_page_alloc(d0);
+
+    return rc;
+}
+
+/* On an error no pair from @start on was touched. */
+static int swap_locked(struct swap_batch *b, unsigned int start,
+                       unsigned int *end)
+{
+    unsigned int i, cost = 0;
+    int rc = p2m_swap_check_domain(b->d[0]) ?: p2m_swap_check_domain(b->d[1]);
+
+    if ( rc )
+        return rc;
+
+    /* As many as the pause has room for, but one at least. */
+    for ( i = start; i < b->nr_segs; i++ )
+    {
+        struct swap_seg *seg = &b->seg[i];
+        uint8_t st = find_entries(b, seg);
+
+        seg->nomem = st != XEN_P2M_SWAP_ST_SWAPPED;
+        if ( seg->nomem )
+        {
+            set_status(b, seg, st);
+            continue;
+        }
+
+        cost += seg_cost(b, seg);
+        if ( cost > opt_pause_cost && i > start )
+            break;
+    }
+    *end = i;
+
+    return move_segs(b, start, end);
+}
+
+static always_inline void lock_p2m(struct domain *d)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(d);
+
+    p2m_lock(p2m);
+    p2m->defer_nested_flush = true;
+}
+
+static void unlock_p2m(struct domain *d)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(d);
+    struct vcpu *v;
+
+    p2m->defer_nested_flush = false;
+    if ( nestedhvm_enabled(d) )
+        p2m_flush_nestedp2m(d);
+
+    /*
+     * What is done for an entry that is changed by way of p2m_set_entry().  For
+     * EPT, with the lock held, it is noted and done by the sync.  For NPT it is
+     * a flush over the dirty mask, which is empty while the domain is paused.
+     */
+    if ( cpu_has_vmx )
+        ept_sync_domain(p2m);
+    for_each_vcpu ( d, v )
+        hvm_asid_flush_vcpu(v);
+
+    /* p2m_unlock() would do it, but after the unlock. */
+    p2m_tlb_flush_sync(p2m);
+    p2m_unlock(p2m);
+}
+
+static void count_pause(struct xen_p2m_swap *op, s_time_t ns)
+{
+    unsigned int bucket = flsl(ns >> XEN_P2M_SWAP_PAUSE_SHIFT);
+
+    op->pauses[min(bucket, XEN_P2M_SWAP_PAUSES - 1U)]++;
+    if ( ns > op->max_pause_ns )
+        op->max_pause_ns = ns;
+}
+
+/* One pause.  @start: segment to begin with; on success, to go on with. */
+static int swap_some(struct swap_batch *b, unsigned int *start)
+{
+    struct domain *d0 = b->d[b->first], *d1 = b->d[!b->first];
+    unsigned int end = *start;
+    s_time_t began = NOW();
+    int rc;
+
+    /* Before the locks: a vCPU may be waiting for one. */
+    domain_pause(d0);
+    domain_pause(d1);
+
+    /*
+     * Two host P2M locks are on the same level: the lower domid goes first, as
+     * in mem_sharing.c.
+     */
+    lock_p2m(d0);
+    lock_p2m(d1);
+
+    rc = swap_locked(b, *start, &end);
+
+    unlock_p2m(d1);
+    unlock_p2m(d0);
+
+    domain_unpause(d1);
+    domain_unpause(d0);
+
+    count_pause(b->op, NOW() - began);
+
+    for ( ; !rc && *start < end; ++*start )
+        b->nr_done += b->seg[*start].nr;
+
+    return rc;
+}
+
+/* b->nr_done tells how many pairs were dealt with, also after an error. */
+int p2m_swap_batch_run(struct swap_batch *b)
+{
+    unsigned int next = 0;
+    int rc = 0;
+
+    while ( !rc && next < b->nr_segs )
+        rc = swap_some(b, &next);
+
+    return rc;
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of p2m-swap/ know of each other.
+ *
+ *   op.c     the hypercall: its argument, its continuation
+ *   batch.c  pairs that are swapped with both domains paused: the order of it all
+ *   entry.c  P2M entries: finding and splitting them, for NPT and EPT
+ *   frame.c  machine frames: freezing, moving, exchanging their contents
+ */
+#ifndef ARCH_X86_MM_P2M_SWAP_PRIVATE_H
+#define ARCH_X86_MM_P2M_SWAP_PRIVATE_H
+
+#include <xen/mm.h>
+
+#include <asm/p2m.h>
+
+#include <public/memory.h>
+#include <public/p2m_swap.h>
+
+/* Bounds of a batch: they keep struct swap_batch within 16k. */
+#define BATCH_SEGS      192U
+#define BATCH_PAIRS     4096U
+
+/*
+ * Pairs that follow each other on both sides, and whose entries are in one
+ * table on each side.  At order 9 it is one entry a side.
+ */
+struct swap_seg {
+    unsigned long gfn[2];
+    mfn_t table[2];         /* of the P2M; INVALID_MFN: there is no such entry */
+    uint16_t first;         /* pair: index into the batch's statuses */
+    uint16_t nr;
+    uint16_t kept;          /* how many of them are excluded */
+    uint8_t order;          /* 0 or PAGE_ORDER_2M */
+    bool nomem;             /* its superpage could not be split */
+    bool busy;              /* a frame of its superpage: take it frame by frame */
+    bool chained[2];        /* at order 9: its owner's list has it in one piece */
+};
+
+/* Lives as long as one run of the hypercall; nothing in it is trusted later. */
+struct swap_batch {
+    struct domain *d[2];    /* A and B */
+    unsigned int first;     /* which of them has the lower domid */
+    bool exchange;
+
+    /* What the caller is told, besides the statuses. */
+    struct xen_p2m_swap *op;
+
+    unsigned int nr_segs, nr_pairs, nr_done;
+    struct swap_seg seg[BATCH_SEGS];
+    /* XEN_P2M_SWAP_ST_*.  Excluded pairs have _KEPT from the beginning. */
+    uint8_t status[BATCH_PAIRS];
+};
+
+static inline uint8_t on_side(uint8_t status, unsigned int side)
+{
+    return status | (side ? XEN_P2M_SWAP_ST_SIDE_B : XEN_P2M_SWAP_ST_SIDE_A);
+}
+
+/* batch.c */
+int p2m_swap_check_domain(const struct domain *d);
+void p2m_swap_batch_reset(struct swap_batch *b);
+unsigned int p2m_swap_batch_add(struct swap_batch *b, unsigned long gfn_a,
+                                unsigned long gfn_b, unsigned int nr);
+void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i,
+                         unsigned int nr);
+int p2m_swap_batch_run(struct swap_batch *b);
+
+/* entry.c */
+bool p2m_swap_entry_is_ram(uint64_t entry, unsigned int order);
+int p2m_swap_find_table(struct domain *d, unsigned long gfn,
+                        unsigned int order, mfn_t *table);
+
+/* All of an entry, of NPT and of EPT, that is the frame. */
+#define ENTRY_MFN_MASK  (PADDR_MASK & PAGE_MASK)
+
+static inline mfn_t entry_mfn(uint64_t entry)
+{
+    return maddr_to_mfn(entry & ENTRY_MFN_MASK);
+}
+
+/*
+ * Everything but the frame stays: access rights, memory type, accessed and
+ * dirty belong to the gfn.  The memory type does not depend on the frame, for
+ * without an IOMMU it is always write-back: see epte_get_entry_emt().
+ */
+static inline uint64_t entry_with_mfn(uint64_t entry, mfn_t mfn)
+{
+    return (entry & ~(uint64_t)ENTRY_MFN_MASK) | mfn_to_maddr(mfn);
+}
+
+/* frame.c */
+bool p2m_swap_frame_is_idle(const struct page_info *pg);
+bool p2m_swap_frame_is_sound(const struct page_info *pg);
+bool p2m_swap_freeze(struct page_info *pg, const struct domain *d,
+                     unsigned long gfn);
+void p2m_swap_thaw(struct page_info *pg);
+void p2m_swap_move(struct page_info *pg, struct domain *from,
+                   struct domain *to, unsigned long gfn);
+unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
+                                 unsigned long gfn, unsigned int nr,
+                                 bool *chained);
+void p2m_swap_thaw_run(struct page_info *pg, unsigned int nr);
+void p2m_swap_move_run(struct page_info *pg, struct domain *from,
+                       struct domain *to, unsigned long gfn, unsigned int nr,
+                       bool chained);
+void p2m_swap_exchange(const struct page_info *pg0,
+                       const struct page_info *pg1);
+
+#endif /* ARCH_X86_MM_P2M_SWAP_PRIVATE_H */
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */
