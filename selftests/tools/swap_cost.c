@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a swap costs, from the ioctl to its return, in ticks of the TSC: under -icount that is instructions, of all CPUs.
+ * Each case is a line of JSON. Domains are bare, so nothing else runs.
+ *
+ *   swap_cost [MIB]    largest size for the growth, 4096 by default; needs twice that
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <x86intrin.h>
+
+#include "domain.h"
+#include "txn.h"
+
+#define SUPER 512
+#define PAIRS 262144		/* 1 GiB */
+#define CALL_EXTENTS 65536	/* at most in one ioctl */
+#define CALL_FRAMES (1U << 20)
+
+static int dev;
+static uint32_t a, b;
+static struct vmbeam_extent_pair pairs[PAIRS], excluded[PAIRS / SUPER * 8];
+
+static void die(const char *what)
+{
+	perror(what);
+	domain_teardown();
+	exit(1);
+}
+
+static void make(uint64_t frames, unsigned int order)
+{
+	if (domain_create(&a, frames) || domain_create(&b, frames))
+		die("no domains");
+	if (domain_populate(a, 0, frames, order) || domain_populate(b, 0, frames, order))
+		die("no memory for the domains");
+}
+
+static void destroy(void)
+{
+	if (domain_destroy(a) || domain_destroy(b))
+		die("the domains do not go");
+}
+
+/* A random order of 0 .. n - 1. */
+static uint32_t *shuffled(uint32_t n)
+{
+	uint32_t *v = malloc(n * sizeof(*v)), i, j, t;
+
+	for (i = 0; i < n; i++)
+		v[i] = i;
+	for (i = n - 1; i; i--) {
+		j = (((uint64_t)random() << 31) | random()) % (i + 1);
+		t = v[i];
+		v[i] = v[j];
+		v[j] = t;
+	}
+	return v;
+}
+
+/* Swaps the list there and back; ticks for one way, the way there. */
+static uint64_t cost(uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uint32_t flags, bool large, uint64_t *pause)
+{
+	struct vmbeam_txn_outcome outcome;
+	uint64_t ticks = 0, id = 0, start;
+	uint32_t i, n, x = 0;
+	int txn = txn_begin(dev, a, b, &id);
+	uint64_t moved = 0, in_large = 0;
+
+	if (txn < 0)
+		die("begin");
+	for (i = 0; i < nr; i += n) {
+		struct vmbeam_txn_swap res = { .size = sizeof(res), .flags = flags };
+
+		n = nr - i < CALL_EXTENTS ? nr - i : CALL_EXTENTS;
+		if ((uint64_t)n * per_extent > CALL_FRAMES)
+			n = CALL_FRAMES / per_extent;
+		res.pairs = (uintptr_t)&pairs[i];
+		res.nr_pairs = n;
+		if (nr_excluded) {
+			res.nr_excluded = nr_excluded / nr * n;
+			res.excluded = (uintptr_t)&excluded[x];
+			x += res.nr_excluded;
+		}
+		start = __rdtsc();
+		if (ioctl(txn, VMBEAM_TXN_SWAP, &res))
+			die("swap");
+		ticks += __rdtsc() - start;
+		moved += res.nr_swapped + res.nr_kept + res.nr_exchanged;
+		in_large += res.nr_large;
+	}
+	if (moved != (uint64_t)nr * per_extent || (large && in_large != moved)) {
+		fprintf(stderr, "%llu of %llu pairs went, %llu in superpages\n", (unsigned long long)moved,
+			(unsigned long long)nr * per_extent, (unsigned long long)in_large);
+		die("not what was to be measured");
+	}
+	close(txn);
+	if (txn_outcome(dev, id, &outcome))
+		die("outcome");
+	*pause = outcome.max_pause_ns;
+	return ticks;
+}
+
+static void report(const char *name, uint64_t mib, uint64_t units, uint64_t ticks, uint64_t pause)
+{
+	printf("{\"case\":\"%s\",\"mib\":%llu,\"pairs\":%llu,\"ticks\":%llu,\"per_pair\":%.1f,\"max_pause_ns\":%llu}\n", name,
+	       (unsigned long long)mib, (unsigned long long)units, (unsigned long long)ticks, (double)ticks / units,
+	       (unsigned long long)pause);
+	fflush(stdout);
+}
+
+static void runs_of_512(uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		pairs[i] = (struct vmbeam_extent_pair){ .gfn_a = i * SUPER, .gfn_b = i * SUPER, .nr = SUPER };
+}
+
+static void small(void)
+{
+	uint32_t *va = shuffled(PAIRS), *vb = shuffled(PAIRS);
+	uint64_t ticks, pause;
+	void *addr;
+
+	make(PAIRS, ORDER_4K);
+	for (uint32_t i = 0; i < PAIRS; i++)
+		pairs[i] = (struct vmbeam_extent_pair){ .gfn_a = va[i], .gfn_b = vb[i], .nr = 1 };
+	ticks = cost(PAIRS, 1, 0, 0, false, &pause);
+	report("4k scattered", 1024, PAIRS, ticks, pause);
+
+	runs_of_512(PAIRS / SUPER);
+	ticks = cost(PAIRS / SUPER, SUPER, 0, 0, false, &pause);
+	report("4k runs of 512", 1024, PAIRS, ticks, pause);
+
+	addr = domain_map(a, 0, SUPER, 1 /* PROT_READ */);
+	if (!addr)
+		die("map");
+	runs_of_512(1);
+	ticks = cost(1, SUPER, 0, VMBEAM_SWAP_EXCHANGE, false, &pause);
+	report("contents exchanged", 2, SUPER, ticks, pause);
+	domain_unmap(addr, SUPER);
+	destroy();
+	free(va);
+	free(vb);
+}
+
+static void large(void)
+{
+	uint32_t nr = PAIRS / SUPER;
+	uint64_t ticks, pause;
+
+	make(PAIRS, ORDER_2M);
+	runs_of_512(nr);
+	ticks = cost(nr, SUPER, 0, 0, true, &pause);
+	report("2m", 1024, nr, ticks, pause);
+	for (uint32_t i = 0; i < nr * 8; i++) {
+		uint64_t gfn = i / 8 * SUPER + i % 8 * 64 + 3;
+
+		excluded[i] = (struct vmbeam_extent_pair){ .gfn_a = gfn, .gfn_b = gfn, .nr = 1 };
+	}
+	ticks = cost(nr, SUPER, nr * 8, 0, true, &pause);
+	report("2m with 8 excluded", 1024, nr, ticks, pause);
+	destroy();
+}
+
+static void growth(uint32_t max_mib)
+{
+	uint64_t ticks, pause;
+
+	for (uint32_t mib = 64; mib <= max_mib; mib *= 4) {
+		uint32_t nr = mib / 2;
+
+		make((uint64_t)nr * SUPER, ORDER_2M);
+		runs_of_512(nr);
+		ticks = cost(nr, SUPER, 0, 0, true, &pause);
+		report("growth 2m", mib, nr, ticks, pause);
+		destroy();
+		make((uint64_t)nr * SUPER, ORDER_4K);
+		ticks = cost(nr, SUPER, 0, 0, false, &pause);
+		report("growth 4k runs", mib, (uint64_t)nr * SUPER, ticks, pause);
+		destroy();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	dev = dev_open();
+	if (dev < 0 || domain_setup()) {
+		fprintf(stderr, "needs /dev/vmbeam of vmbeam_host, in dom0, as root\n");
+		return 1;
+	}
+	small();
+	large();
+	growth(argc > 1 ? strtoul(argv[1], NULL, 0) : 4096);
+	domain_teardown();
+	return 0;
+}
