@@ -59,6 +59,10 @@ static void add_outcome(struct json_object *o, const struct vmbeam_txn_outcome *
 		[VMBEAM_TXN_STUCK] = "stuck",
 	};
 
+	struct json_object *pauses = json_object_new_array();
+
+	for (int i = 0; i < VMBEAM_PAUSES; i++)
+		json_object_array_add(pauses, json_object_new_int64(out->pauses[i]));
 	js_add_u64(o, "transaction", out->id);
 	js_add_str(o, "state", out->state >= VMBEAM_TXN_OPEN && out->state <= VMBEAM_TXN_STUCK ? names[out->state] : "?");
 	js_add_u64(o, "domid_a", out->domid_a);
@@ -71,6 +75,10 @@ static void add_outcome(struct json_object *o, const struct vmbeam_txn_outcome *
 	js_add_u64(o, "stuck", out->nr_stuck);
 	js_add_u64(o, "swap_ns", out->swap_ns);
 	js_add_u64(o, "rollback_ns", out->rollback_ns);
+	js_add_u64(o, "large", out->nr_large);
+	js_add_u64(o, "flushes", out->nr_flushes);
+	js_add_u64(o, "max_pause_ns", out->max_pause_ns);
+	json_object_object_add(o, "pauses", pauses);
 }
 
 static void print(struct json_object *o, bool json)
