@@ -5,6 +5,7 @@
 set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
+. "$lab/qemu.sh"
 cd "$VMBEAM_TOP"
 stage=build/stage
 
@@ -42,6 +43,6 @@ start() {
 rm -rf "$stage"
 build >&2
 jobs=()
-for system in host hv1 hv2; do start "$system" & jobs+=($!); done
+for system in host $LAB_HOSTVMS; do start "$system" & jobs+=($!); done
 for job in "${jobs[@]}"; do wait "$job"; done
 say "deployed"

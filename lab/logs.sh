@@ -20,14 +20,14 @@ in_lab() { "$lab/lab" run "$@"; }
 
 guests() {	# the guest VMs that run, each once
 	local s
-	for s in hv1 hv2; do in_lab "$s" 'xl list' | awk '$1 ~ /^u[0-9]$/ {print $1}'; done | sort -u
+	for s in $LAB_HOSTVMS; do in_lab "$s" 'xl list' | awk '$1 ~ /^u[0-9]$/ {print $1}'; done | sort -u
 }
 
 collect() {
 	local dir=$1 s
 	rm -rf "$dir"; mkdir -p "$dir"
 	cp "$LAB_DIR/serial.log" "$dir/host.serial.log"
-	for s in host hv1 hv2; do
+	for s in host $LAB_HOSTVMS; do
 		in_lab "$s" 'xl dmesg' >"$dir/$s.xen.log" 2>&1 || true
 		in_lab "$s" 'dmesg' >"$dir/$s.kernel.log" 2>&1 || true
 		in_lab "$s" 'cd /var/log && tar cf - --ignore-failed-read *.log xen' >"$dir/$s.tar" 2>/dev/null || true
@@ -40,13 +40,13 @@ collect() {
 
 plant() {
 	local s
-	for s in host hv1 hv2; do in_lab "$s" "echo '<3>$planted' >/dev/kmsg; xl debug-keys h"; done
+	for s in host $LAB_HOSTVMS; do in_lab "$s" "echo '<3>$planted' >/dev/kmsg; xl debug-keys h"; done
 }
 
 splats() {
 	local dir=$LAB_DIR/logs f bad=0 found
 	collect "$dir"
-	for f in host hv1 hv2; do
+	for f in host $LAB_HOSTVMS; do
 		grep -a -q "$planted" "$dir/$f.kernel.log" || { say "the planted splat is not in $f's kernel log"; bad=1; }
 		grep -a -q "key 'h' (ascii '68')\|'h' (ascii '68') is pressed\|'h' pressed" "$dir/$f.xen.log" || { say "the mark is not in $f's Xen log"; bad=1; }
 	done

@@ -12,6 +12,12 @@ LAB_ICOUNT=${LAB_ICOUNT:-}
 LAB_QEMU=${LAB_QEMU:-}
 case $LAB_QEMU in ''|fixed|bare) ;; *) die "LAB_QEMU is $LAB_QEMU: neither fixed nor bare" ;; esac
 
+# Not empty: the outer Xen and its dom0 alone, for what needs no nested system; one more CPU, so that flushes of TLBs
+# have somewhere to go
+LAB_HOST_ONLY=${LAB_HOST_ONLY:-}
+LAB_HOSTVMS="hv1 hv2" LAB_CPUS=5
+[ -z "$LAB_HOST_ONLY" ] || LAB_HOSTVMS='' LAB_CPUS=3
+
 # A /dev/kvm alone proves nothing: it may be unable to nest.
 qemu_accel() {
 	if [ "${LAB_ACCEL:-auto}" = tcg ] || [ -n "$LAB_QEMU" ]; then echo tcg
@@ -21,9 +27,10 @@ qemu_accel() {
 
 # What the machine is made of, on one line each: also the part of the snapshot's key that is QEMU's.
 qemu_args() {
-	local accel sha=,-sha-ni pin=" dom0_vcpus_pin" xen_extra=xsave=0 cpus=
+	local accel sha=,-sha-ni pin=" dom0_vcpus_pin" xen_extra=xsave=0 cpus= hostvms=
 	accel=$(qemu_accel)
 	if [ -n "$LAB_QEMU" ]; then sha='' pin='' xen_extra='' cpus=" lab.cpus=all"; fi
+	[ -z "$LAB_HOST_ONLY" ] || hostvms=" lab.hostvms=none"
 	if [ -n "$LAB_ICOUNT" ]; then
 		printf '%s\n' -accel tcg -icount "shift=0" -cpu "max,-x2apic$sha"
 	elif [ "$accel" = tcg ]; then
@@ -32,10 +39,10 @@ qemu_args() {
 		printf '%s\n' -accel kvm -cpu host
 		xen_extra=
 	fi
-	printf '%s\n' -machine pc -smp 5 -m "$LAB_MIB" -display none -no-reboot -nodefaults \
+	printf '%s\n' -machine pc -smp "$LAB_CPUS" -m "$LAB_MIB" -display none -no-reboot -nodefaults \
 		-kernel /image/xen-outer \
 		-append "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=warning bootscrub=0 dom0_mem=${LAB_DOM0_MIB}M,max:${LAB_DOM0_MIB}M dom0_max_vcpus=1$pin spec-ctrl=no noreboot $xen_extra" \
-		-initrd "/image/vmlinuz console=hvc0 loglevel=4 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB$cpus,/image/rd.gz" \
+		-initrd "/image/vmlinuz console=hvc0 loglevel=4 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB$cpus$hostvms,/image/rd.gz" \
 		-device virtio-rng-pci
 }
 
