@@ -16,7 +16,8 @@ case $LAB_QEMU in ''|fixed|bare) ;; *) die "LAB_QEMU is $LAB_QEMU: neither fixed
 # have somewhere to go
 LAB_HOST_ONLY=${LAB_HOST_ONLY:-}
 LAB_HOSTVMS="hv1 hv2" LAB_CPUS=5
-[ -z "$LAB_HOST_ONLY" ] || LAB_HOSTVMS='' LAB_CPUS=3
+# shellcheck disable=SC2034 # for those that source this
+if [ -n "$LAB_HOST_ONLY" ]; then LAB_HOSTVMS='' LAB_CPUS=3; fi
 
 # A /dev/kvm alone proves nothing: it may be unable to nest.
 qemu_accel() {
@@ -27,7 +28,7 @@ qemu_accel() {
 
 # What the machine is made of, on one line each: also the part of the snapshot's key that is QEMU's.
 qemu_args() {
-	local accel sha=,-sha-ni pin=" dom0_vcpus_pin" xen_extra=xsave=0 cpus= hostvms=
+	local accel sha=,-sha-ni pin=" dom0_vcpus_pin" xen_extra=xsave=0 cpus='' hostvms=''
 	accel=$(qemu_accel)
 	if [ -n "$LAB_QEMU" ]; then sha='' pin='' xen_extra='' cpus=" lab.cpus=all"; fi
 	[ -z "$LAB_HOST_ONLY" ] || hostvms=" lab.hostvms=none"

@@ -170,7 +170,7 @@ static bool is_part(const struct vmbeam_extent_pair *x, const struct vmbeam_exte
 	       x->nr <= pair->nr - at;
 }
 
-/* Exclude what is to be excluded of the extent that was added last: @nr frames of pairs[index], from the @done-th on. */
+/* Exclude what is to be excluded of the extent that was added last: @nr frames of pairs[index] from @done on. */
 static void exclude(struct vmbeam_batch *batch, struct cursor *at, u32 nr)
 {
 	const struct vmbeam_extent_pair *pair = &at->pairs[at->index];

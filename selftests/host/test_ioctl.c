@@ -412,7 +412,7 @@ TEST_F(single, swap_excluded)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
 		EXPECT_EQ(lists[i].rc, txn_swap_but(self->txn, pairs, 2, lists[i].x, lists[i].nr, 0, NULL, &self->res))
 			TH_LOG("list %zu", i);
 	EXPECT_EQ(-EINVAL, txn_swap_but(self->txn, pairs, 2, lists[0].x, 0, 0, NULL, &self->res));

@@ -150,7 +150,7 @@ static bool follow_pair(FIXTURE_DATA(random) *self, uint64_t a, uint64_t b, bool
 {
 	bool busy = self->busy[0][a] || self->busy[1][b], hole = self->hole[0][a] || self->hole[1][b];
 
-	if (keep != (status == VMBEAM_PAIR_KEPT))
+	if (status == VMBEAM_PAIR_KEPT ? !keep : keep)
 		return false;
 	switch (status & VMBEAM_PAIR_MASK) {
 	case VMBEAM_PAIR_SWAPPED:
@@ -182,8 +182,8 @@ static bool follow(struct __test_metadata *_metadata, FIXTURE_DATA(random) *self
 			bool keep = self->keep[st - self->status];
 
 			if (!follow_pair(self, a, b, keep, comes_again(self, i, j), *st)) {
-				TH_LOG("extent %u of %u, pair %u of %u, frames %#llx (%s%s) and %#llx (%s%s)%s%s: status %#x",
-				       i, self->nr_pairs, j, self->pairs[i].nr, (unsigned long long)a,
+				TH_LOG("extent %u of %u, pair %u, frames %#llx (%s%s) and %#llx (%s%s)%s%s: status %#x",
+				       i, self->nr_pairs, j, (unsigned long long)a,
 				       self->busy[0][a] ? "busy" : "", self->hole[0][a] ? "hole" : "",
 				       (unsigned long long)b, self->busy[1][b] ? "busy" : "",
 				       self->hole[1][b] ? "hole" : "", keep ? ", excluded" : "",
@@ -321,7 +321,7 @@ TEST_F_TIMEOUT(random, against_a_model, 10 * TIMEOUT)
 	domain_teardown();
 	for (i = 0; i < PHASES; i++)
 		phase(_metadata, self);
-	TH_LOG("%llu calls, %llu batches, %llu rollbacks; pairs: %llu in superpages, %llu exchanged, %llu kept, %llu busy",
+	TH_LOG("%llu calls, %llu pauses, %llu rollbacks; pairs: %llu large, %llu exchanged, %llu kept, %llu busy",
 	       (unsigned long long)self->rounds, (unsigned long long)self->batches, (unsigned long long)self->rollbacks,
 	       (unsigned long long)self->large, (unsigned long long)self->exchanged, (unsigned long long)self->kept,
 	       (unsigned long long)self->busy_pairs);

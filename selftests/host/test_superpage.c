@@ -177,7 +177,8 @@ static const struct vmbeam_extent_pair kept[] = {
 	{ .gfn_a = SUPER - 1, .gfn_b = SUPER - 1, .nr = 2 }, { .gfn_a = SUPER + 1, .gfn_b = SUPER + 1, .nr = 1 },
 	{ .gfn_a = 2 * SUPER, .gfn_b = 2 * SUPER, .nr = 1 }, { .gfn_a = NR - 1, .gfn_b = NR - 1, .nr = 1 },
 };
-#define NR_KEPT_RUNS (sizeof(kept) / sizeof(kept[0]))
+
+#define NR_KEPT_RUNS ARRAY_SIZE(kept)
 
 static bool is_kept(uint64_t gfn)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a swap costs, from the ioctl to its return, in ticks of the TSC: under -icount that is instructions, of all CPUs.
+ * What a swap costs, from the ioctl to its return, in ticks of the TSC: under -icount these are instructions.
  * Each case is a line of JSON. Domains are bare, so nothing else runs.
  *
  *   swap_cost [MIB]    largest size for the growth, 4096 by default; needs twice that
@@ -61,7 +61,8 @@ static uint32_t *shuffled(uint32_t n)
 }
 
 /* Swaps the list there and back; ticks for one way, the way there. */
-static uint64_t cost(uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uint32_t flags, bool large, uint64_t *pause)
+static uint64_t cost(uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uint32_t flags, bool large,
+		     uint64_t *pause)
 {
 	struct vmbeam_txn_outcome outcome;
 	uint64_t ticks = 0, id = 0, start;
@@ -105,9 +106,9 @@ static uint64_t cost(uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uin
 
 static void report(const char *name, uint64_t mib, uint64_t units, uint64_t ticks, uint64_t pause)
 {
-	printf("{\"case\":\"%s\",\"mib\":%llu,\"pairs\":%llu,\"ticks\":%llu,\"per_pair\":%.1f,\"max_pause_ns\":%llu}\n", name,
-	       (unsigned long long)mib, (unsigned long long)units, (unsigned long long)ticks, (double)ticks / units,
-	       (unsigned long long)pause);
+	printf("{\"case\":\"%s\",\"mib\":%llu,\"pairs\":%llu,\"ticks\":%llu,\"per_pair\":%.1f,\"max_pause_ns\":%llu}\n",
+	       name, (unsigned long long)mib, (unsigned long long)units, (unsigned long long)ticks,
+	       (double)ticks / units, (unsigned long long)pause);
 	fflush(stdout);
 }
 
@@ -174,11 +175,11 @@ static void growth(uint32_t max_mib)
 		make((uint64_t)nr * SUPER, ORDER_2M);
 		runs_of_512(nr);
 		ticks = cost(nr, SUPER, 0, 0, true, &pause);
-		report("growth 2m", mib, nr, ticks, pause);
+		report("2m, by size", mib, nr, ticks, pause);
 		destroy();
 		make((uint64_t)nr * SUPER, ORDER_4K);
 		ticks = cost(nr, SUPER, 0, 0, false, &pause);
-		report("growth 4k runs", mib, (uint64_t)nr * SUPER, ticks, pause);
+		report("4k runs, by size", mib, (uint64_t)nr * SUPER, ticks, pause);
 		destroy();
 	}
 }
