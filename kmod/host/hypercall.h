@@ -28,10 +28,10 @@ typedef struct {
  * Bounds of one hypercall: enough pairs that the hypervisor's continuations happen and that what a call costs does not
  * count, few enough that the time between two cond_resched() stays at some milliseconds. Whole superpages fit.
  */
-#define VMBEAM_BATCH_PAIRS	8192U
+#define VMBEAM_BATCH_PAIRS	6144U
 #define VMBEAM_BATCH_EXTENTS	2048U
-/* No two of them meet, or they would be one: there cannot be more. */
-#define VMBEAM_BATCH_EXCLUDED	(VMBEAM_BATCH_PAIRS / 2)
+/* No two of an extent meet, or they would be one: every second pair at most, rounded up for each extent. */
+#define VMBEAM_BATCH_EXCLUDED	((VMBEAM_BATCH_PAIRS + VMBEAM_BATCH_EXTENTS) / 2)
 
 /**
  * struct vmbeam_batch - the argument and the result of one hypercall

@@ -159,6 +159,7 @@ struct cursor {
 	u32 index;
 	u32 done;		/* frames of pairs[index] that were in a batch already */
 	u32 next_excluded;	/* the first that no batch has passed */
+	u32 excluded_to;	/* where the one before it ends in pairs[index]: as in check_pairs() */
 };
 
 /* Are all pairs of @x among those of @pair, from its @done-th on? */
@@ -179,7 +180,7 @@ static void exclude(struct vmbeam_batch *batch, struct cursor *at, u32 nr)
 		const struct vmbeam_extent_pair *x = &at->excluded[at->next_excluded];
 		u32 begin, end;
 
-		if (!is_part(x, pair, 0))
+		if (!is_part(x, pair, at->excluded_to))
 			return;
 		begin = max_t(u32, x->gfn_a - pair->gfn_a, at->done);
 		end = min_t(u32, x->gfn_a - pair->gfn_a + x->nr, at->done + nr);
@@ -188,6 +189,7 @@ static void exclude(struct vmbeam_batch *batch, struct cursor *at, u32 nr)
 		/* The rest is for the next batch. */
 		if (x->gfn_a - pair->gfn_a + x->nr > at->done + nr)
 			return;
+		at->excluded_to = x->gfn_a - pair->gfn_a + x->nr;
 	}
 }
 
@@ -215,6 +217,7 @@ static void fill_batch(struct vmbeam_batch *batch, struct cursor *at)
 		if (at->done == pair->nr) {
 			at->index++;
 			at->done = 0;
+			at->excluded_to = 0;
 		}
 	}
 }
