@@ -43,7 +43,7 @@ qemu_args() {
 	printf '%s\n' -machine pc -smp "$LAB_CPUS" -m "$LAB_MIB" -display none -no-reboot -nodefaults \
 		-kernel /image/xen-outer \
 		-append "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=warning bootscrub=0 dom0_mem=${LAB_DOM0_MIB}M,max:${LAB_DOM0_MIB}M dom0_max_vcpus=1$pin spec-ctrl=no noreboot $xen_extra" \
-		-initrd "/image/vmlinuz console=hvc0 loglevel=4 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB$cpus$hostvms,/image/rd.gz" \
+		-initrd "/image/vmlinuz console=hvc0 loglevel=4 xen_timer_slop=20000000 random.trust_cpu=on net.ifnames=0 panic=0 lab.role=host lab.ip=10.0.2.10 lab.root=/dev/vda lab.hostvm_mib=$LAB_HOSTVM_MIB$cpus$hostvms,/image/rd.gz" \
 		-device virtio-rng-pci
 }
 

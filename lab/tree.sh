@@ -19,7 +19,7 @@ packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd
 	qemu-system-x86,qemu-utils,seabios,socat,openssh-client,e2fsprogs,jq,wget,ca-certificates,dwarves"
 packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
-	systemd-sysv,dbus,openssh-server,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
+	systemd-sysv,dbus,dropbear-bin,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
 packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3"
 packages_qemu="build-essential,pkgconf,ninja-build,meson,python3-venv,flex,bison,libglib2.0-dev,libpixman-1-dev,
 	libslirp-dev,libfdt-dev,zlib1g-dev"
