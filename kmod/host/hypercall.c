@@ -45,6 +45,7 @@ void vmbeam_batch_reset(struct vmbeam_batch *batch)
 {
 	batch->nr_extents = 0;
 	batch->nr_excluded = 0;
+	batch->first_excluded = 0;
 	batch->nr_pairs = 0;
 	batch->nr_done = 0;
 	batch->ns = 0;

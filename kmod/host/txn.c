@@ -633,7 +633,8 @@ static void rollback_at_release(struct vmbeam_txn *txn)
 				    txn->outcome->told.id, txn->domid_a, txn->domid_b,
 				    pairs - txn->log.nr_pairs, pairs);
 	run = vmbeam_log_last(&txn->log);
-	if (run)
+	/* Runs of excluded pairs alone are nothing that is missed. */
+	if (run && txn->log.nr_pairs)
 		pr_err("transaction %llu: %llu pairs stay swapped, the newest is frame %#llx of domain %u with frame %#llx of domain %u (error %d, status %#x): neither domain may be trusted to run\n",
 		       txn->outcome->told.id, txn->log.nr_pairs, run->gfn_a, txn->domid_a,
 		       run->gfn_b, txn->domid_b, txn->last_error, txn->last_status);

@@ -20,6 +20,7 @@
 #include <asm/hvm/asid.h>
 #include <asm/hvm/nestedhvm.h>
 #include <asm/hvm/vmx/vmx.h>
+#include <asm/iocap.h>
 
 #include "../mm-locks.h"
 #include "private.h"
@@ -38,8 +39,9 @@ integer_runtime_param("p2m-swap-pause", opt_pause_cost);
 
 /*
  * Domains that the op does not deal with.  Without an IOMMU nothing but the P2M
- * translates, and a memory type does not depend on the frame.  All of these may
- * change until the P2M lock is held, and are looked at again then.
+ * translates, and without access to devices a memory type does not depend on
+ * the frame.  All of these may change until the P2M lock is held, and are
+ * looked at again then.
  */
 int p2m_swap_check_domain(const struct domain *d)
 {
@@ -47,9 +49,9 @@ int p2m_swap_check_domain(const struct domain *d)
         return -ESRCH;
 
     if ( !is_hvm_domain(d) || !hap_enabled(d) || is_iommu_enabled(d) ||
-         altp2m_active(d) || paging_mode_log_dirty(d) ||
-         p2m_is_global_logdirty(d) || p2m_pod_active(d) ||
-         mem_sharing_enabled(d) || mem_paging_enabled(d) )
+         cache_flush_permitted(d) || altp2m_active(d) ||
+         paging_mode_log_dirty(d) || p2m_is_global_logdirty(d) ||
+         p2m_pod_active(d) || mem_sharing_enabled(d) || mem_paging_enabled(d) )
         return -EOPNOTSUPP;
 
     return 0;
@@ -222,14 +224,6 @@ static uint8_t check_frame(struct domain *d, unsigned long gfn,
     return XEN_P2M_SWAP_ST_SWAPPED;
 }
 
-static void p2m_recalc(struct domain *d, unsigned long gfn)
-{
-    struct p2m_domain *p2m = p2m_get_hostp2m(d);
-
-    /* Nothing above the entry is stale any more, so nothing is allocated. */
-    p2m->recalc(p2m, gfn);
-}
-
 /*
  * A pair that could not be frozen: why?  If it is only busy, and the caller
  * wants it, the contents change places: at once, so that all happens in the
@@ -251,15 +245,6 @@ static uint8_t refuse_pair(const struct swap_batch *b,
             return on_side(st, side);
     }
 
-    side = p2m_swap_frame_is_idle(pg[0]);
-
-    /* Neither is busy: a stale entry, then, or someone has just let go. */
-    if ( side && p2m_swap_frame_is_idle(pg[1]) )
-    {
-        p2m_recalc(b->d[0], seg->gfn[0] + i);
-        p2m_recalc(b->d[1], seg->gfn[1] + i);
-    }
-
     if ( b->exchange && p2m_swap_frame_is_sound(pg[0]) &&
          p2m_swap_frame_is_sound(pg[1]) )
     {
@@ -267,7 +252,8 @@ static uint8_t refuse_pair(const struct swap_batch *b,
         return XEN_P2M_SWAP_ST_EXCHANGED;
     }
 
-    return on_side(XEN_P2M_SWAP_ST_BUSY, side);
+    /* If neither is busy any more, someone has just let go. */
+    return on_side(XEN_P2M_SWAP_ST_BUSY, p2m_swap_frame_is_idle(pg[0]));
 }
 
 static struct page_info *entry_page(uint64_t entry)
@@ -292,6 +278,27 @@ static bool freeze_pair(const struct swap_batch *b, const struct swap_seg *seg,
     return false;
 }
 
+/* Returns whether an entry of the pair was stale, and is not any more. */
+static bool refresh_pair(const struct swap_batch *b, const struct swap_seg *seg,
+                         unsigned int i, uint64_t entry_a, uint64_t entry_b)
+{
+    const bool stale[2] = {
+        p2m_swap_entry_is_stale(entry_a), p2m_swap_entry_is_stale(entry_b)
+    };
+    unsigned int side;
+
+    for ( side = 0; side < 2; side++ )
+    {
+        struct p2m_domain *p2m = p2m_get_hostp2m(b->d[side]);
+
+        /* Nothing above the entry is stale, so nothing is allocated. */
+        if ( stale[side] )
+            p2m->recalc(p2m, seg->gfn[side] + i);
+    }
+
+    return stale[0] || stale[1];
+}
+
 /* Returns whether any is frozen. */
 static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
 {
@@ -305,7 +312,10 @@ static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
         if ( st[i] == XEN_P2M_SWAP_ST_KEPT )
             continue;
 
-        if ( likely(e0 && e1) && freeze_pair(b, seg, i, e0[i], e1[i]) )
+        if ( likely(e0 && e1) &&
+             (freeze_pair(b, seg, i, e0[i], e1[i]) ||
+              (refresh_pair(b, seg, i, e0[i], e1[i]) &&
+               freeze_pair(b, seg, i, e0[i], e1[i]))) )
         {
             st[i] = XEN_P2M_SWAP_ST_SWAPPED;
             any = true;
@@ -329,11 +339,13 @@ static bool freeze_superpage(struct swap_batch *b, struct swap_seg *seg)
     for ( side = 0; side < 2; side++ )
     {
         const uint64_t *e = map_entry(seg, side);
-        mfn_t mfn = entry_mfn(*e);
+        uint64_t entry = read_atomic(e);
+        mfn_t mfn = entry_mfn(entry);
 
         unmap_entry(e);
         pg[side] = mfn_to_page(mfn);
-        nr = mfn_valid(mfn)
+        /* What was done for a segment after it may have changed the entry. */
+        nr = p2m_swap_entry_is_ram(entry, PAGE_ORDER_2M) && mfn_valid(mfn)
              ? p2m_swap_freeze_run(pg[side], b->d[side], seg->gfn[side],
                                    SUPERPAGE_PAGES, &seg->chained[side])
              : 0;
@@ -550,7 +562,7 @@ static void unlock_p2m(struct domain *d)
      * EPT, with the lock held, it is noted and done by the sync.  For NPT it is
      * a flush over the dirty mask, which is empty while the domain is paused.
      */
-    if ( cpu_has_vmx )
+    if ( using_vmx() )
         ept_sync_domain(p2m);
     for_each_vcpu ( d, v )
         hvm_asid_flush_vcpu(v);

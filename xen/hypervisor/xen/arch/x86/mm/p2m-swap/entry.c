@@ -20,15 +20,18 @@
 
 static bool is_present(uint64_t e)
 {
-    return e & (cpu_has_vmx ? 7 : _PAGE_PRESENT);
+    return e & (using_vmx() ? 7 : _PAGE_PRESENT);
 }
 
-/* An entry that is there, at any level: it stands for all below it. */
-static bool is_stale(uint64_t e)
+/* At any level: it stands for all below it. */
+bool p2m_swap_entry_is_stale(uint64_t e)
 {
     const ept_entry_t ept = { .epte = e };
 
-    return cpu_has_vmx ? ept.emt == MTRR_NUM_TYPES : !(e & _PAGE_USER);
+    if ( !is_present(e) )
+        return false;
+
+    return using_vmx() ? ept.emt == MTRR_NUM_TYPES : !(e & _PAGE_USER);
 }
 
 static bool is_superpage(uint64_t e)
@@ -40,14 +43,14 @@ static p2m_type_t type(uint64_t e)
 {
     const ept_entry_t ept = { .epte = e };
 
-    return cpu_has_vmx ? ept.sa_p2mt : p2m_flags_to_type(get_pte_flags(e));
+    return using_vmx() ? ept.sa_p2mt : p2m_flags_to_type(get_pte_flags(e));
 }
 
 /* A leaf of exactly this order that maps plain RAM and is not stale. */
 bool p2m_swap_entry_is_ram(uint64_t e, unsigned int order)
 {
-    return is_present(e) && type(e) == p2m_ram_rw && !is_stale(e) &&
-           (!order || is_superpage(e));
+    return is_present(e) && type(e) == p2m_ram_rw &&
+           !p2m_swap_entry_is_stale(e) && (!order || is_superpage(e));
 }
 
 static uint64_t read_entry(mfn_t table, unsigned int index)
@@ -94,6 +97,13 @@ int p2m_swap_find_table(struct domain *d, unsigned long gfn,
 
     ASSERT(p2m_locked_by_me(p2m));
 
+    /* The table has no place for it: it would be taken for another one. */
+    if ( gfn > p2m->max_mapped_pfn )
+    {
+        *table = INVALID_MFN;
+        return 0;
+    }
+
  again:
     *table = pagetable_get_mfn(p2m_get_pagetable(p2m));
 
@@ -105,7 +115,7 @@ int p2m_swap_find_table(struct domain *d, unsigned long gfn,
         if ( !is_present(e) )
             break;
 
-        if ( is_stale(e) )
+        if ( p2m_swap_entry_is_stale(e) )
         {
             int rc = p2m->recalc(p2m, gfn);
 

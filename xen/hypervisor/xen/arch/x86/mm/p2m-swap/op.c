@@ -31,8 +31,9 @@ struct extent_list {
 
 /* A place in both lists. */
 struct place {
-    unsigned int idx, off;  /* extent, and pair of it */
-    unsigned int excluded;  /* extent: the first that is not passed yet */
+    unsigned int idx, off;      /* extent, and pair of it */
+    unsigned int excluded;      /* extent: the first that is not passed yet */
+    unsigned int excluded_to;   /* where the one before it ends, in extent idx */
 };
 
 struct swap_call {
@@ -101,6 +102,7 @@ static int find_place(struct swap_call *c, const struct xen_p2m_swap *op,
         {
             place->idx = i;
             place->off = op->nr_done - *total;
+            place->excluded_to = 0;
         }
 
         for ( ; x < c->excluded.nr; x++ )
@@ -113,7 +115,10 @@ static int find_place(struct swap_call *c, const struct xen_p2m_swap *op,
 
             off = excluded.gfn_a - e.gfn_a + excluded.nr;
             if ( *total + off <= op->nr_done )
+            {
                 place->excluded = x + 1;
+                place->excluded_to = off;
+            }
         }
 
         *total += e.nr;
@@ -129,21 +134,24 @@ static int keep_excluded(struct swap_call *c, struct place *place,
     for ( ; place->excluded < c->excluded.nr; place->excluded++ )
     {
         xen_p2m_swap_extent_t x;
-        unsigned int begin, end;
+        unsigned int begin, end, from, to;
         int rc = get_extent(&c->excluded, place->excluded, &x);
 
         if ( rc )
             return rc;
-        if ( !is_within(&x, e, 0) )
+        if ( !is_within(&x, e, place->excluded_to) )
             return 0;
 
-        begin = max_t(unsigned int, x.gfn_a - e->gfn_a, place->off);
-        end = min_t(unsigned int, x.gfn_a - e->gfn_a + x.nr, place->off + nr);
-        if ( begin < end )
-            p2m_swap_batch_keep(&c->batch, begin - place->off, end - begin);
+        begin = x.gfn_a - e->gfn_a;
+        end = begin + x.nr;
+        from = max(begin, place->off);
+        to = min(end, place->off + nr);
+        if ( from < to )
+            p2m_swap_batch_keep(&c->batch, from - place->off, to - from);
         /* The rest is for the next segment. */
-        if ( x.gfn_a - e->gfn_a + x.nr > place->off + nr )
+        if ( end > place->off + nr )
             return 0;
+        place->excluded_to = end;
     }
 
     return 0;
@@ -167,6 +175,7 @@ static int fill_batch(struct swap_call *c, struct place *place)
         {
             place->idx++;
             place->off = 0;
+            place->excluded_to = 0;
             continue;
         }
 

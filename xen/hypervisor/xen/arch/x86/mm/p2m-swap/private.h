@@ -67,6 +67,7 @@ void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i,
 int p2m_swap_batch_run(struct swap_batch *b);
 
 /* entry.c */
+bool p2m_swap_entry_is_stale(uint64_t entry);
 bool p2m_swap_entry_is_ram(uint64_t entry, unsigned int order);
 int p2m_swap_find_table(struct domain *d, unsigned long gfn,
                         unsigned int order, mfn_t *table);
