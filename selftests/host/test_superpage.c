@@ -111,6 +111,33 @@ TEST_F_TIMEOUT(superpage, not_aligned, TIMEOUT)
 	expect_back(_metadata, self);
 }
 
+/* Beyond what a P2M's tables reach: no entry, and not that of the gfn whose lower bits are the same. */
+TEST_F_TIMEOUT(superpage, beyond_the_tables, TIMEOUT)
+{
+	const struct vmbeam_extent_pair pair = { .gfn_a = 1ULL << 36, .gfn_b = SUPER, .nr = SUPER };
+
+	ASSERT_EQ(0, txn_swap_list(self->txn, &pair, 1, 0, self->status, &self->res));
+	EXPECT_EQ(SUPER, count_status(self->status, SUPER, VMBEAM_PAIR_RANGE | VMBEAM_PAIR_SIDE_A));
+	/* Nothing was split to find that out. */
+	EXPECT_EQ(NR, large_now(self));
+	expect_back(_metadata, self);
+}
+
+/* Each excluded extent is of the first one that it can be of, behind the one before it: the second is not of the first. */
+TEST_F_TIMEOUT(superpage, excluded_of_overlapping_extents, TIMEOUT)
+{
+	const struct vmbeam_extent_pair pairs[] = { { .nr = 4 }, { .nr = 4 } };
+	const struct vmbeam_extent_pair excluded[] = { { 1, 1, 1, 0 }, { 1, 1, 1, 0 } };
+
+	ASSERT_EQ(0, txn_swap_but(self->txn, pairs, 2, excluded, 2, 0, self->status, &self->res));
+	EXPECT_EQ(VMBEAM_PAIR_SWAPPED, self->status[0]);
+	EXPECT_EQ(VMBEAM_PAIR_KEPT, self->status[1]);
+	EXPECT_EQ(VMBEAM_PAIR_DUPLICATE, self->status[4] & VMBEAM_PAIR_MASK);
+	EXPECT_EQ(VMBEAM_PAIR_KEPT, self->status[5]);
+	ASSERT_EQ(0, txn_end(self->txn, VMBEAM_TXN_ROLLBACK));
+	expect_back(_metadata, self);
+}
+
 /* A part of one is enough to split it, on both sides; the others stay whole. */
 TEST_F_TIMEOUT(superpage, split_by_a_part, TIMEOUT)
 {

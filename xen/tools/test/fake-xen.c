@@ -180,13 +180,18 @@ static long memory(unsigned int cmd, void *arg)
 	case XENMEM_populate_physmap:
 		at = r->extent_start.p;
 		for (xen_ulong_t i = 0; i < r->nr_extents; i++) {
-			uint64_t pfn = at[i];
+			uint64_t pfn = at[i], nr = 1UL << r->extent_order;
 
-			if (f->next_free >= FRAMES)
+			/* As Xen: a piece is aligned to its size. */
+			at[i] = (f->next_free + nr - 1) & ~(nr - 1);
+			if (at[i] + nr > FRAMES || (nr > 1 && !f->large_left))
 				return i;
-			at[i] = f->next_free++;
-			f->type[at[i]] = XEN_DOMCTL_PFINFO_NOTAB;
-			fake_m2p(f)[at[i]] = pfn;
+			f->large_left -= nr > 1;
+			f->next_free = at[i] + nr;
+			for (uint64_t j = 0; j < nr; j++) {
+				f->type[at[i] + j] = XEN_DOMCTL_PFINFO_NOTAB;
+				fake_m2p(f)[at[i] + j] = pfn + j;
+			}
 		}
 		return r->nr_extents;
 	}

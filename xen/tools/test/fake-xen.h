@@ -17,6 +17,7 @@
 
 struct fake {
 	uint32_t hvm, suspended, next_free, grant_seeded;
+	uint32_t large_left;		/* how many pieces of 2 MiB there are to be had */
 	uint64_t shinfo;		/* mfn */
 	uint32_t type[FRAMES];		/* XEN_DOMCTL_PFINFO_*, XTAB: not the domain's */
 	uint32_t pins;

@@ -140,6 +140,14 @@ static uint8_t find_entries(struct swap_batch *b, struct swap_seg *seg)
         if ( rc < 0 )
             return on_side(XEN_P2M_SWAP_ST_NOMEM, side);
 
+        if ( mfn_eq(seg->table[side], INVALID_MFN) )
+        {
+            /* No pair of these can go: nothing is to be split for them. */
+            seg->table[!side] = INVALID_MFN;
+            order = 0;
+            break;
+        }
+
         if ( rc != order )
         {
             /* Not a superpage: then the other side is not to be one, either. */
