@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * heartbeat --send ADDRESS PORT   in the guest VM: a number every 100 ms over one TCP connection
+ * heartbeat --send ADDRESS PORT   in the guest VM: a number every 250 ms over one TCP connection
  * heartbeat --follow PORT FILE    in the host management VM: take one connection, and write to FILE after each number
  *                                 "beats N gap_ms LONGEST lost N open 0|1"; the longest gap is counted anew when FILE
  *                                 is removed
@@ -44,7 +44,7 @@ static int beat_send(const char *address, int port)
 			perror("heartbeat: write");
 			return 1;
 		}
-		usleep(100000);
+		usleep(250000);	/* each costs an emulated guest VM 40 ms */
 	}
 }
 

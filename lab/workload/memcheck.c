@@ -2,8 +2,8 @@
 /*
  * memcheck MIB: fill memory with patterns and verify them for ever.
  *
- * Each page holds its own index and a generation, and 510 words made from both, so that a page that came from
- * somewhere else, or an older state of itself, is seen. After each whole pass one page in 16 gets a new
+ * Each page holds its own index and a generation, and 510 words made from both, no two the same, so that a page that
+ * came from somewhere else, or an older state of itself, or that was cut and shifted, is seen. After each whole pass one page in 16 gets a new
  * generation, so that pages are also being written while the VM moves. State is told in one line, written anew to
  * /run/memcheck after each pass: "passes N pages N errors N".
  */
@@ -17,29 +17,37 @@
 #define PAGE 4096
 #define WORDS (PAGE / 8)
 
-static uint64_t word(uint64_t page, uint64_t gen, uint64_t i)
+static uint64_t mix(uint64_t x)
 {
-	uint64_t x = (page << 20) ^ (gen << 44) ^ i;
-
 	x ^= x >> 31;
 	x *= 0x9e3779b97f4a7c15ULL;
 	return x ^ (x >> 29);
 }
 
+/* The words go up by an odd step: cheap, for an emulated CPU reads them all again and again. */
+static uint64_t step(uint64_t page, uint64_t gen)
+{
+	return mix(page << 20 ^ gen << 44 ^ 1) | 1;
+}
+
 static void fill(uint64_t *p, uint64_t page, uint64_t gen)
 {
+	uint64_t x = mix(page << 20 ^ gen << 44), by = step(page, gen);
+
 	p[0] = page;
 	p[1] = gen;
 	for (int i = 2; i < WORDS; i++)
-		p[i] = word(page, gen, i);
+		p[i] = x += by;
 }
 
 static int verify(const uint64_t *p, uint64_t page, uint64_t gen)
 {
+	uint64_t x = mix(page << 20 ^ gen << 44), by = step(page, gen);
+
 	if (p[0] != page || p[1] != gen)
 		return 1;
 	for (int i = 2; i < WORDS; i++)
-		if (p[i] != word(page, gen, i))
+		if (p[i] != (x += by))
 			return 1;
 	return 0;
 }
@@ -78,7 +86,7 @@ int main(int argc, char **argv)
 
 			/* A nested dom0 shares this CPU; without a breath it starves. */
 			if (i % 256 == 0)
-				usleep(20000);
+				usleep(40000);
 			if (verify(p, i, gen[i])) {
 				errors++;
 				fprintf(stderr, "memcheck: page %lu is wrong in pass %lu\n", i, pass);

@@ -37,13 +37,16 @@ int vmbeam_txn_begin(int dev, uint32_t domid_a, uint32_t domid_b, uint64_t *id)
 }
 
 int vmbeam_txn_swap(int txn, uint32_t flags, const struct vmbeam_extent_pair *pairs, uint32_t nr_pairs,
-		    uint8_t *status, struct vmbeam_txn_swap *result)
+		    const struct vmbeam_extent_pair *excluded, uint32_t nr_excluded, uint8_t *status,
+		    struct vmbeam_txn_swap *result)
 {
 	struct vmbeam_txn_swap arg = {
 		.size = sizeof(arg),
 		.flags = flags,
 		.pairs = (uintptr_t)pairs,
 		.nr_pairs = nr_pairs,
+		.nr_excluded = nr_excluded,
+		.excluded = nr_excluded ? (uintptr_t)excluded : 0,
 		.status = (uintptr_t)status,
 	};
 	int rc = call(txn, VMBEAM_TXN_SWAP, &arg);

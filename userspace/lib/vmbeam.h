@@ -27,11 +27,13 @@ int vmbeam_query(int dev, struct vmbeam_query *query);
 /* The host module. A transaction's fd; closing it without commit swaps everything back. */
 int vmbeam_txn_begin(int dev, uint32_t domid_a, uint32_t domid_b, uint64_t *id);
 /*
- * One VMBEAM_TXN_SWAP. @status, which may be NULL, has one byte per pair of frames. @result, which may be NULL, gets
- * the counts, also after an error.
+ * One VMBEAM_TXN_SWAP. @excluded: those of the pairs, in the same order, whose frames keep their contents; may be NULL.
+ * @status, which may be NULL, has one byte per pair of frames. @result, which may be NULL, gets the counts, also after
+ * an error.
  */
 int vmbeam_txn_swap(int txn, uint32_t flags, const struct vmbeam_extent_pair *pairs, uint32_t nr_pairs,
-		    uint8_t *status, struct vmbeam_txn_swap *result);
+		    const struct vmbeam_extent_pair *excluded, uint32_t nr_excluded, uint8_t *status,
+		    struct vmbeam_txn_swap *result);
 int vmbeam_txn_commit(int txn);
 int vmbeam_txn_rollback(int txn);
 int vmbeam_txn_outcome(int dev, uint64_t id, struct vmbeam_txn_outcome *outcome);

@@ -67,7 +67,8 @@ static void restore_child(void)
 	close(4);
 	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
-	unsetenv("LIBXL_SAVE_HELPER");
+	/* This one populates in pieces of 2 MiB; otherwise it is the stock one. */
+	setenv("LIBXL_SAVE_HELPER", save_helper(), 1);
 	unsetenv("VMBEAM_HELPER_FD");
 	execlp("xl", "xl", "restore", "-p", "/dev/stdin", (char *)NULL);
 	fprintf(stderr, "xl cannot be run: %s\n", strerror(errno));

@@ -133,7 +133,7 @@ static int swap_list(int dev, int txn, uint32_t flags, const struct vmbeam_pairs
 			};
 			struct vmbeam_txn_swap r;
 
-			rc = vmbeam_txn_swap(txn, flags, &part, 1, status, &r);
+			rc = vmbeam_txn_swap(txn, flags, &part, 1, NULL, 0, status, &r);
 			sum->nr_done += r.nr_done;
 			sum->nr_swapped += r.nr_swapped;
 			sum->nr_exchanged += r.nr_exchanged;

@@ -246,11 +246,24 @@ static int all_there(struct migration *m, const char *host, const struct vmbeam_
 	return rc;
 }
 
-/* The pairs to swap: what B populated and did not get as content, on both sides. */
+/* @out += the part of @list whose pfns are in @within. */
+static int part_within(const struct vmbeam_extents *list, const struct vmbeam_extents *within, struct vmbeam_extents *out)
+{
+	struct vmbeam_extents rest = { 0 };
+	int rc = vmbeam_extents_subtract(list, within, &rest) ?: vmbeam_extents_subtract(list, &rest, out);
+
+	vmbeam_extents_free(&rest);
+	return rc;
+}
+
+/*
+ * The pairs to swap: what B populated, on both sides. What it got as content is among them, but excluded: a superpage
+ * with such a frame goes whole, and only contents come back. A kept frame that is missing on a side stays where it is.
+ */
 static int find_pairs(struct migration *m)
 {
-	struct vmbeam_extents *a = &m->frames_a, *b = &m->frames_b, populated = { 0 }, kept = { 0 }, wanted = { 0 }, extra = { 0 },
-		from = { 0 };
+	struct vmbeam_extents *a = &m->frames_a, *b = &m->frames_b, populated = { 0 }, kept = { 0 }, wanted = { 0 },
+		from = { 0 }, kept_from = { 0 };
 	int rc = -1;
 
 	if ((!a->nr && read_export(m, &m->a, m->export_a, a)) || (!b->nr && read_export(m, &m->b, m->export_b, b)))
@@ -261,20 +274,19 @@ static int find_pairs(struct migration *m)
 		goto out;
 	if (all_there(m, m->from, &wanted, a) || all_there(m, m->to, &wanted, b))
 		goto out;
-	/* a's part in wanted: a minus (a minus wanted). */
-	if (vmbeam_extents_subtract(a, &wanted, &extra) || vmbeam_extents_subtract(a, &extra, &from) ||
-	    vmbeam_extents_join(&from, b, &m->pairs))
+	if (part_within(a, &populated, &from) || vmbeam_extents_join(&from, b, &m->pairs) ||
+	    part_within(a, &kept, &kept_from) || vmbeam_extents_join(&kept_from, b, &m->kept_pairs))
 		goto out;
 	m->error.text[0] = 0;
 	rc = 0;
-	if (!m->pairs.nr)
+	if (!wanted.nr)
 		rc = error_set(&m->error, "%s has no frame that could be swapped", m->guest);
 out:
 	vmbeam_extents_free(&populated);
 	vmbeam_extents_free(&kept);
 	vmbeam_extents_free(&wanted);
-	vmbeam_extents_free(&extra);
 	vmbeam_extents_free(&from);
+	vmbeam_extents_free(&kept_from);
 	return rc;
 }
 
@@ -344,6 +356,7 @@ static int step_commit(struct migration *m)
 		return error_set(&m->error, "the commit failed: %s", strerror(-rc));
 	close(m->txn);
 	m->txn = -1;
+	vmbeam_txn_outcome(m->dev, m->txn_id, &m->outcome);	/* only for the report */
 	/* If this is not written, the module's word stands for it. */
 	migration_record(m, "committed");
 	return 0;

@@ -64,6 +64,7 @@ void migration_clear(struct migration *m)
 	vmbeam_extents_free(&m->frames_a);
 	vmbeam_extents_free(&m->frames_b);
 	vmbeam_pairs_free(&m->pairs);
+	vmbeam_pairs_free(&m->kept_pairs);
 	vmbeam_pairs_free(&m->exchanged_pairs);
 }
 

@@ -46,7 +46,8 @@ struct migration {
 	int rebind_tries;
 	bool check_only;
 	struct savestream stream;
-	struct vmbeam_pairs pairs;
+	struct vmbeam_pairs pairs;		/* all frames that both sides have */
+	struct vmbeam_pairs kept_pairs;		/* of these, the keep set: excluded from the swap */
 	struct vmbeam_pairs exchanged_pairs;	/* of these, the ones whose contents were exchanged: for the report */
 	uint64_t max_frames, max_extents;
 
@@ -58,7 +59,8 @@ struct migration {
 	struct error finishing;		/* what the end is waiting for */
 	struct error lost;		/* the guest VM is on neither side any more: how, and what is left of it */
 	uint64_t max_kib, guest_frames;
-	uint64_t populated, kept, swapped, exchanged, busy_retries;
+	uint64_t populated, kept, swapped, exchanged, large, busy_retries;
+	struct vmbeam_txn_outcome outcome;	/* after the commit: flushes and pauses */
 	int64_t begun_ns, ended_ns, suspended_ns, unpaused_ns;
 	double ms[STEPS];
 };
@@ -80,7 +82,7 @@ int migration_from_record(struct migration *m, struct json_object *record, const
 /* migrate.c: runs all steps and the end. Afterwards m->fate says how it went; FATE_OPEN: call finish() again later. */
 void migrate(struct migration *m);
 
-/* swap.c: moves m->pairs through m->txn. */
+/* swap.c: moves m->pairs through m->txn, but for the contents of m->kept_pairs. */
 int swap_all(struct migration *m);
 
 /*

@@ -56,6 +56,20 @@ static void add_exceptions(struct json_object *o, const struct migration *m)
 	json_object_object_add(o, "exchanged_gfns", exchanged);
 }
 
+/* How long the host VMs stood still for the swap, and how often. */
+static struct json_object *pauses(const struct vmbeam_txn_outcome *out)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t nr = 0;
+
+	for (int i = 0; i < VMBEAM_PAUSES; i++)
+		nr += out->pauses[i];
+	js_add_u64(o, "number", nr);
+	add_ms(o, "longest_ms", out->max_pause_ns / 1e6);
+	js_add_u64(o, "flushes", out->nr_flushes);
+	return o;
+}
+
 struct json_object *report(const struct migration *m)
 {
 	struct json_object *o = json_object_new_object(), *frames = json_object_new_object(),
@@ -74,6 +88,7 @@ struct json_object *report(const struct migration *m)
 	js_add_u64(frames, "swapped", m->swapped);
 	js_add_u64(frames, "kept", m->kept);
 	js_add_u64(frames, "exchanged", m->exchanged);
+	js_add_u64(frames, "superpages", m->large);
 	json_object_object_add(o, "frames", frames);
 	for (int i = 0; i < STEPS; i++)
 		add_ms(phases, step_names[i], m->ms[i]);
@@ -83,6 +98,8 @@ struct json_object *report(const struct migration *m)
 	add_ms(o, "total_ms", (end - m->begun_ns) / 1e6);
 	if (m->fate == FATE_DONE)
 		add_exceptions(o, m);
+	if (m->outcome.size)
+		json_object_object_add(o, "pauses", pauses(&m->outcome));
 	js_add_u64(o, "busy_retries", m->busy_retries);
 	js_add_u64(o, "transaction", m->txn_id);
 	if (m->error.text[0])

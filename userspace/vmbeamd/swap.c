@@ -10,45 +10,94 @@
 
 /* Pairs in one call: the daemon hears its sockets between two calls. */
 #define PIECE_FRAMES	16384
+#define SUPERPAGE	512
 /* Busy frames are mostly a device model's mapping that is about to go. */
 #define BUSY_TRIES	3
 #define BUSY_WAIT_US	20000
 /* With the exchange, a pair is left alone only while somebody holds it for a moment. */
 #define EXCHANGE_TRIES	20
 
-/* Cuts the next piece off @from, beginning at frame *@done of extent *@at. Returns its frames. */
-static uint64_t cut(const struct vmbeam_pairs *from, size_t *at, uint64_t *done, uint64_t max_frames, size_t max_extents,
-		    struct vmbeam_extent_pair *piece, uint32_t *nr)
+/* A place in a list. */
+struct cursor {
+	const struct vmbeam_pairs *list;
+	size_t at;
+	uint64_t done;	/* frames of list->v[at] that are passed */
+};
+
+/* What one call gets. There are at most as many extents as frames. */
+struct piece {
+	struct vmbeam_extent_pair *pairs, *excluded;
+	uint32_t nr, nr_excluded;
+	uint64_t frames;
+};
+
+/* The next @nr frames, as an extent of their own. */
+static struct vmbeam_extent_pair take(struct cursor *c, uint64_t nr)
 {
-	uint64_t frames = 0;
+	const struct vmbeam_extent_pair *e = &c->list->v[c->at];
+	struct vmbeam_extent_pair part = { .gfn_a = e->gfn_a + c->done, .gfn_b = e->gfn_b + c->done, .nr = nr };
 
-	*nr = 0;
-	while (*at < from->nr && *nr < max_extents && frames < max_frames) {
-		const struct vmbeam_extent_pair *e = &from->v[*at];
-		uint64_t part = e->nr - *done;
-
-		if (part > max_frames - frames)
-			part = max_frames - frames;
-		piece[(*nr)++] = (struct vmbeam_extent_pair){
-			.gfn_a = e->gfn_a + *done, .gfn_b = e->gfn_b + *done, .nr = part,
-		};
-		frames += part;
-		*done += part;
-		if (*done == e->nr) {
-			*done = 0;
-			++*at;
-		}
+	c->done += nr;
+	if (c->done == e->nr) {
+		c->done = 0;
+		c->at++;
 	}
-	return frames;
+	return part;
+}
+
+/* The next of the excluded frames, if they are among the pairs of @e. */
+static bool take_excluded(struct cursor *c, const struct vmbeam_extent_pair *e, struct vmbeam_extent_pair *out)
+{
+	const struct vmbeam_extent_pair *x = &c->list->v[c->at];
+	uint64_t offset, left;
+
+	if (c->at == c->list->nr)
+		return false;
+	offset = x->gfn_a + c->done - e->gfn_a;
+	if (x->gfn_a + c->done < e->gfn_a || offset >= e->nr || x->gfn_b + c->done - e->gfn_b != offset)
+		return false;
+	left = x->nr - c->done;
+	*out = take(c, left < e->nr - offset ? left : e->nr - offset);
+	return true;
+}
+
+/* How many of the next extent's frames go into a piece with this much room; 0: none, for they would split a superpage. */
+static uint64_t fitting(const struct cursor *c, uint64_t room, bool empty)
+{
+	uint64_t left = c->list->v[c->at].nr - c->done, tail;
+
+	if (left <= room)
+		return left;
+	tail = (c->list->v[c->at].gfn_a + c->done + room) % SUPERPAGE;
+	if (tail < room)
+		return room - tail;
+	return empty ? room : 0;
+}
+
+/* The next of @pairs, and those of @excluded that are among them. Both lists are in the same order. */
+static void cut(struct cursor *pairs, struct cursor *excluded, uint64_t max_frames, size_t max_extents, struct piece *p)
+{
+	p->nr = p->nr_excluded = 0;
+	p->frames = 0;
+	while (pairs->at < pairs->list->nr && p->nr < max_extents && p->frames < max_frames) {
+		uint64_t part = fitting(pairs, max_frames - p->frames, !p->frames);
+
+		if (!part)
+			break;
+		p->pairs[p->nr] = take(pairs, part);
+		while (take_excluded(excluded, &p->pairs[p->nr], &p->excluded[p->nr_excluded]))
+			p->nr_excluded++;
+		p->nr++;
+		p->frames += part;
+	}
 }
 
 /* Sorts a piece's pairs by what became of them. */
-static int account(struct migration *m, const struct vmbeam_extent_pair *piece, uint32_t nr, const uint8_t *status,
-		   struct vmbeam_pairs *busy)
+static int account(struct migration *m, const struct piece *p, const uint8_t *status, struct vmbeam_pairs *busy)
 {
-	for (uint32_t i = 0; i < nr; i++) {
-		for (uint32_t k = 0; k < piece[i].nr; k++, status++) {
-			uint64_t a = piece[i].gfn_a + k, b = piece[i].gfn_b + k;
+	for (uint32_t i = 0; i < p->nr; i++) {
+		for (uint32_t k = 0; k < p->pairs[i].nr; k++, status++) {
+			uint64_t a = p->pairs[i].gfn_a + k, b = p->pairs[i].gfn_b + k;
 
 			switch (*status & VMBEAM_PAIR_MASK) {
 			case VMBEAM_PAIR_SWAPPED:
@@ -58,6 +107,8 @@ static int account(struct migration *m, const struct vmbeam_extent_pair *piece, 
 				m->exchanged++;
 				if (vmbeam_pairs_add(&m->exchanged_pairs, a, b, 1))
 					return error_set(&m->error, "out of memory");
+				break;
+			case VMBEAM_PAIR_KEPT:	/* by the stream's word: m->kept */
 				break;
 			case VMBEAM_PAIR_BUSY:
 				if (vmbeam_pairs_add(busy, a, b, 1))
@@ -75,12 +126,13 @@ static int account(struct migration *m, const struct vmbeam_extent_pair *piece, 
 	return 0;
 }
 
-static int pass(struct migration *m, const struct vmbeam_pairs *pairs, uint32_t flags, struct vmbeam_pairs *busy,
-		bool first)
+static int pass(struct migration *m, const struct vmbeam_pairs *pairs, const struct vmbeam_pairs *excluded,
+		uint32_t flags, struct vmbeam_pairs *busy, bool first)
 {
-	uint64_t total = vmbeam_pairs_frames(pairs), through = 0, done = 0, max = PIECE_FRAMES;
-	size_t max_extents = PIECE_FRAMES, at = 0;
-	struct vmbeam_extent_pair *piece = NULL;
+	struct cursor at = { .list = pairs }, excluded_at = { .list = excluded };
+	uint64_t total = vmbeam_pairs_frames(pairs), through = 0, max = PIECE_FRAMES;
+	size_t max_extents = PIECE_FRAMES;
+	struct piece piece = { 0 };
 	uint8_t *status = NULL;
 	bool held = false;
 	int rc = -1;
@@ -89,32 +141,37 @@ static int pass(struct migration *m, const struct vmbeam_pairs *pairs, uint32_t 
 		max = m->max_frames;
 	if (m->max_extents && m->max_extents < max_extents)
 		max_extents = m->max_extents;
+	/* Then there are never too many excluded extents, either. */
+	if (max > max_extents)
+		max = max_extents;
 	/* Two pieces at least, so that there is a half to hold at. */
 	if (first && max > (total + 1) / 2)
 		max = (total + 1) / 2;
-	piece = calloc(max_extents, sizeof(*piece));
+	piece.pairs = calloc(max_extents, sizeof(*piece.pairs));
+	piece.excluded = calloc(max_extents, sizeof(*piece.excluded));
 	status = malloc(max + 1);
-	if (!piece || !status) {
+	if (!piece.pairs || !piece.excluded || !status) {
 		error_set(&m->error, "out of memory");
 		goto out;
 	}
-	while (at < pairs->nr) {
+	while (at.at < pairs->nr) {
 		struct vmbeam_txn_swap result;
-		uint32_t nr;
-		uint64_t frames = cut(pairs, &at, &done, max, max_extents, piece, &nr);
 
-		memset(status, VMBEAM_PAIR_SKIPPED, frames);
-		rc = vmbeam_txn_swap(m->txn, flags, piece, nr, status, &result);
+		cut(&at, &excluded_at, max, max_extents, &piece);
+		memset(status, VMBEAM_PAIR_SKIPPED, piece.frames);
+		rc = vmbeam_txn_swap(m->txn, flags, piece.pairs, piece.nr, piece.excluded, piece.nr_excluded, status,
+				     &result);
 		if (rc) {
 			rc = error_set(&m->error, "the swap failed at gfn 0x%llx of %s, after %llu of %llu pairs: %s",
-				       (unsigned long long)piece[0].gfn_a, m->from, (unsigned long long)through,
+				       (unsigned long long)piece.pairs[0].gfn_a, m->from, (unsigned long long)through,
 				       (unsigned long long)total, strerror(-rc));
 			goto out;
 		}
-		rc = account(m, piece, nr, status, busy);
+		rc = account(m, &piece, status, busy);
 		if (rc)
 			goto out;
-		through += frames;
+		m->large += result.nr_large;
+		through += piece.frames;
 		if (agent_idle)
 			agent_idle();
 		if (first && !held && through >= total / 2) {
@@ -125,14 +182,16 @@ static int pass(struct migration *m, const struct vmbeam_pairs *pairs, uint32_t 
 	rc = 0;
 out:
 	free(status);
-	free(piece);
+	free(piece.excluded);
+	free(piece.pairs);
 	return rc;
 }
 
 int swap_all(struct migration *m)
 {
+	const struct vmbeam_pairs none = { 0 };
 	struct vmbeam_pairs left = { 0 }, still = { 0 };
-	int rc = pass(m, &m->pairs, 0, &left, true);
+	int rc = pass(m, &m->pairs, &m->kept_pairs, 0, &left, true);
 
 	for (int try = 0; !rc && left.nr && try < BUSY_TRIES + EXCHANGE_TRIES; try++) {
 		uint32_t flags = try < BUSY_TRIES ? 0 : VMBEAM_SWAP_EXCHANGE;
@@ -140,7 +199,7 @@ int swap_all(struct migration *m)
 		m->busy_retries += vmbeam_pairs_frames(&left);
 		if (try != BUSY_TRIES)
 			usleep(BUSY_WAIT_US);
-		rc = pass(m, &left, flags, &still, false);
+		rc = pass(m, &left, &none, flags, &still, false);
 		vmbeam_pairs_free(&left);
 		left = still;
 		memset(&still, 0, sizeof(still));

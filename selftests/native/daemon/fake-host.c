@@ -68,7 +68,7 @@ int vmbeam_query(int dev, struct vmbeam_query *q)
 {
 	(void)dev;
 	*q = (struct vmbeam_query){ .size = sizeof(*q), .role = VMBEAM_ROLE_HOST, .max_extents = 7, .max_frames = 30,
-				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE };
+				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES };
 	return 0;
 }
 
@@ -83,24 +83,35 @@ int vmbeam_txn_begin(int dev, uint32_t domid_a, uint32_t domid_b, uint64_t *id)
 }
 
 int vmbeam_txn_swap(int txn, uint32_t flags, const struct vmbeam_extent_pair *pairs, uint32_t nr_pairs,
-		    uint8_t *status, struct vmbeam_txn_swap *result)
+		    const struct vmbeam_extent_pair *excluded, uint32_t nr_excluded, uint8_t *status,
+		    struct vmbeam_txn_swap *result)
 {
+	uint32_t x = 0, in_x = 0;
+
 	(void)txn;
 	memset(result, 0, sizeof(*result));
-	if (!nr_pairs || nr_pairs > 7)
+	if (!nr_pairs || nr_pairs > 7 || nr_excluded > 7)
 		return -EINVAL;
-	for (uint32_t i = 0; i < nr_pairs; i++)
+	for (uint32_t i = 0; i < nr_pairs; i++, in_x = 0)
 		for (uint32_t k = 0; k < pairs[i].nr; k++) {
 			uint64_t gfn = pairs[i].gfn_a + k;
 			bool busy = env("FAKE_BUSY") && gfn % env("FAKE_BUSY") == 0;
+			bool kept = x < nr_excluded && excluded[x].gfn_a + in_x == gfn &&
+				    excluded[x].gfn_b + in_x == pairs[i].gfn_b + k;
 
+			if (kept && ++in_x == excluded[x].nr) {
+				x++;
+				in_x = 0;
+			}
 			if (++result->nr_done > 30)
 				return -E2BIG;
-			*status++ = env("FAKE_REFUSE") == gfn ? (VMBEAM_PAIR_TYPE | VMBEAM_PAIR_SIDE_A) :
+			*status++ = kept ? VMBEAM_PAIR_KEPT :
+				    env("FAKE_REFUSE") == gfn ? (VMBEAM_PAIR_TYPE | VMBEAM_PAIR_SIDE_A) :
 				    !busy ? VMBEAM_PAIR_SWAPPED :
 				    flags & VMBEAM_SWAP_EXCHANGE ? VMBEAM_PAIR_EXCHANGED : VMBEAM_PAIR_BUSY;
 		}
-	return 0;
+	/* As the module: each within one of the pairs' extents, in their order. */
+	return x == nr_excluded ? 0 : -EINVAL;
 }
 
 int vmbeam_txn_commit(int txn)

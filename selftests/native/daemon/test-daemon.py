@@ -256,7 +256,7 @@ def moves(t):
     t.start()
     rc, r, err = t.migrate()
     assert rc == 0, err
-    assert r["frames"] == {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0}, r
+    assert r["frames"] == {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}, r
     assert r["downtime_ms"] > 0 and set(r["phases_ms"]) == {"check", "prepare", "suspend", "state", "quiesce", "swap",
                                                           "commit", "resume"}
     assert t.a.log.index("quiesce") < t.a.log.index("export-arm") < t.a.log.index("destroy")
@@ -298,7 +298,7 @@ def refused_frames(t):
     t.a.refused = [50]
     t.start()
     rc, r, err = t.migrate()
-    assert rc == 0 and r["frames"] == {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0}, (r, err)
+    assert rc == 0 and r["frames"] == {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}, (r, err)
     t.on_b()
 
 
