@@ -12,6 +12,7 @@ show() {	# a migration in a person's words
 	jq -r '
 		"\n  \(.guest) moved from \(.from) to \(.to): \(.memory_mib) MiB, \(.frames.total) frames",
 		"    \(.frames.swapped) swapped (\(.frames.swapped * 1000 / .frames.total | round / 10) %), \(.frames.kept) kept as content, \(.frames.exchanged) exchanged",
+		"    \(.frames.superpages) of them in superpages of 2 MiB that went whole (\(.frames.superpages * 1000 / .frames.total | round / 10) %)",
 		(.phases_ms | to_entries[] | "    \(.key + "          " | .[:10])\(.value | round) ms"),
 		"    downtime  \(.downtime_ms | round) ms of \(.total_ms | round) ms",
 		"    after it: \(.guest_checks.memory_errors) memory errors, \(.guest_checks.disk_errors) disk errors, same boot id: \(.guest_checks.boot_id_same), longest heartbeat gap \(.guest_checks.heartbeat_gap_ms) ms",

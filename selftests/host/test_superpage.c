@@ -123,7 +123,7 @@ TEST_F_TIMEOUT(superpage, beyond_the_tables, TIMEOUT)
 	expect_back(_metadata, self);
 }
 
-/* Each excluded extent is of the first one that it can be of, behind the one before it: the second is not of the first. */
+/* Each excluded extent belongs to the first that it fits into behind the one before it: here one to each. */
 TEST_F_TIMEOUT(superpage, excluded_of_overlapping_extents, TIMEOUT)
 {
 	const struct vmbeam_extent_pair pairs[] = { { .nr = 4 }, { .nr = 4 } };

@@ -22,15 +22,21 @@ samples() {
 	"$lab/lab" run host "/lab/selftests/tools/mfn \$(xl domid $1)" <"$work/p2m"
 }
 
-# Compare two lists of samples; pfns that were kept, and gfns that were exchanged, are left aside. Prints "taken same".
+# left_behind HOSTVM: what that system has now at the gfns of the samples before
+left_behind() { cut -d' ' -f1,2 "$work/before" | "$lab/lab" run host "/lab/selftests/tools/mfn \$(xl domid $1)" >"$work/left"; }
+
+# Compare the samples before, $1, with those after, $2, and with what was left behind, $3; pfns that were kept, and gfns
+# that were exchanged (in the report $4), are left aside. Prints "taken same": that many went, frame and all.
 compare_samples() {
-	jq -r '.kept_pfns[] | "k \(.[0]) \(.[1])"' <<<"$3" >"$work/aside"
-	jq -r '.exchanged_gfns[] | "x \(.[0]) \(.[1])"' <<<"$3" >>"$work/aside"
+	jq -r '.kept_pfns[] | "k \(.[0]) \(.[1])"' <<<"$4" >"$work/aside"
+	jq -r '.exchanged_gfns[] | "x \(.[0]) \(.[1])"' <<<"$4" >>"$work/aside"
 	awk '
 		FILENAME ~ /aside$/ {for (i = 0; i < $3; i++) if ($1 == "k") kept[$2 + i] = 1; else exchanged[$2 + i] = 1; next}
 		FILENAME ~ /before$/ {mfn[$1] = $3; gfn[$1] = $2; next}
-		($1 in mfn) && !($1 in kept) && !(gfn[$1] in exchanged) && !seen[$1]++ {taken++; if (mfn[$1] == $3 && gfn[$1] != $2) same++}
-		END {print taken + 0, same + 0}' "$work/aside" "$1" "$2"
+		FILENAME ~ /left$/ {left[$1] = $3; next}
+		($1 in mfn) && !($1 in kept) && !(gfn[$1] in exchanged) && !seen[$1]++ {
+			taken++; if (mfn[$1] == $3 && ($1 in left) && left[$1] != $3) same++}
+		END {print taken + 0, same + 0}' "$work/aside" "$1" "$3" "$2"
 }
 
 # every_page GUEST: its memory checker has looked at every page since this began
@@ -52,7 +58,8 @@ migrate() {
 	disk=$(on "$name" "/lab/workload check-disk")
 	beat=$(guest heartbeat)
 	samples "$to" "$name" 500 $seed >"$work/after"
-	read -r taken same < <(compare_samples "$work/before" "$work/after" "$result")
+	left_behind "$from"
+	read -r taken same < <(compare_samples "$work/before" "$work/after" "$work/left" "$result")
 
 	wrong() { say "$name, $from to $to: $*"; problems=1; }
 	[ "$(field "$before" '[.boot_id,.memcheck,.diskwriter,.heartbeat]')" = "$(field "$after" '[.boot_id,.memcheck,.diskwriter,.heartbeat]')" ] ||
@@ -61,7 +68,7 @@ migrate() {
 	[ "$(field "$disk" .errors)" = 0 ] || wrong "disk errors: $disk"
 	[[ $beat == *"lost 0 open 1"* ]] || wrong "the heartbeat was lost: $beat"
 	[ "$taken" -ge 200 ] || wrong "only $taken frames could be compared"
-	[ "$taken" = "$same" ] || wrong "of $taken frames $same have the machine frame that they had, on another gfn"
+	[ "$taken" = "$same" ] || wrong "of $taken frames $same have the machine frame that they had, and $from has another one there"
 	! has_guest "$from" "$name" || wrong "$from still has it"
 	[ "$(field "$result" '.frames | .swapped + .kept + .exchanged == .total and .swapped >= 0.97 * .total')" = true ] ||
 		wrong "frames: $(field "$result" '.frames | tostring')"

@@ -184,6 +184,13 @@ static int find_by_name(struct domain *list, size_t nr, const char *name)
 	return -1;
 }
 
+/* It saves and it restores. */
+static void check_helper(struct json_object *problems)
+{
+	if (access(save_helper(), X_OK))
+		add_problem(problems, "the save helper %s is not there: install vmbeam in this host VM", save_helper());
+}
+
 int op_guest_check(struct request *r)
 {
 	struct json_object *problems, *backends;
@@ -234,8 +241,7 @@ int op_guest_check(struct request *r)
 		add_problem(problems, "%s has shut down or is suspended", name);
 	if (!can)
 		add_problem(problems, "%s does not say that it can suspend (control/feature-suspend)", name);
-	if (access(save_helper(), X_OK))
-		add_problem(problems, "the save helper %s is not there: install vmbeam in this host VM", save_helper());
+	check_helper(problems);
 	if (!exports_available())
 		add_problem(problems, "/dev/vmbeam does not open: load vmbeam_guest.ko in this host VM");
 out:
@@ -342,6 +348,7 @@ int op_dest_check(struct request *r)
 	check_memory(&s, r, problems, max_kib, vcpus);
 	for (size_t i = 0; i < json_object_array_length(targets); i++)
 		check_target(problems, json_object_array_get_idx(targets, i));
+	check_helper(problems);
 	if (!exports_available())
 		add_problem(problems, "/dev/vmbeam does not open: load vmbeam_guest.ko in this host VM");
 out:

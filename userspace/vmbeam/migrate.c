@@ -42,10 +42,12 @@ static void print_done(struct json_object *r)
 {
 	struct json_object *frames = js_get(r, "frames", json_type_object);
 
-	printf("%s runs on %s. Of %llu frames %llu were swapped, %llu kept, %llu exchanged. Down for %.1f ms of %.1f.\n",
+	printf("%s runs on %s. Of %llu frames %llu were swapped, %llu kept, %llu exchanged; %llu lay in superpages. "
+	       "Down for %.1f ms of %.1f.\n",
 	       js_str(r, "guest", ""), js_str(r, "to", ""), (unsigned long long)js_u64(frames, "total", 0),
 	       (unsigned long long)js_u64(frames, "swapped", 0), (unsigned long long)js_u64(frames, "kept", 0),
-	       (unsigned long long)js_u64(frames, "exchanged", 0), number(r, "downtime_ms"), number(r, "total_ms"));
+	       (unsigned long long)js_u64(frames, "exchanged", 0),
+	       (unsigned long long)js_u64(frames, "superpages", 0), number(r, "downtime_ms"), number(r, "total_ms"));
 }
 
 static void print_failure(struct json_object *r, int rc)

@@ -68,7 +68,8 @@ int vmbeam_query(int dev, struct vmbeam_query *q)
 {
 	(void)dev;
 	*q = (struct vmbeam_query){ .size = sizeof(*q), .role = VMBEAM_ROLE_HOST, .max_extents = 7, .max_frames = 30,
-				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES };
+				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE |
+						VMBEAM_FEATURE_SUPERPAGES };
 	return 0;
 }
 
