@@ -15,6 +15,9 @@ check: deps ## lint, native tests, module builds, and all selftests at all level
 soak: deps ## what takes long: boots in a row, checksums, rollbacks in a row; writes build/soak/*.json
 	selftests/soak.sh
 
+swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.json and the table in docs/hypercall.md
+	selftests/swap-cost.sh
+
 modules: deps ## both kernel modules, against Debian's 6.12 and 6.1 headers, warnings as errors
 	lab/source.sh linux >/dev/null
 	$(TREE) build kmod/build.sh build
@@ -44,4 +47,4 @@ clean: ## what was built in the checkout; the cache outside it goes with lab/lab
 deps: # what the host needs to make the trees; everything else is in them
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
 
-.PHONY: help demo check soak modules tools xen qemu lint install clean deps
+.PHONY: help demo check soak swap-cost modules tools xen qemu lint install clean deps

@@ -21,6 +21,7 @@ enum cli_exit {
 int cli_check(int argc, char **argv);
 int cli_migrate(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_forget(int argc, char **argv);
 int cli_swap(int argc, char **argv);
 int cli_export(int argc, char **argv);
 

@@ -15,6 +15,7 @@ static const struct {
 	{ "check", cli_check, "can a guest VM be moved? touches nothing" },
 	{ "migrate", cli_migrate, "move a running guest VM to another host VM" },
 	{ "status", cli_status, "what vmbeamd is doing, and how the last migration went" },
+	{ "forget", cli_forget, "give up a migration that cannot be finished" },
 	{ "swap", cli_swap, "swap frames of two domains (for tests; in the host management VM)" },
 	{ "export", cli_export, "pinned frames of guest VMs (in a guest management VM)" },
 };

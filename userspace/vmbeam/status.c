@@ -12,8 +12,8 @@ static const char help[] =
 
 static void print_migration(const char *what, struct json_object *m)
 {
-	printf("%s: %s from %s to %s, %s (%s)\n", what, js_str(m, "guest", ""), js_str(m, "from", ""), js_str(m, "to", ""),
-	       js_str(m, "outcome", ""), js_str(m, "state", ""));
+	printf("%s: %s of %s from %s to %s, %s (%s)\n", what, js_str(m, "id", ""), js_str(m, "guest", ""),
+	       js_str(m, "from", ""), js_str(m, "to", ""), js_str(m, "outcome", ""), js_str(m, "state", ""));
 	if (js_str(m, "error", NULL))
 		printf("  %s\n", js_str(m, "error", ""));
 	if (js_str(m, "lost", NULL))

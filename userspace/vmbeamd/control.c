@@ -23,11 +23,13 @@ struct client {
 
 struct control_request control_request;
 const struct migration *control_current;
+bool control_waiting, control_forget;
 struct json_object *control_last;
 
 static const struct config *control_config;
 static struct client clients[CLIENTS];
 static struct client *requester;	/* of control_request; NULL once it has gone */
+static struct client *forgetter;	/* of control_forget; likewise */
 static int listening = -1;
 
 int control_open(const struct config *config, struct error *err)
@@ -57,6 +59,8 @@ static void drop(struct client *c)
 	c->fd = -1;
 	if (requester == c)
 		requester = NULL;
+	if (forgetter == c)
+		forgetter = NULL;
 }
 
 /* A client that does not read is dropped: the migration waits for nobody. */
@@ -108,6 +112,24 @@ static struct json_object *status(void)
 	return o;
 }
 
+/* Only by its id: what was looked at is what is given up. */
+static void request_forget(struct client *c, const char *id)
+{
+	char text[512];
+
+	if (!control_current || !control_waiting || control_forget) {
+		refuse(c, "refused", "no migration waits for an operator");
+		return;
+	}
+	if (strcmp(id, control_current->id)) {
+		snprintf(text, sizeof(text), "the migration that waits is %s, not \"%.64s\"", control_current->id, id);
+		refuse(c, "refused", text);
+		return;
+	}
+	control_forget = true;
+	forgetter = c;
+}
+
 static void request(struct client *c, struct json_object *json)
 {
 	const char *cmd = js_str(json, "cmd", ""), *guest = js_str(json, "guest", ""), *from = js_str(json, "from", ""),
@@ -116,6 +138,10 @@ static void request(struct client *c, struct json_object *json)
 
 	if (!strcmp(cmd, "status")) {
 		send_result(c, status());
+		return;
+	}
+	if (!strcmp(cmd, "forget")) {
+		request_forget(c, js_str(json, "migration", ""));
 		return;
 	}
 	if (strcmp(cmd, "migrate") && strcmp(cmd, "check")) {
@@ -206,6 +232,18 @@ void control_result(struct json_object *result)
 	send_result(requester, result);
 	requester = NULL;
 	control_request.pending = false;
+}
+
+void control_forgotten(const char *why_not)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "outcome", why_not ? "unfinished" : "ok");
+	if (why_not)
+		js_add_str(o, "error", why_not);
+	send_result(forgetter, o);
+	forgetter = NULL;
+	control_forget = false;
 }
 
 void control_progress(const struct migration *m, enum step step, double ms)

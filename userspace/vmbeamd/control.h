@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The CLI's socket: JSON lines. A request is {"cmd":"check"|"migrate"|"status",...}; then come {"phase":...} lines, for
+ * The CLI's socket: JSON lines. A request is {"cmd":"check"|"migrate"|"status"|"forget",...}; then come {"phase":...} lines, for
  * whoever asked for the migration, and at the end one {"result":{...}}. A client that goes away changes nothing.
  */
 #ifndef VMBEAM_CONTROL_H
@@ -18,6 +18,10 @@ struct control_request {
 extern struct control_request control_request;
 /* The migration under way, or NULL; and the last one's report, or NULL. */
 extern const struct migration *control_current;
+/* Nothing of it is under way but its end, which waits, perhaps for ever: it may be forgotten. */
+extern bool control_waiting;
+/* That was asked for. Whoever works on the end sees to it, and answers. */
+extern bool control_forget;
 extern struct json_object *control_last;
 
 int control_open(const struct config *config, struct error *err);
@@ -25,5 +29,7 @@ int control_open(const struct config *config, struct error *err);
 void control_poll(int timeout_ms);
 /* The answer to control_request, which is then free for the next. @result is consumed. */
 void control_result(struct json_object *result);
+/* The answer to control_forget: it is forgotten, or, with a text, why it cannot be. */
+void control_forgotten(const char *why_not);
 
 #endif

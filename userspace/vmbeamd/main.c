@@ -32,13 +32,36 @@ static void make_parent(const char *path)
 	free(copy);
 }
 
-/* Works on the end until it is final; the CLI has had its answer, or there was none. */
+/* On an operator's word. Domains, exports and backends stay as they are: they are the operator's now. */
+static bool forget(struct migration *m)
+{
+	if (!control_forget)
+		return false;
+	if (migration_record(m, "forgotten")) {
+		control_forgotten(m->error.text);
+		return false;
+	}
+	log_warn("migration %s of %s from %s to %s is forgotten: an operator sees to what is left of it", m->id, m->guest,
+		 m->from, m->to);
+	m->fate = FATE_FORGOTTEN;
+	control_forgotten(NULL);
+	return true;
+}
+
+/* Works on the end until it is final, or forgotten; the CLI has had its answer, or there was none. */
 static void finish_late(struct migration *m)
 {
 	control_current = m;
-	while (finish(m))
-		for (int i = 0; i < RETRY_MS / 200; i++)
+	control_waiting = true;
+	while (m->fate == FATE_OPEN && finish(m))
+		for (int i = 0; i < RETRY_MS / 200 && !forget(m); i++)
 			control_poll(200);
+	/* Nothing else may be started over one that is stuck. The next daemon asks again. */
+	while (m->fate == FATE_STUCK && !forget(m))
+		control_poll(1000);
+	control_waiting = false;
+	if (control_forget)
+		control_forgotten("it has come to its end just now");
 }
 
 static void remember(const struct migration *m)
@@ -60,14 +83,10 @@ static void serve_request(const struct config *config)
 	control_current = &m;
 	migrate(&m);
 	control_result(report(&m));
-	if (m.fate == FATE_OPEN && !m.check_only)
+	if (!m.check_only) {
 		finish_late(&m);
-	if (!m.check_only)
 		remember(&m);
-	if (m.fate == FATE_STUCK)
-		/* Nothing else may be started over it. The next daemon asks again. */
-		for (;;)
-			control_poll(1000);
+	}
 	control_current = NULL;
 	migration_clear(&m);
 }
@@ -83,9 +102,6 @@ static int recover_last(const struct config *config, struct json_object *last, s
 		finish_late(&m);
 	if (rc > 0 || m.fate == FATE_LOST)
 		remember(&m);
-	if (m.fate == FATE_STUCK)
-		for (;;)
-			control_poll(1000);
 	control_current = NULL;
 	migration_clear(&m);
 	return rc < 0 ? -1 : 0;

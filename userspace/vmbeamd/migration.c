@@ -123,7 +123,7 @@ int migration_record(struct migration *m, const char *state)
 static const char *known_state(const char *state)
 {
 	static const char *const others[] = {
-		"committing", "committed", "rolling-back", "rolled-back", "done", "lost", "stuck",
+		"committing", "committed", "rolling-back", "rolled-back", "done", "lost", "stuck", "forgotten",
 	};
 
 	for (size_t i = 0; i < STEPS; i++)

@@ -21,6 +21,7 @@ enum fate {
 	FATE_DONE,
 	FATE_LOST,		/* all is put in order, but the guest VM is gone: m->lost */
 	FATE_STUCK,		/* nothing can be done without an operator */
+	FATE_FORGOTTEN,		/* an operator has taken it out of the daemon's hands */
 };
 
 struct migration {

@@ -18,7 +18,8 @@ bool recover_over(struct json_object *record)
 {
 	const char *state = js_str(record, "state", "");
 
-	return !strcmp(state, "done") || !strcmp(state, "rolled-back") || !strcmp(state, "lost");
+	return !strcmp(state, "done") || !strcmp(state, "rolled-back") || !strcmp(state, "lost") ||
+	       !strcmp(state, "forgotten");
 }
 
 int recover(struct migration *m, struct json_object *last, const struct config *config, struct error *err)

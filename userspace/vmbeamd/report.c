@@ -23,6 +23,7 @@ static const char *outcome(const struct migration *m)
 	case FATE_DONE: return "done";
 	case FATE_LOST: return "lost";
 	case FATE_STUCK: return "stuck";
+	case FATE_FORGOTTEN: return "forgotten";
 	case FATE_OPEN: break;
 	}
 	return m->check_only && m->ended_ns ? "ok" : "unfinished";

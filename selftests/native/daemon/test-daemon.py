@@ -402,6 +402,48 @@ def stuck_touches_nothing(t):
     assert t.a.exports and t.b.exports
 
 
+def an_operator_forgets(t):
+    t.start()
+    assert t.cli("forget", "20261125T000000-00000000")[0] == 2 and t.cli("forget")[0] == 1
+    t.kill()
+    t.start(FAKE_REFUSE="1020", FAKE_STUCK="1")
+    rc, r, err = t.migrate()
+    assert rc == 4 and r["id"] in t.cli("status")[1]
+    rc, out, err = t.cli("forget", "20261125T000000-00000000")
+    assert rc == 2 and r["id"] in err, err
+    rc, out, err = t.cli("forget", r["id"])
+    assert rc == 0 and t.journal()[-1] == "forgotten", (rc, err)
+    rc, out, err = t.cli("status", "--json")
+    assert rc == 0 and json.loads(out)["last"]["outcome"] == "forgotten", out
+    # It did not touch a thing, and stands in nobody's way.
+    assert t.a.exports and t.b.exports and t.b.domain()["paused"] and t.a.domain()["suspended"]
+    assert t.cli("forget", r["id"])[0] == 2
+    for side in t.a, t.b:
+        side.exports.clear()
+    t.b.domains.clear()
+    t.a.domain().update(suspended=False, shutdown=False)
+    t.kill()
+    t.start()
+    assert t.cli("status")[0] == 0
+    rc, r, err = t.migrate()
+    assert rc == 0 and r["outcome"] == "done", (r, err)
+    t.on_b()
+
+
+def an_operator_forgets_what_waits(t):
+    t.start(FAKE_DIE="commit")
+    t.migrate()
+    t.proc.wait()
+    t.b.broken = {"hello": "not yet"}
+    t.kill()
+    t.start()
+    t.until(lambda: t.cli("status")[0] == 4)
+    id = json.loads(t.cli("status", "--json")[1])["migration"]["id"]
+    assert t.cli("forget", id)[0] == 0 and t.journal()[-1] == "forgotten"
+    t.b.broken = {}
+    assert t.cli("status")[0] == 0 and t.a.domain()["suspended"] and t.b.domain()["paused"]
+
+
 def destination_destroyed_in_the_swap(t):
     t.hold("vmbeamd:swap-half")
     t.start()
@@ -607,7 +649,7 @@ def the_command_dies(t):
 
 tests = [moves, moves_among_many, a_list_that_was_cut_is_no_proof, refused_frames, refused_frames_without_content,
          busy_frames_are_exchanged, check_refuses, no_daemon, journal_is_shortened, agent_not_there, a_stream_of_garbage, a_refused_pair,
-         stuck_touches_nothing, destination_destroyed_in_the_swap, killed_after_commit,
+         stuck_touches_nothing, an_operator_forgets, an_operator_forgets_what_waits, destination_destroyed_in_the_swap, killed_after_commit,
          lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran, ends_on_a_after_it_was_resumed,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
 tests += [fails_at("a", op) for op in ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")]

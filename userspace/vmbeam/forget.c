@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cli.h"
+#include "js.h"
+
+static const char help[] =
+	"usage: vmbeam forget [--json] MIGRATION\n\n"
+	"Have vmbeamd give up a migration that is stuck, or whose end waits for something that will never come: see\n"
+	"vmbeam status, which tells its id, too. Whatever is left of it stays as it is and is yours from then on: the guest\n"
+	"VM's domains (xl list in both host VMs), and the exports that pin its frames (vmbeam export list, release).\n"
+	"Look first which side has the guest VM's memory: where pairs are stuck, neither side has all of it.\n"
+	"Exits with 0 when it is forgotten, with 2 when no such migration waits.\n";
+
+int cli_forget(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	struct json_object *request, *result;
+	bool json = false;
+	int opt, rc;
+
+	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(help, stdout);
+			return CLI_OK;
+		}
+		if (opt != 'j')
+			return CLI_MISUSE;
+		json = true;
+	}
+	if (optind + 1 != argc)
+		return cli_misuse("forget takes the id of a migration");
+	request = json_object_new_object();
+	js_add_str(request, "cmd", "forget");
+	js_add_str(request, "migration", argv[optind]);
+	rc = cli_ask(request, NULL, NULL, &result);
+	if (rc)
+		return rc;
+	rc = cli_outcome(result);
+	if (json)
+		cli_print(result);
+	else if (rc)
+		fprintf(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
+	else
+		printf("%s is forgotten\n", argv[optind]);
+	json_object_put(result);
+	return rc;
+}
