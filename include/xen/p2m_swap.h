@@ -44,7 +44,7 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
 #define XEN_P2M_SWAP_ST_OWNER               0x05 /* -EINVAL: owned by another domain */
 #define XEN_P2M_SWAP_ST_M2P                 0x06 /* -EINVAL: M2P and P2M disagree */
 #define XEN_P2M_SWAP_ST_RANGE               0x07 /* -EINVAL: the gfn is beyond the domain's largest */
-#define XEN_P2M_SWAP_ST_DUPLICATE           0x08 /* -EINVAL: the gfn occurs before in the same batch */
+#define XEN_P2M_SWAP_ST_DUPLICATE           0x08 /* -EINVAL: the gfn occurs before in the same pause */
 #define XEN_P2M_SWAP_ST_NOMEM               0x09 /* -ENOMEM: a superpage could not be split */
 #define XEN_P2M_SWAP_ST_KEPT                0x0a /* excluded: each side has the contents that it had */
 #define XEN_P2M_SWAP_ST_SKIPPED             0x0f /* never reached: the call failed before */
@@ -66,9 +66,10 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  * places and stay whole. A 1 GiB entry is split to 2 MiB ones for that. If any of these frames is busy, or refused
  * for another reason, both superpages are split and the pairs are taken one by one.
  *
- * Excluded pairs are named by extents of their own, each within one of the extents (the first, if there are several)
- * and in the same order. Each side keeps the contents that it had at an excluded gfn. If the pair is part of a superpage, the frames change places and
- * the contents are exchanged, so that the superpage stays whole; otherwise nothing is done with it.
+ * Excluded pairs are named by extents of their own, in the same order. Each belongs to the first extent that it is
+ * within, behind the one before it. Each side keeps the contents that it had at an excluded gfn. If the pair is part of a
+ * superpage, the frames change places and the contents are exchanged, so that the superpage stays whole; otherwise
+ * nothing is done with it.
  *
  * Returns 0 when every pair was looked at (their statuses say with what result), or
  *   -EPERM       the caller is not allowed to do this to these domains
@@ -77,10 +78,11 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  *                within one of the extents, or comes too late; nr_done beyond the number of pairs; a domain is the
  *                caller or another control domain, or both are the same
  *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS in either list, or XEN_P2M_SWAP_MAX_PAIRS
- *   -EOPNOTSUPP  a domain is not HVM with HAP; or it has IOMMU mappings, altp2m, log-dirty, populate-on-demand
- *                entries, memory sharing or paging
+ *   -EOPNOTSUPP  a domain is not HVM with HAP; or it has IOMMU mappings, access to a device's memory or ports, altp2m,
+ *                log-dirty, populate-on-demand entries, memory sharing or paging
  *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB)
- *   -EFAULT      a guest handle is bad
+ *   -EFAULT      a guest handle is bad. If it is that of the statuses, nr_done counts pairs whose status was not written:
+ *                they are found out by swapping them back
  *   -ENOSYS      the hypervisor does not have the op
  * After an error nr_done, and the statuses below it, tell what was done. Statuses beyond are not written.
  *

@@ -14,8 +14,6 @@
 #define BATCHES 1000		/* in a phase, at least */
 #define GENTLE 8		/* transactions at the beginning of each that tear no superpage */
 #define MAX_EXTENTS 6
-/* Domains that are only made and destroyed leave the heap larger or smaller by some dozen pages: Xen's own books. */
-#define HEAP_SLACK 128
 #define MAX_EXCLUDED 64
 #define MAX_MAPPED 3
 
@@ -292,21 +290,6 @@ static void phase(struct __test_metadata *_metadata, FIXTURE_DATA(random) *self)
 	pair_teardown(&self->p);
 }
 
-/* The heap's free pages, once no domain is being given back any more. */
-static uint64_t heap_free(void)
-{
-	xc_physinfo_t info = { 0 };
-	uint64_t last;
-
-	do {
-		last = info.free_pages;
-		usleep(200000);
-		if (xc_physinfo(xch, &info))
-			return -1;
-	} while (info.free_pages != last);
-	return last;
-}
-
 TEST_F_TIMEOUT(random, against_a_model, 10 * TIMEOUT)
 {
 	const char *given = getenv("VMBEAM_TEST_SEED");
@@ -317,7 +300,7 @@ TEST_F_TIMEOUT(random, against_a_model, 10 * TIMEOUT)
 	srandom(seed);
 	TH_LOG("seed %u", seed);
 	ASSERT_EQ(0, domain_setup());
-	free_before = heap_free();
+	free_before = domain_heap_free();
 	domain_teardown();
 	for (i = 0; i < PHASES; i++)
 		phase(_metadata, self);
@@ -331,7 +314,7 @@ TEST_F_TIMEOUT(random, against_a_model, 10 * TIMEOUT)
 	EXPECT_LT(0, self->kept);
 	EXPECT_LT(0, self->busy_pairs);
 	ASSERT_EQ(0, domain_setup());
-	EXPECT_LT(llabs((long long)(free_before - heap_free())), HEAP_SLACK);
+	EXPECT_LT(llabs((long long)(free_before - domain_heap_free())), HEAP_SLACK);
 }
 
 HOST_MAIN(0)

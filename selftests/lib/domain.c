@@ -88,6 +88,20 @@ int domain_create(uint32_t *domid, uint64_t max_frames)
 	return domain_create_flags(domid, XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap, max_frames);
 }
 
+uint64_t domain_heap_free(void)
+{
+	xc_physinfo_t info = { 0 };
+	uint64_t last;
+
+	do {
+		last = info.free_pages;
+		usleep(200000);
+		if (xc_physinfo(xch, &info))
+			return -1;
+	} while (info.free_pages != last);
+	return last;
+}
+
 int domain_destroy(uint32_t domid)
 {
 	return xc_domain_destroy(xch, domid);
