@@ -41,8 +41,8 @@ static void make(uint64_t frames, unsigned int order)
 }
 
 /*
- * The instructions of all CPUs are counted, and idle ones scrub what a domain has given back. Xen does not tell when they
- * have done: 8 GiB take 2 s of the guest's time.
+ * The instructions of all CPUs are counted, and idle ones scrub what a domain has given back. Xen does not tell when
+ * they have done: 8 GiB take 2 s of the guest's time.
  */
 #define SCRUB_S 10
 
