@@ -25,6 +25,8 @@ int cli_forget(int argc, char **argv);
 int cli_swap(int argc, char **argv);
 int cli_export(int argc, char **argv);
 
+/* --json and --help, all that some commands take. -1: the rest is at optind; or an exit code, and it is over. */
+int cli_options(int argc, char **argv, const char *help, bool *json);
 /* Says it on stderr and returns CLI_MISUSE. */
 int cli_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A number, decimal or 0x..., of the whole string. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "js.h"
@@ -15,24 +15,13 @@ static const char help[] =
 
 int cli_forget(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	struct json_object *request, *result;
-	bool json = false;
-	int opt, rc;
+	bool json;
+	int rc;
 
-	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		if (opt == 'h') {
-			fputs(help, stdout);
-			return CLI_OK;
-		}
-		if (opt != 'j')
-			return CLI_MISUSE;
-		json = true;
-	}
+	rc = cli_options(argc, argv, help, &json);
+	if (rc >= 0)
+		return rc;
 	if (optind + 1 != argc)
 		return cli_misuse("forget takes the id of a migration");
 	request = json_object_new_object();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vmbeam: the command. */
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,28 @@ int cli_misuse(const char *fmt, ...)
 	va_end(ap);
 	fputs("\nTry --help.\n", stderr);
 	return CLI_MISUSE;
+}
+
+int cli_options(int argc, char **argv, const char *help, bool *json)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int opt;
+
+	*json = false;
+	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(help, stdout);
+			return CLI_OK;
+		}
+		if (opt != 'j')
+			return CLI_MISUSE;
+		*json = true;
+	}
+	return -1;
 }
 
 bool cli_number(const char *text, uint64_t max, uint64_t *value)

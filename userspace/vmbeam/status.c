@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "js.h"
@@ -24,24 +24,13 @@ static void print_migration(const char *what, struct json_object *m)
 
 int cli_status(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	struct json_object *request, *result, *now, *last, *list;
-	bool json = false;
-	int opt, rc;
+	bool json;
+	int rc;
 
-	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		if (opt == 'h') {
-			fputs(help, stdout);
-			return CLI_OK;
-		}
-		if (opt != 'j')
-			return CLI_MISUSE;
-		json = true;
-	}
+	rc = cli_options(argc, argv, help, &json);
+	if (rc >= 0)
+		return rc;
 	if (optind != argc)
 		return cli_misuse("status takes no argument");
 	request = json_object_new_object();

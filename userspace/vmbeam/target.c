@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The arguments that check and migrate share: [--json] HOSTVM/GUEST HOSTVM. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "js.h"
 #include "target.h"
 
 int target_parse(int argc, char **argv, const char *help, bool *json, struct json_object **request)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	char *from, *slash;
-	int opt;
+	int rc;
 
-	*json = false;
 	*request = NULL;
-	while ((opt = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		if (opt == 'h') {
-			fputs(help, stdout);
-			return CLI_OK;
-		}
-		if (opt != 'j')
-			return CLI_MISUSE;
-		*json = true;
-	}
+	rc = cli_options(argc, argv, help, json);
+	if (rc >= 0)
+		return rc;
 	if (argc - optind != 2)
 		return cli_misuse("%s takes HOSTVM/GUEST and HOSTVM", argv[0]);
 	slash = strchr(argv[optind], '/');
