@@ -65,10 +65,10 @@ image_in_tree() {
 	ssh-keygen -q -t ed25519 -N '' -f "$out/id"
 
 	img=$out/img; cp -a "$image" "$img"
-	mkdir -p "$img"/{var/cache,var/lib/xenstored,root/.ssh,run}
+	mkdir -p "$img"/{var/lib/xenstored,root/.ssh,run,etc/dropbear}
 	cp -a /vmbeam/lab/image/lab "$img/"; cp -a /vmbeam/lab/image/etc/. "$img/etc/"
 	cp "$out/id.pub" "$img/root/.ssh/authorized_keys"
-	mkdir -p "$img/etc/dropbear"; rm -f "$img"/etc/dropbear/*; chroot "$img" dropbearkey -t ed25519 -f /etc/dropbear/host_key >/dev/null
+	rm -f "$img"/etc/dropbear/*; chroot "$img" dropbearkey -t ed25519 -f /etc/dropbear/host_key >/dev/null
 	chmod 700 "$img/root/.ssh"; chown -R 0:0 "$img/lab" "$img/root"
 	for a in $light top; do ln -sf busybox "$img/usr/bin/$a"; done
 	for a in poweroff reboot halt; do ln -sf /usr/bin/busybox "$img/usr/sbin/$a"; done
@@ -85,6 +85,7 @@ image_in_tree() {
 	 rm -rf boot/* usr/share/{doc,man,locale,info,mime} usr/lib/modules/*/kernel/drivers/{gpu,media,infiniband,usb,sound,scsi,iio,staging,mmc,mtd,nvme,ata,md,bluetooth,hid,input,isdn,thunderbolt} \
 		usr/lib/modules/*/kernel/{sound,net/wireless,net/bluetooth,net/mac80211} usr/lib/modules/*/kernel/drivers/net/{wireless,ethernet} \
 		var/lib/apt var/cache usr/share/qemu/{edk2*,*.fd} vmbeam cache)
+	mkdir "$img/var/cache"
 	cp "$out"/{xen,vmlinuz,rd.gz,rd-guest.gz,vmlinux-guest} "$img/boot/"
 	mke2fs -q -t ext4 -O ^has_journal -m 0 -N 30000 -d "$img" "$out/root.ext4" 640M
 	rm -rf "$img"
