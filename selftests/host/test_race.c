@@ -11,24 +11,24 @@ FIXTURE(race)
 {
 	struct pair p;
 	uint64_t id, heap;
-	int txn;
 	pid_t swapper;
 };
 
 FIXTURE_SETUP(race)
 {
+	int txn;
+
 	ASSERT_EQ(0, domain_setup());
 	self->heap = domain_heap_free();
 	domain_teardown();
 	ASSERT_EQ(0, pair_setup(&self->p, NR, ORDER_2M));
 	/* Both ways of swapping are to be met: the second half of the superpages is split. */
-	self->txn = txn_begin(self->p.dev, self->p.a, self->p.b, &self->id);
-	ASSERT_LE(0, self->txn);
+	txn = txn_begin(self->p.dev, self->p.a, self->p.b, &self->id);
+	ASSERT_LE(0, txn);
 	for (uint64_t gfn = NR / 2; gfn < NR; gfn += 512)
-		ASSERT_EQ(0, txn_swap(self->txn, gfn, gfn, 1, 0, NULL, &(struct vmbeam_txn_swap){ 0 }));
-	ASSERT_EQ(0, txn_end(self->txn, VMBEAM_TXN_ROLLBACK));
-	close(self->txn);
-	self->txn = -1;
+		ASSERT_EQ(0, txn_swap(txn, gfn, gfn, 1, 0, NULL, &(struct vmbeam_txn_swap){ 0 }));
+	ASSERT_EQ(0, txn_end(txn, VMBEAM_TXN_ROLLBACK));
+	close(txn);
 }
 
 FIXTURE_TEARDOWN(race)
