@@ -34,6 +34,7 @@ guest_root() {
 		chroot "$root" ldd "$f" | grep -o '/[^ ]*'; echo "$f"
 	done | sort -u | while read -r f; do install -D "$root$f" "$rd${f#/usr}"; done
 	ln -s bash "$rd/bin/sh"; mkdir "$rd/usr"; ln -s ../bin ../sbin "$rd/usr/"
+	ln -s ../bin/busybox "$rd/sbin/poweroff"	# the kernel starts it by this name when its toolstack asks for a shutdown
 	install -D -m 644 -t "$rd/etc" "$root"/etc/{passwd,group,shells}; cp -a "$root"/etc/{inittab,dropbear} "$rd/etc/"
 	cp -a "$root/lab" "$root/root" "$rd/"
 	mkdir -p "$rd"/{run,var/log,tmp}
