@@ -12,6 +12,9 @@ LAB_ICOUNT=${LAB_ICOUNT:-}
 LAB_QEMU=${LAB_QEMU:-}
 case $LAB_QEMU in ''|fixed|bare) ;; *) die "LAB_QEMU is $LAB_QEMU: neither fixed nor bare" ;; esac
 
+# Not empty: where lab/qemu/profile.c writes its counts
+LAB_PROFILE=${LAB_PROFILE:-}
+
 # Not empty: the outer Xen and its dom0 alone, for what needs no nested system; one more CPU, so that flushes of TLBs
 # have somewhere to go
 LAB_HOST_ONLY=${LAB_HOST_ONLY:-}
@@ -63,6 +66,8 @@ qemu_start() {
 		a=${a//\/image\/xen-outer/$xen}
 		args+=("${a//\/image\//$image/}")
 	done < <(qemu_args)
+	[ -z "$LAB_PROFILE" ] ||
+		args+=(-plugin "file=$(tree_of "$("$VMBEAM_TOP/lab/qemu/profile.sh")"),out=$(tree_of "$LAB_PROFILE")")
 	qemu_in_tree "$binary" "${args[@]}" -daemonize -pidfile "$(tree_of "$LAB_DIR/qemu.pid")" \
 		-serial "file:$log" -monitor "unix:$(tree_of "$LAB_DIR/monitor"),server,nowait" \
 		-drive "file=$image/root.ext4,if=virtio,format=raw,readonly=on,file.locking=off" \

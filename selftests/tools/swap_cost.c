@@ -3,7 +3,8 @@
  * What a swap costs, from the ioctl to its return, in ticks of the TSC: under -icount these are instructions.
  * Each case is a line of JSON. Domains are bare, so nothing else runs.
  *
- *   swap_cost [MIB]    largest size for the growth, 4096 by default; needs twice that
+ *   swap_cost          the growth goes to 4 GiB, twice
+ *   swap_cost CASE     with marks for lab/qemu/profile.c round what is measured in this case, without the growth
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define CALL_FRAMES (1U << 20)
 
 static int dev;
+static const char *marked;	/* name of a case, or NULL */
 static uint32_t a, b;
 static struct vmbeam_extent_pair pairs[PAIRS], excluded[PAIRS / SUPER * 8];
 
@@ -69,15 +71,46 @@ static uint32_t *shuffled(uint32_t n)
 	return v;
 }
 
-/* Swaps the list there and back; ticks for one way, the way there. */
-static uint64_t cost(uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uint32_t flags, bool large,
-		     uint64_t *pause)
+#define MARK(digit) __asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 'v', 'm', 'b', '" digit "'" : : : "memory")
+
+/* Ticks of one ioctl. */
+static uint64_t swap(int txn, struct vmbeam_txn_swap *res, bool mark)
+{
+	uint64_t start;
+	int rc;
+
+	if (mark)
+		MARK("1");
+	start = __rdtsc();
+	rc = ioctl(txn, VMBEAM_TXN_SWAP, res);
+	start = __rdtsc() - start;
+	if (mark)
+		MARK("0");
+	if (rc)
+		die("swap");
+	return start;
+}
+
+static void report(const char *name, uint64_t mib, uint64_t units, uint64_t ticks, uint64_t pause)
+{
+	printf("{\"case\":\"%s\",\"mib\":%llu,\"pairs\":%llu,\"ticks\":%llu,\"per_pair\":%.1f,\"max_pause_ns\":%llu}\n",
+	       name, (unsigned long long)mib, (unsigned long long)units, (unsigned long long)ticks,
+	       (double)ticks / units, (unsigned long long)pause);
+	fflush(stdout);
+}
+
+/*
+ * Swaps the list there and back, and reports what the way there took, per @unit frames: 1 or those of a superpage.
+ * All is to go by superpages, or nothing.
+ */
+static void measure(const char *name, uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uint32_t flags,
+		    uint32_t unit)
 {
 	struct vmbeam_txn_outcome outcome;
-	uint64_t ticks = 0, id = 0, start;
+	uint64_t ticks = 0, id = 0, moved = 0, in_large = 0, frames = (uint64_t)nr * per_extent;
+	bool mark = marked && !strcmp(marked, name);
 	uint32_t i, n, x = 0;
 	int txn = txn_begin(dev, a, b, &id);
-	uint64_t moved = 0, in_large = 0;
 
 	if (txn < 0)
 		die("begin");
@@ -94,31 +127,19 @@ static uint64_t cost(uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uin
 			res.excluded = (uintptr_t)&excluded[x];
 			x += res.nr_excluded;
 		}
-		start = __rdtsc();
-		if (ioctl(txn, VMBEAM_TXN_SWAP, &res))
-			die("swap");
-		ticks += __rdtsc() - start;
+		ticks += swap(txn, &res, mark);
 		moved += res.nr_swapped + res.nr_kept + res.nr_exchanged;
 		in_large += res.nr_large;
 	}
-	if (moved != (uint64_t)nr * per_extent || (large && in_large != moved)) {
-		fprintf(stderr, "%llu of %llu pairs went, %llu in superpages\n", (unsigned long long)moved,
-			(unsigned long long)nr * per_extent, (unsigned long long)in_large);
+	if (moved != frames || in_large != (unit == SUPER ? frames : 0)) {
+		fprintf(stderr, "%s: %llu of %llu pairs went, %llu in superpages\n", name, (unsigned long long)moved,
+			(unsigned long long)frames, (unsigned long long)in_large);
 		die("not what was to be measured");
 	}
 	close(txn);
 	if (txn_outcome(dev, id, &outcome))
 		die("outcome");
-	*pause = outcome.max_pause_ns;
-	return ticks;
-}
-
-static void report(const char *name, uint64_t mib, uint64_t units, uint64_t ticks, uint64_t pause)
-{
-	printf("{\"case\":\"%s\",\"mib\":%llu,\"pairs\":%llu,\"ticks\":%llu,\"per_pair\":%.1f,\"max_pause_ns\":%llu}\n",
-	       name, (unsigned long long)mib, (unsigned long long)units, (unsigned long long)ticks,
-	       (double)ticks / units, (unsigned long long)pause);
-	fflush(stdout);
+	report(name, frames / 256, frames / unit, ticks, outcome.max_pause_ns);
 }
 
 static void runs_of_512(uint32_t nr)
@@ -130,25 +151,21 @@ static void runs_of_512(uint32_t nr)
 static void small(void)
 {
 	uint32_t *va = shuffled(PAIRS), *vb = shuffled(PAIRS);
-	uint64_t ticks, pause;
 	void *addr;
 
 	make(PAIRS, ORDER_4K);
 	for (uint32_t i = 0; i < PAIRS; i++)
 		pairs[i] = (struct vmbeam_extent_pair){ .gfn_a = va[i], .gfn_b = vb[i], .nr = 1 };
-	ticks = cost(PAIRS, 1, 0, 0, false, &pause);
-	report("4k scattered", 1024, PAIRS, ticks, pause);
+	measure("4k scattered", PAIRS, 1, 0, 0, 1);
 
 	runs_of_512(PAIRS / SUPER);
-	ticks = cost(PAIRS / SUPER, SUPER, 0, 0, false, &pause);
-	report("4k runs of 512", 1024, PAIRS, ticks, pause);
+	measure("4k runs of 512", PAIRS / SUPER, SUPER, 0, 0, 1);
 
 	addr = domain_map(a, 0, SUPER, 1 /* PROT_READ */);
 	if (!addr)
 		die("map");
 	runs_of_512(1);
-	ticks = cost(1, SUPER, 0, VMBEAM_SWAP_EXCHANGE, false, &pause);
-	report("contents exchanged", 2, SUPER, ticks, pause);
+	measure("contents exchanged", 1, SUPER, 0, VMBEAM_SWAP_EXCHANGE, 1);
 	domain_unmap(addr, SUPER);
 	destroy();
 	free(va);
@@ -158,37 +175,30 @@ static void small(void)
 static void large(void)
 {
 	uint32_t nr = PAIRS / SUPER;
-	uint64_t ticks, pause;
 
 	make(PAIRS, ORDER_2M);
 	runs_of_512(nr);
-	ticks = cost(nr, SUPER, 0, 0, true, &pause);
-	report("2m", 1024, nr, ticks, pause);
+	measure("2m", nr, SUPER, 0, 0, SUPER);
 	for (uint32_t i = 0; i < nr * 8; i++) {
 		uint64_t gfn = i / 8 * SUPER + i % 8 * 64 + 3;
 
 		excluded[i] = (struct vmbeam_extent_pair){ .gfn_a = gfn, .gfn_b = gfn, .nr = 1 };
 	}
-	ticks = cost(nr, SUPER, nr * 8, 0, true, &pause);
-	report("2m with 8 excluded", 1024, nr, ticks, pause);
+	measure("2m with 8 excluded", nr, SUPER, nr * 8, 0, SUPER);
 	destroy();
 }
 
-static void growth(uint32_t max_mib)
+static void growth(void)
 {
-	uint64_t ticks, pause;
-
-	for (uint32_t mib = 64; mib <= max_mib; mib *= 4) {
+	for (uint32_t mib = 64; mib <= 4096; mib *= 4) {
 		uint32_t nr = mib / 2;
 
 		make((uint64_t)nr * SUPER, ORDER_2M);
 		runs_of_512(nr);
-		ticks = cost(nr, SUPER, 0, 0, true, &pause);
-		report("2m, by size", mib, nr, ticks, pause);
+		measure("2m, by size", nr, SUPER, 0, 0, SUPER);
 		destroy();
 		make((uint64_t)nr * SUPER, ORDER_4K);
-		ticks = cost(nr, SUPER, 0, 0, false, &pause);
-		report("4k runs, by size", mib, (uint64_t)nr * SUPER, ticks, pause);
+		measure("4k runs, by size", nr, SUPER, 0, 0, 1);
 		destroy();
 	}
 }
@@ -215,6 +225,7 @@ static void copy(void)
 
 int main(int argc, char **argv)
 {
+	marked = argc > 1 ? argv[1] : NULL;
 	dev = dev_open();
 	if (dev < 0 || domain_setup()) {
 		fprintf(stderr, "needs /dev/vmbeam of vmbeam_host, in dom0, as root\n");
@@ -223,7 +234,8 @@ int main(int argc, char **argv)
 	copy();
 	small();
 	large();
-	growth(argc > 1 ? strtoul(argv[1], NULL, 0) : 4096);
+	if (!marked)
+		growth();
 	domain_teardown();
 	return 0;
 }
