@@ -19,10 +19,11 @@
 #include <asm/flushtlb.h>
 #include <asm/hvm/asid.h>
 #include <asm/hvm/nestedhvm.h>
-#include <asm/hvm/vmx/vmx.h>
 #include <asm/iocap.h>
 
 #include "../mm-locks.h"
+#include "entry.h"
+#include "frame.h"
 #include "private.h"
 
 /*
@@ -64,17 +65,18 @@ void p2m_swap_batch_reset(struct swap_batch *b)
     b->nr_done = 0;
 }
 
-/* Frames from this gfn on whose entries are in the same table. */
-static unsigned int left_in_table(unsigned long gfn)
+/* Where the gfn's entry is in its table. */
+static unsigned int table_index(unsigned long gfn)
 {
-    return SUPERPAGE_PAGES - (gfn & (SUPERPAGE_PAGES - 1));
+    return gfn & (SUPERPAGE_PAGES - 1);
 }
 
 /* Takes pairs from the beginning of a run.  Returns how many; 0: it is full. */
 unsigned int p2m_swap_batch_add(struct swap_batch *b, unsigned long gfn_a,
                                 unsigned long gfn_b, unsigned int nr)
 {
-    unsigned int room = min(left_in_table(gfn_a), left_in_table(gfn_b));
+    unsigned int room =
+        SUPERPAGE_PAGES - max(table_index(gfn_a), table_index(gfn_b));
 
     nr = min(nr, room);
 
@@ -86,7 +88,6 @@ unsigned int p2m_swap_batch_add(struct swap_batch *b, unsigned long gfn_a,
         .first = b->nr_pairs,
         .nr = nr,
     };
-    memset(b->status + b->nr_pairs, XEN_P2M_SWAP_ST_SKIPPED, nr);
     b->nr_pairs += nr;
 
     return nr;
@@ -98,8 +99,18 @@ void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i, unsigned int nr)
     struct swap_seg *seg = &b->seg[b->nr_segs - 1];
 
     ASSERT(i + nr <= seg->nr);
+
+    if ( !seg->kept )
+        memset(b->status + seg->first, XEN_P2M_SWAP_ST_SKIPPED, seg->nr);
     memset(b->status + seg->first + i, XEN_P2M_SWAP_ST_KEPT, nr);
     seg->kept += nr;
+}
+
+static bool is_kept(const struct swap_batch *b, const struct swap_seg *seg,
+                    unsigned int i)
+{
+    return unlikely(seg->kept) &&
+           b->status[seg->first + i] == XEN_P2M_SWAP_ST_KEPT;
 }
 
 /* Into those that are not excluded. */
@@ -113,7 +124,7 @@ static void set_status(struct swap_batch *b, const struct swap_seg *seg,
         memset(st, status, seg->nr);
     else
         for ( i = 0; i < seg->nr; i++ )
-            if ( st[i] != XEN_P2M_SWAP_ST_KEPT )
+            if ( !is_kept(b, seg, i) )
                 st[i] = status;
 }
 
@@ -127,14 +138,14 @@ static bool is_aligned(const struct swap_seg *seg)
  * Find where the entries of both sides are, at one order.  Returns the status of
  * all pairs if there is no memory for that.
  */
-static uint8_t find_entries(struct swap_batch *b, struct swap_seg *seg)
+static uint8_t find_entries(struct swap_seg *seg, struct swap_walk *walk)
 {
     unsigned int order = is_aligned(seg) && !seg->busy ? PAGE_ORDER_2M : 0;
     unsigned int side = 0;
 
     while ( side < 2 )
     {
-        int rc = p2m_swap_find_table(b->d[side], seg->gfn[side], order,
+        int rc = p2m_swap_find_table(&walk[side], seg->gfn[side], order,
                                      &seg->table[side]);
 
         if ( rc < 0 )
@@ -181,7 +192,7 @@ static uint64_t *map_entry(const struct swap_seg *seg, unsigned int side)
 
     table = map_domain_page(seg->table[side]);
 
-    return table + ((seg->gfn[side] >> seg->order) & (SUPERPAGE_PAGES - 1));
+    return table + table_index(seg->gfn[side] >> seg->order);
 }
 
 static void unmap_entry(const uint64_t *entry)
@@ -264,24 +275,39 @@ static uint8_t refuse_pair(const struct swap_batch *b,
     return on_side(XEN_P2M_SWAP_ST_BUSY, p2m_swap_frame_is_idle(pg[0]));
 }
 
-static struct page_info *entry_page(uint64_t entry)
+static always_inline struct page_info *freeze_entry(uint64_t entry,
+                                                    owner_t owner,
+                                                    unsigned long gfn)
 {
-    return p2m_swap_entry_is_ram(entry, PAGE_ORDER_4K) &&
-           mfn_valid(entry_mfn(entry)) ? mfn_to_page(entry_mfn(entry)) : NULL;
+    const mfn_t mfn = entry_mfn(entry);
+    struct page_info *pg;
+
+    if ( unlikely(!entry_is_ram(entry, PAGE_ORDER_4K)) ||
+         unlikely(!mfn_valid(mfn)) )
+        return NULL;
+
+    pg = mfn_to_page(mfn);
+
+    return likely(frame_is_of(pg, owner, &machine_to_phys_mapping[mfn_x(mfn)],
+                              gfn)) &&
+           likely(frame_freeze(pg)) ? pg : NULL;
 }
 
-static bool freeze_pair(const struct swap_batch *b, const struct swap_seg *seg,
-                        unsigned int i, uint64_t entry_a, uint64_t entry_b)
+static always_inline bool freeze_pair(const struct swap_batch *b,
+                                      const struct swap_seg *seg,
+                                      unsigned int i, uint64_t entry_a,
+                                      uint64_t entry_b)
 {
-    struct page_info *pg0 = entry_page(entry_a), *pg1 = entry_page(entry_b);
+    struct page_info *pg = freeze_entry(entry_a, owner_of(b->d[0]),
+                                        seg->gfn[0] + i);
 
-    if ( !pg0 || !pg1 || !p2m_swap_freeze(pg0, b->d[0], seg->gfn[0] + i) )
+    if ( unlikely(!pg) )
         return false;
 
-    if ( p2m_swap_freeze(pg1, b->d[1], seg->gfn[1] + i) )
+    if ( likely(freeze_entry(entry_b, owner_of(b->d[1]), seg->gfn[1] + i)) )
         return true;
 
-    p2m_swap_thaw(pg0);
+    frame_thaw(pg);
 
     return false;
 }
@@ -290,9 +316,7 @@ static bool freeze_pair(const struct swap_batch *b, const struct swap_seg *seg,
 static bool refresh_pair(const struct swap_batch *b, const struct swap_seg *seg,
                          unsigned int i, uint64_t entry_a, uint64_t entry_b)
 {
-    const bool stale[2] = {
-        p2m_swap_entry_is_stale(entry_a), p2m_swap_entry_is_stale(entry_b)
-    };
+    const bool stale[2] = { entry_is_stale(entry_a), entry_is_stale(entry_b) };
     unsigned int side;
 
     for ( side = 0; side < 2; side++ )
@@ -317,11 +341,11 @@ static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
 
     for ( i = 0; i < seg->nr; i++ )
     {
-        if ( st[i] == XEN_P2M_SWAP_ST_KEPT )
+        if ( is_kept(b, seg, i) )
             continue;
 
         if ( likely(e0 && e1) &&
-             (freeze_pair(b, seg, i, e0[i], e1[i]) ||
+             (likely(freeze_pair(b, seg, i, e0[i], e1[i])) ||
               (refresh_pair(b, seg, i, e0[i], e1[i]) &&
                freeze_pair(b, seg, i, e0[i], e1[i]))) )
         {
@@ -353,7 +377,7 @@ static bool freeze_superpage(struct swap_batch *b, struct swap_seg *seg)
         unmap_entry(e);
         pg[side] = mfn_to_page(mfn);
         /* What was done for a segment after it may have changed the entry. */
-        nr = p2m_swap_entry_is_ram(entry, PAGE_ORDER_2M) && mfn_valid(mfn)
+        nr = entry_is_ram(entry, PAGE_ORDER_2M) && mfn_valid(mfn)
              ? p2m_swap_freeze_run(pg[side], b->d[side], seg->gfn[side],
                                    SUPERPAGE_PAGES, &seg->chained[side])
              : 0;
@@ -373,6 +397,16 @@ static bool freeze_superpage(struct swap_batch *b, struct swap_seg *seg)
     return true;
 }
 
+static always_inline void move_frame(mfn_t mfn, struct domain *from,
+                                     struct domain *to, unsigned long gfn)
+{
+    struct page_info *pg = mfn_to_page(mfn);
+
+    frame_relink(pg, from, to);
+    frame_hand_over(pg, owner_of(to), &machine_to_phys_mapping[mfn_x(mfn)],
+                    gfn);
+}
+
 /* The pairs that are frozen: entries, owners, lists, M2P. */
 static void move_small(struct swap_batch *b, struct swap_seg *seg)
 {
@@ -384,17 +418,15 @@ static void move_small(struct swap_batch *b, struct swap_seg *seg)
     {
         uint64_t old0, old1;
 
-        if ( st[i] != XEN_P2M_SWAP_ST_SWAPPED )
+        if ( unlikely(st[i] != XEN_P2M_SWAP_ST_SWAPPED) )
             continue;
 
         old0 = e0[i];
         old1 = e1[i];
-        write_atomic(&e0[i], entry_with_mfn(old0, entry_mfn(old1)));
-        write_atomic(&e1[i], entry_with_mfn(old1, entry_mfn(old0)));
-        p2m_swap_move(mfn_to_page(entry_mfn(old0)), b->d[0], b->d[1],
-                      seg->gfn[1] + i);
-        p2m_swap_move(mfn_to_page(entry_mfn(old1)), b->d[1], b->d[0],
-                      seg->gfn[0] + i);
+        write_atomic(&e0[i], entry_with_mfn_of(old0, old1));
+        write_atomic(&e1[i], entry_with_mfn_of(old1, old0));
+        move_frame(entry_mfn(old0), b->d[0], b->d[1], seg->gfn[1] + i);
+        move_frame(entry_mfn(old1), b->d[1], b->d[0], seg->gfn[0] + i);
     }
 
     unmap_entry(e1);
@@ -404,20 +436,19 @@ static void move_small(struct swap_batch *b, struct swap_seg *seg)
 static void move_superpage(struct swap_batch *b, const struct swap_seg *seg)
 {
     uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
-    const uint8_t *st = b->status + seg->first;
     const uint64_t old0 = *e0, old1 = *e1;
     struct page_info *pg0 = mfn_to_page(entry_mfn(old0));
     struct page_info *pg1 = mfn_to_page(entry_mfn(old1));
     unsigned int i;
 
-    write_atomic(e0, entry_with_mfn(old0, entry_mfn(old1)));
-    write_atomic(e1, entry_with_mfn(old1, entry_mfn(old0)));
+    write_atomic(e0, entry_with_mfn_of(old0, old1));
+    write_atomic(e1, entry_with_mfn_of(old1, old0));
     unmap_entry(e1);
     unmap_entry(e0);
 
     /* Excluded: the frame goes, and the contents come back. */
     for ( i = 0; seg->kept && i < SUPERPAGE_PAGES; i++ )
-        if ( st[i] == XEN_P2M_SWAP_ST_KEPT )
+        if ( is_kept(b, seg, i) )
             p2m_swap_exchange(pg0 + i, pg1 + i);
 
     p2m_swap_move_run(pg0, b->d[0], b->d[1], seg->gfn[1], SUPERPAGE_PAGES,
@@ -516,21 +547,22 @@ static int move_segs(struct swap_batch *b, unsigned int start,
     return rc;
 }
 
-/* On an error no pair from @start on was touched. */
-static int swap_locked(struct swap_batch *b, unsigned int start,
-                       unsigned int *end)
+/*
+ * Find the entries of as many segments as the pause has room for, but of one at
+ * least.  Returns where they end.
+ */
+static unsigned int find_segs(struct swap_batch *b, unsigned int start)
 {
+    struct swap_walk walk[2];
     unsigned int i, cost = 0;
-    int rc = p2m_swap_check_domain(b->d[0]) ?: p2m_swap_check_domain(b->d[1]);
 
-    if ( rc )
-        return rc;
+    p2m_swap_walk_begin(&walk[0], b->d[0]);
+    p2m_swap_walk_begin(&walk[1], b->d[1]);
 
-    /* As many as the pause has room for, but one at least. */
     for ( i = start; i < b->nr_segs; i++ )
     {
         struct swap_seg *seg = &b->seg[i];
-        uint8_t st = find_entries(b, seg);
+        uint8_t st = find_entries(seg, walk);
 
         seg->nomem = st != XEN_P2M_SWAP_ST_SWAPPED;
         if ( seg->nomem )
@@ -543,7 +575,23 @@ static int swap_locked(struct swap_batch *b, unsigned int start,
         if ( cost > opt_pause_cost && i > start )
             break;
     }
-    *end = i;
+
+    p2m_swap_walk_end(&walk[1]);
+    p2m_swap_walk_end(&walk[0]);
+
+    return i;
+}
+
+/* On an error no pair from @start on was touched. */
+static int swap_locked(struct swap_batch *b, unsigned int start,
+                       unsigned int *end)
+{
+    int rc = p2m_swap_check_domain(b->d[0]) ?: p2m_swap_check_domain(b->d[1]);
+
+    if ( rc )
+        return rc;
+
+    *end = find_segs(b, start);
 
     return move_segs(b, start, end);
 }

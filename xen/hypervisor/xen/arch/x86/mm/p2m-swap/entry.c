@@ -1,62 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Entries of the P2M.
- *
- * NPT's and EPT's tables are alike where it matters here: four levels of 512
- * entries of 64 bits, with the frame in bits 51:12 and bit 7 for a superpage.
- * What differs is how an entry tells its type, that it is there, and that it is
- * stale: that a change of types (p2m->recalc) has not reached it yet.
+ * Finding entries of the P2M, and splitting them.
  */
 
 #include <xen/domain_page.h>
 #include <xen/sched.h>
 
-#include <asm/hvm/vmx/vmx.h>
+#include <asm/p2m.h>
 
 #include "../mm-locks.h"
+#include "entry.h"
 #include "private.h"
 
 #define TOP_LEVEL       3
+/* What a level 2 table is for. */
+#define REGION_ORDER    PAGE_ORDER_1G
+#define NO_REGION       (~0UL)
 
-static bool is_present(uint64_t e)
+static unsigned int index(unsigned long gfn, unsigned int level)
 {
-    return e & (using_vmx() ? 7 : _PAGE_PRESENT);
+    return (gfn >> (level * PAGETABLE_ORDER)) & (SUPERPAGE_PAGES - 1);
 }
 
-/* At any level: it stands for all below it. */
-bool p2m_swap_entry_is_stale(uint64_t e)
-{
-    const ept_entry_t ept = { .epte = e };
-
-    if ( !is_present(e) )
-        return false;
-
-    return using_vmx() ? ept.emt == MTRR_NUM_TYPES : !(e & _PAGE_USER);
-}
-
-static bool is_superpage(uint64_t e)
-{
-    return e & _PAGE_PSE;
-}
-
-static p2m_type_t type(uint64_t e)
-{
-    const ept_entry_t ept = { .epte = e };
-
-    return using_vmx() ? ept.sa_p2mt : p2m_flags_to_type(get_pte_flags(e));
-}
-
-/* A leaf of exactly this order that maps plain RAM and is not stale. */
-bool p2m_swap_entry_is_ram(uint64_t e, unsigned int order)
-{
-    return is_present(e) && type(e) == p2m_ram_rw &&
-           !p2m_swap_entry_is_stale(e) && (!order || is_superpage(e));
-}
-
-static uint64_t read_entry(mfn_t table, unsigned int index)
+static uint64_t read_entry(mfn_t table, unsigned int i)
 {
     const uint64_t *entries = map_domain_page(table);
-    uint64_t e = read_atomic(&entries[index]);
+    uint64_t e = read_atomic(&entries[i]);
 
     unmap_domain_page(entries);
 
@@ -79,6 +48,100 @@ static int split(struct p2m_domain *p2m, unsigned long gfn, unsigned int order)
     return p2m->set_entry(p2m, first, mfn, order, t, a, sve);
 }
 
+static void forget_region(struct swap_walk *w)
+{
+    if ( w->l2 )
+        unmap_domain_page(w->l2);
+    w->l2 = NULL;
+    w->region = NO_REGION;
+}
+
+/* From the locking of the P2M on. */
+void p2m_swap_walk_begin(struct swap_walk *w, struct domain *d)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(d);
+
+    ASSERT(p2m_locked_by_me(p2m));
+
+    w->d = d;
+    w->max_gfn = p2m->max_mapped_pfn;
+    w->l2 = NULL;
+    w->region = NO_REGION;
+}
+
+void p2m_swap_walk_end(struct swap_walk *w)
+{
+    forget_region(w);
+}
+
+/*
+ * Make the next step on the gfn's way down possible, where the entry tells of a
+ * type that is stale, or of a superpage of this order that is too large.
+ *
+ * Returns 1 if something changed, 0 if not, or an error.
+ */
+static int mend_entry(struct swap_walk *w, unsigned long gfn, uint64_t e,
+                      unsigned int order)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(w->d);
+
+    forget_region(w);
+
+    /* Nothing done, and yet stale?  Then it stays. */
+    if ( entry_is_stale(e) )
+        return p2m->recalc(p2m, gfn);
+
+    return split(p2m, gfn, order - PAGETABLE_ORDER) ? -ENOMEM : 1;
+}
+
+/* Only the tables above change, by mend_entry(), which forgets this one. */
+static int find_region(struct swap_walk *w, unsigned long gfn)
+{
+    const struct p2m_domain *p2m = p2m_get_hostp2m(w->d);
+    mfn_t table;
+    unsigned int level;
+
+    forget_region(w);
+
+ again:
+    table = pagetable_get_mfn(p2m_get_pagetable(p2m));
+
+    for ( level = TOP_LEVEL; level > 1; level-- )
+    {
+        const unsigned int order = level * PAGETABLE_ORDER;
+        uint64_t e = read_entry(table, index(gfn, level));
+
+        if ( !entry_is_present(e) )
+            break;
+
+        if ( entry_is_stale(e) || entry_is_superpage(e) )
+        {
+            int rc;
+
+            if ( !entry_is_stale(e) && !entry_is_ram(e, order) )
+                break;
+
+            rc = mend_entry(w, gfn, e, order);
+            if ( rc < 0 )
+                return rc;
+            if ( !rc )
+                break;
+            goto again;
+        }
+
+        table = entry_mfn(e);
+    }
+
+    if ( level == 1 )
+    {
+        w->l2_mfn = table;
+        w->l2 = map_domain_page(table);
+    }
+    w->region = gfn >> REGION_ORDER;
+
+    return 0;
+}
+
 /*
  * Find the table of the P2M that holds the gfn's entry: of a superpage if there
  * is one of at least @order, or else of a 4k page, for which superpages are
@@ -89,60 +152,55 @@ static int split(struct p2m_domain *p2m, unsigned long gfn, unsigned int order)
  * no entry, or one of a superpage that is not RAM: the caller will find out why
  * it cannot be swapped.
  */
-int p2m_swap_find_table(struct domain *d, unsigned long gfn,
+int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
                         unsigned int order, mfn_t *table)
 {
-    struct p2m_domain *p2m = p2m_get_hostp2m(d);
-    unsigned int level;
-
-    ASSERT(p2m_locked_by_me(p2m));
+    *table = INVALID_MFN;
 
     /* The table has no place for it: it would be taken for another one. */
-    if ( gfn > p2m->max_mapped_pfn )
+    while ( gfn <= w->max_gfn )
     {
-        *table = INVALID_MFN;
-        return 0;
-    }
+        uint64_t e;
+        int rc;
 
- again:
-    *table = pagetable_get_mfn(p2m_get_pagetable(p2m));
+        if ( unlikely(gfn >> REGION_ORDER != w->region) )
+        {
+            rc = find_region(w, gfn);
+            if ( rc )
+                return rc;
+        }
 
-    for ( level = TOP_LEVEL; level; level-- )
-    {
-        unsigned int shift = level * PAGETABLE_ORDER;
-        uint64_t e = read_entry(*table, (gfn >> shift) & (SUPERPAGE_PAGES - 1));
-
-        if ( !is_present(e) )
+        if ( !w->l2 )
             break;
 
-        if ( p2m_swap_entry_is_stale(e) )
-        {
-            int rc = p2m->recalc(p2m, gfn);
+        e = read_atomic(&w->l2[index(gfn, 1)]);
+        if ( !entry_is_present(e) )
+            break;
 
-            if ( rc < 0 )
-                return rc;
-            /* Nothing done, and yet stale? */
-            if ( !rc )
+        if ( likely(!entry_is_stale(e)) )
+        {
+            if ( !entry_is_superpage(e) )
+            {
+                *table = entry_mfn(e);
+                return 0;
+            }
+
+            if ( !entry_is_ram(e, PAGE_ORDER_2M) )
                 break;
-            goto again;
+
+            if ( order == PAGE_ORDER_2M )
+            {
+                *table = w->l2_mfn;
+                return PAGE_ORDER_2M;
+            }
         }
 
-        if ( is_superpage(e) )
-        {
-            if ( !p2m_swap_entry_is_ram(e, shift) )
-                break;
-            if ( shift == order )
-                return order;
-            if ( split(p2m, gfn, shift - PAGETABLE_ORDER) )
-                return -ENOMEM;
-            goto again;
-        }
-
-        *table = entry_mfn(e);
+        rc = mend_entry(w, gfn, e, PAGE_ORDER_2M);
+        if ( rc < 0 )
+            return rc;
+        if ( !rc )
+            break;
     }
-
-    if ( level )
-        *table = INVALID_MFN;
 
     return 0;
 }

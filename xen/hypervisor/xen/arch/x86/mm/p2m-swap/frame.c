@@ -1,37 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Machine frames that change their owner.
- *
- * All of it under the owner's page_alloc_lock: relinquish_memory() takes a count
- * of zero for a page that is being freed, and passes over it.
+ * Machine frames that change their owner, by runs.
  */
 
 #include <xen/domain_page.h>
-#include <xen/sched.h>
 
 #include <asm/mm.h>
 
+#include "frame.h"
 #include "private.h"
-
-/* What a frame's count is when its owner's P2M entry is all that refers to it. */
-#define COUNT_IDLE      (PGC_allocated | 1)
-
-/*
- * What may be left in type_info by mappings that have gone.  Not
- * PGT_non_coherent, which asks for a cache flush before the frame is anybody
- * else's: such a frame does not move.
- */
-#define TYPE_IDLE       (PGT_type_mask | PGT_validated)
-
-static always_inline bool type_is_idle(const struct page_info *pg)
-{
-    return !(ACCESS_ONCE(pg->u.inuse.type_info) & ~TYPE_IDLE);
-}
 
 /* Could the frame be frozen?  Anyone may take a reference next. */
 bool p2m_swap_frame_is_idle(const struct page_info *pg)
 {
-    return ACCESS_ONCE(pg->count_info) == COUNT_IDLE && type_is_idle(pg);
+    return ACCESS_ONCE(pg->count_info) == COUNT_IDLE &&
+           !(ACCESS_ONCE(pg->u.inuse.type_info) & ~TYPE_IDLE);
 }
 
 /* Reading a bad frame would be a machine check. */
@@ -40,80 +23,66 @@ bool p2m_swap_frame_is_sound(const struct page_info *pg)
     return (ACCESS_ONCE(pg->count_info) & ~PGC_count_mask) == PGC_allocated;
 }
 
+/* Frames to a round of a loop, so that the round costs little. */
+#define ROUND           8U
+
 /*
- * Not a plain write: offline_page() may have changed the state meanwhile.  The
- * addition sets bits that are clear, and is a barrier: the owner is visible
- * before a reference can be taken.
+ * Frames that follow each other, as their gfns do: are they all the owner's?
+ * @chained tells whether they follow each other in the owner's list, too, as
+ * they do when they were allocated together.
  */
-static always_inline void thaw(struct page_info *pg)
+static bool run_is_of(struct page_info *pg, owner_t owner,
+                      unsigned long gfn, unsigned int nr, bool *chained)
 {
-    (void)arch_fetch_and_add(&pg->count_info, COUNT_IDLE);
-}
+    const unsigned long *m2p =
+        &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
+    const typeof(pg->list.next) last = page_to_pdx(pg) + nr;
+    typeof(pg->list.next) next = page_to_pdx(pg) + 1;
+    unsigned int i, j;
 
-void p2m_swap_thaw(struct page_info *pg)
-{
-    thaw(pg);
-}
+    *chained = true;
 
-/*
- * With the count at zero nobody can get a reference any more.  Any flag or state
- * besides "allocated" makes the count differ: of a page that is special, extra,
- * broken or being offlined.
- */
-static always_inline bool freeze(struct page_info *pg)
-{
-    if ( unlikely(cmpxchg(&pg->count_info, COUNT_IDLE, 0UL) != COUNT_IDLE) )
-        return false;
+    for ( i = 0; i < nr; i += ROUND )
+    {
+#pragma GCC unroll 8
+        for ( j = 0; j < ROUND; j++ )
+        {
+            if ( unlikely(!frame_is_of(pg + j, owner, m2p + j, gfn + j)) )
+                return false;
 
-    if ( likely(type_is_idle(pg)) )
-        return true;
+            if ( unlikely(pg[j].list.next != next + j) && next + j != last )
+                *chained = false;
+        }
+        pg += ROUND;
+        m2p += ROUND;
+        gfn += ROUND;
+        next += ROUND;
+    }
 
-    thaw(pg);
-
-    return false;
-}
-
-/* What page_get_owner() reads, so that it need not be converted each time. */
-static always_inline typeof(((struct page_info *)0)->v.inuse._domain)
-owner_of(const struct domain *d)
-{
-    return virt_to_pdx(d);
-}
-
-bool p2m_swap_freeze(struct page_info *pg, const struct domain *d,
-                     unsigned long gfn)
-{
-    return pg->v.inuse._domain == owner_of(d) &&
-           get_gpfn_from_mfn(mfn_x(page_to_mfn(pg))) == gfn && freeze(pg);
+    return true;
 }
 
 /*
- * Freeze frames that follow each other, as their gfns do.  Returns how many
- * were: all, or those before the first that cannot be.  @chained tells whether
- * they follow each other in their owner's list, too, as they do when they were
- * allocated together.
+ * Freeze a run, @nr being a multiple of ROUND.  Returns how many frames are
+ * frozen: all, or those before the first that cannot be.
  */
 unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
                                  unsigned long gfn, unsigned int nr,
                                  bool *chained)
 {
-    const unsigned long *m2p =
-        &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
-    const typeof(pg->v.inuse._domain) owner = owner_of(d);
-    typeof(pg->list.next) next = page_to_pdx(pg);
-    unsigned int i;
+    unsigned int i, j;
 
-    *chained = true;
+    ASSERT(!(nr % ROUND));
 
-#pragma GCC unroll 8
-    for ( i = 0; i < nr; i++, pg++, m2p++, gfn++ )
+    if ( !run_is_of(pg, owner_of(d), gfn, nr, chained) )
+        return 0;
+
+    for ( i = 0; i < nr; i += ROUND, pg += ROUND )
     {
-        if ( unlikely(pg->v.inuse._domain != owner) ||
-             unlikely(*m2p != gfn) || unlikely(!freeze(pg)) )
-            return i;
-
-        if ( unlikely(pg->list.next != ++next) && i + 1 < nr )
-            *chained = false;
+#pragma GCC unroll 8
+        for ( j = 0; j < ROUND; j++ )
+            if ( unlikely(!frame_freeze(pg + j)) )
+                return i + j;
     }
 
     return nr;
@@ -122,41 +91,7 @@ unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
 void p2m_swap_thaw_run(struct page_info *pg, unsigned int nr)
 {
     while ( nr-- )
-        thaw(pg++);
-}
-
-static always_inline void set_m2p(unsigned long *m2p, unsigned long gfn)
-{
-    /* There is a second table for 32-bit domains. */
-    if ( IS_ENABLED(CONFIG_PV32) )
-        set_gpfn_from_mfn(m2p - machine_to_phys_mapping, gfn);
-    else
-        *m2p = gfn;
-}
-
-/* Gives a frozen frame to its new owner, but for the list.  Thaws it. */
-static always_inline void hand_over(
-    struct page_info *pg, typeof(pg->v.inuse._domain) owner,
-    unsigned long *m2p, unsigned long gfn)
-{
-    pg->u.inuse.type_info = 0;
-    pg->v.inuse._domain = owner;
-    /*
-     * Before the thaw, for the frame's P2M entry keeps no reference: later it
-     * may be someone else's.
-     */
-    set_m2p(m2p, gfn);
-    thaw(pg);
-}
-
-/* Both owners' page_alloc_locks are held.  @gfn is that of the new owner. */
-void p2m_swap_move(struct page_info *pg, struct domain *from,
-                   struct domain *to, unsigned long gfn)
-{
-    page_list_del(pg, &from->page_list);
-    page_list_add_tail(pg, &to->page_list);
-    hand_over(pg, owner_of(to),
-              &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))], gfn);
+        frame_thaw(pg++);
 }
 
 /* Take pages that follow each other off a list, as page_list_del() would. */
@@ -196,13 +131,16 @@ static void list_add_chain_tail(struct page_info *first, struct page_info *last,
     list->tail = last;
 }
 
-/* Likewise for all of a run that was frozen as one. */
+/*
+ * Both owners' page_alloc_locks are held.  @gfn is the first of the new owner.
+ * The run was frozen as one.
+ */
 void p2m_swap_move_run(struct page_info *pg, struct domain *from,
                        struct domain *to, unsigned long gfn, unsigned int nr,
                        bool chained)
 {
     unsigned long *m2p = &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
-    const typeof(pg->v.inuse._domain) owner = owner_of(to);
+    const owner_t owner = owner_of(to);
     unsigned int i;
 
     if ( likely(chained) )
@@ -212,14 +150,11 @@ void p2m_swap_move_run(struct page_info *pg, struct domain *from,
     }
     else
         for ( i = 0; i < nr; i++ )
-        {
-            page_list_del(pg + i, &from->page_list);
-            page_list_add_tail(pg + i, &to->page_list);
-        }
+            frame_relink(pg + i, from, to);
 
 #pragma GCC unroll 8
     for ( i = 0; i < nr; i++, pg++, m2p++, gfn++ )
-        hand_over(pg, owner, m2p, gfn);
+        frame_hand_over(pg, owner, m2p, gfn);
 }
 
 /* The contents of two frames change places. */

@@ -7,6 +7,7 @@
  * cutting of it into batches.
  */
 
+#include <xen/err.h>
 #include <xen/event.h>
 #include <xen/hypercall.h>
 #include <xen/sched.h>
@@ -25,7 +26,7 @@
 struct extent_list {
     XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) extents;
     unsigned int nr;
-    unsigned int start;     /* of the window; ~0U: there is nothing in it */
+    unsigned int start, end;    /* of the window; both 0: there is nothing in it */
     xen_p2m_swap_extent_t window[WINDOW];
 };
 
@@ -41,27 +42,43 @@ struct swap_call {
     struct swap_batch batch;
 };
 
-static int get_extent(struct extent_list *list, unsigned int idx,
-                      xen_p2m_swap_extent_t *e)
+static int move_window(struct extent_list *list, unsigned int idx)
 {
-    unsigned int start = idx - idx % WINDOW;
+    unsigned int i, nr = min(WINDOW, list->nr - idx);
 
-    if ( start != list->start )
+    list->start = list->end = 0;
+
+    if ( copy_from_guest_offset(list->window, list->extents, idx, nr) )
+        return -EFAULT;
+
+    for ( i = 0; i < nr; i++ )
     {
-        list->start = ~0U;
-        if ( copy_from_guest_offset(list->window, list->extents, start,
-                                    min(WINDOW, list->nr - start)) )
-            return -EFAULT;
-        list->start = start;
+        const xen_p2m_swap_extent_t *e = &list->window[i];
+
+        if ( !e->nr || e->pad || e->gfn_a + e->nr - 1 < e->gfn_a ||
+             e->gfn_b + e->nr - 1 < e->gfn_b )
+            return -EINVAL;
     }
 
-    *e = list->window[idx - start];
-
-    if ( !e->nr || e->pad || e->gfn_a + e->nr - 1 < e->gfn_a ||
-         e->gfn_b + e->nr - 1 < e->gfn_b )
-        return -EINVAL;
+    list->start = idx;
+    list->end = idx + nr;
 
     return 0;
+}
+
+/* What it points to is good until the next call. */
+static always_inline const xen_p2m_swap_extent_t *get_extent(
+    struct extent_list *list, unsigned int idx)
+{
+    if ( unlikely(idx < list->start) || unlikely(idx >= list->end) )
+    {
+        int rc = move_window(list, idx);
+
+        if ( rc )
+            return ERR_PTR(rc);
+    }
+
+    return &list->window[idx - list->start];
 }
 
 /* Are these pairs among those of the extent, from its @off-th on? */
@@ -76,55 +93,53 @@ static bool is_within(const xen_p2m_swap_extent_t *x,
 
 /*
  * Check both lists, and find where nr_done is in them.  Each excluded extent has
- * to be within one of the others, and they have to come in the same order.
+ * to be within one of the others, and they have to come in the same order: that
+ * is known before anything is swapped.
  */
 static int find_place(struct swap_call *c, const struct xen_p2m_swap *op,
-                      unsigned int *total, struct place *place)
+                      struct place *place)
 {
-    unsigned int i, x = 0;
-
-    *total = 0;
-    *place = (struct place){};
+    unsigned int i, total = 0, x = 0;
 
     for ( i = 0; i < c->extents.nr; i++ )
     {
-        xen_p2m_swap_extent_t e, excluded;
+        const xen_p2m_swap_extent_t *e = get_extent(&c->extents, i);
         unsigned int off = 0;
-        int rc = get_extent(&c->extents, i, &e);
 
-        if ( rc )
-            return rc;
+        if ( IS_ERR(e) )
+            return PTR_ERR(e);
 
-        if ( e.nr > XEN_P2M_SWAP_MAX_PAIRS - *total )
+        if ( e->nr > XEN_P2M_SWAP_MAX_PAIRS - total )
             return -E2BIG;
 
-        if ( op->nr_done >= *total && op->nr_done < *total + e.nr )
+        if ( op->nr_done >= total && op->nr_done <= total + e->nr )
         {
             place->idx = i;
-            place->off = op->nr_done - *total;
+            place->off = op->nr_done - total;
             place->excluded_to = 0;
         }
 
         for ( ; x < c->excluded.nr; x++ )
         {
-            rc = get_extent(&c->excluded, x, &excluded);
-            if ( rc )
-                return rc;
-            if ( !is_within(&excluded, &e, off) )
+            const xen_p2m_swap_extent_t *excluded = get_extent(&c->excluded, x);
+
+            if ( IS_ERR(excluded) )
+                return PTR_ERR(excluded);
+            if ( !is_within(excluded, e, off) )
                 break;
 
-            off = excluded.gfn_a - e.gfn_a + excluded.nr;
-            if ( *total + off <= op->nr_done )
+            off = excluded->gfn_a - e->gfn_a + excluded->nr;
+            if ( total + off <= op->nr_done )
             {
                 place->excluded = x + 1;
                 place->excluded_to = off;
             }
         }
 
-        *total += e.nr;
+        total += e->nr;
     }
 
-    return op->nr_done > *total || x < c->excluded.nr ? -EINVAL : 0;
+    return op->nr_done > total || x < c->excluded.nr ? -EINVAL : 0;
 }
 
 /* Excludes what is to be excluded of the segment that was added last. */
@@ -133,17 +148,17 @@ static int keep_excluded(struct swap_call *c, struct place *place,
 {
     for ( ; place->excluded < c->excluded.nr; place->excluded++ )
     {
-        xen_p2m_swap_extent_t x;
+        const xen_p2m_swap_extent_t *x = get_extent(&c->excluded,
+                                                    place->excluded);
         unsigned int begin, end, from, to;
-        int rc = get_extent(&c->excluded, place->excluded, &x);
 
-        if ( rc )
-            return rc;
-        if ( !is_within(&x, e, place->excluded_to) )
+        if ( IS_ERR(x) )
+            return PTR_ERR(x);
+        if ( !is_within(x, e, place->excluded_to) )
             return 0;
 
-        begin = x.gfn_a - e->gfn_a;
-        end = begin + x.nr;
+        begin = x->gfn_a - e->gfn_a;
+        end = begin + x->nr;
         from = max(begin, place->off);
         to = min(end, place->off + nr);
         if ( from < to )
@@ -157,39 +172,45 @@ static int keep_excluded(struct swap_call *c, struct place *place,
     return 0;
 }
 
-/* The next pairs; the caller may have changed the lists since the check. */
+/* The next pairs; the caller may have changed the lists meanwhile. */
 static int fill_batch(struct swap_call *c, struct place *place)
 {
     p2m_swap_batch_reset(&c->batch);
 
     while ( place->idx < c->extents.nr )
     {
-        xen_p2m_swap_extent_t e;
+        const xen_p2m_swap_extent_t *e = get_extent(&c->extents, place->idx);
         unsigned int nr;
-        int rc = get_extent(&c->extents, place->idx, &e);
 
-        if ( rc )
-            return rc;
+        if ( IS_ERR(e) )
+            return PTR_ERR(e);
+        if ( place->off > e->nr )
+            return -EINVAL;
 
-        if ( place->off >= e.nr )
+        if ( place->off < e->nr )
+        {
+            nr = p2m_swap_batch_add(&c->batch, e->gfn_a + place->off,
+                                    e->gfn_b + place->off, e->nr - place->off);
+            if ( !nr )
+                return 0;
+
+            if ( c->excluded.nr )
+            {
+                int rc = keep_excluded(c, place, e, nr);
+
+                if ( rc )
+                    return rc;
+            }
+
+            place->off += nr;
+        }
+
+        if ( place->off == e->nr )
         {
             place->idx++;
             place->off = 0;
             place->excluded_to = 0;
-            continue;
         }
-
-        nr = p2m_swap_batch_add(&c->batch, e.gfn_a + place->off,
-                                e.gfn_b + place->off, e.nr - place->off);
-        if ( !nr )
-            return 0;
-
-        if ( place->excluded < c->excluded.nr )
-            rc = keep_excluded(c, place, &e, nr);
-        if ( rc )
-            return rc;
-
-        place->off += nr;
     }
 
     return 0;
@@ -198,20 +219,22 @@ static int fill_batch(struct swap_call *c, struct place *place)
 /* Returns -ERESTART when it stopped to be continued. */
 static int do_swap(struct swap_call *c, struct xen_p2m_swap *op)
 {
-    struct place place;
-    unsigned int total;
-    int rc = find_place(c, op, &total, &place);
+    struct place place = {};
+    int rc = 0;
 
-    while ( !rc && op->nr_done < total )
+    /* Otherwise it is the beginning, and the extents are checked on the way. */
+    if ( op->nr_done || c->excluded.nr )
+        rc = find_place(c, op, &place);
+
+    while ( !rc )
     {
         uint64_t start = op->nr_done;
 
         rc = fill_batch(c, &place);
-        if ( rc )
+        if ( rc || !c->batch.nr_pairs )
             break;
-        /* The lists became shorter. */
-        if ( !c->batch.nr_pairs || c->batch.nr_pairs > total - start )
-            return -EINVAL;
+        if ( c->batch.nr_pairs > XEN_P2M_SWAP_MAX_PAIRS - start )
+            return -E2BIG;
 
         rc = p2m_swap_batch_run(&c->batch);
 
@@ -220,7 +243,7 @@ static int do_swap(struct swap_call *c, struct xen_p2m_swap *op)
                                   c->batch.nr_done) )
             return -EFAULT;
 
-        if ( !rc && op->nr_done < total && hypercall_preempt_check() )
+        if ( !rc && place.idx < c->extents.nr && hypercall_preempt_check() )
             rc = -ERESTART;
     }
 
@@ -270,10 +293,10 @@ static int run_call(struct xen_p2m_swap *op, struct domain *a,
 
     c->extents.extents = op->extents;
     c->extents.nr = op->nr_extents;
-    c->extents.start = ~0U;
+    c->extents.start = c->extents.end = 0;
     c->excluded.extents = op->excluded;
     c->excluded.nr = op->nr_excluded;
-    c->excluded.start = ~0U;
+    c->excluded.start = c->excluded.end = 0;
 
     c->batch.d[0] = a;
     c->batch.d[1] = b;

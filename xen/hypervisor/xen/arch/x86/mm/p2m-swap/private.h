@@ -6,6 +6,8 @@
  *   batch.c  pairs that are swapped with both domains paused: the order of it all
  *   entry.c  P2M entries: finding and splitting them, for NPT and EPT
  *   frame.c  machine frames: freezing, moving, exchanging their contents
+ *
+ * What is done for each frame is inline, in entry.h and frame.h.
  */
 #ifndef ARCH_X86_MM_P2M_SWAP_PRIVATE_H
 #define ARCH_X86_MM_P2M_SWAP_PRIVATE_H
@@ -30,7 +32,7 @@ struct swap_seg {
     mfn_t table[2];         /* of the P2M; INVALID_MFN: there is no such entry */
     uint16_t first;         /* pair: index into the batch's statuses */
     uint16_t nr;
-    uint16_t kept;          /* how many of them are excluded */
+    uint16_t kept;          /* how many of them are excluded: they have _KEPT */
     uint8_t order;          /* 0 or PAGE_ORDER_2M */
     bool nomem;             /* its superpage could not be split */
     bool busy;              /* a frame of its superpage: take it frame by frame */
@@ -48,7 +50,7 @@ struct swap_batch {
 
     unsigned int nr_segs, nr_pairs, nr_done;
     struct swap_seg seg[BATCH_SEGS];
-    /* XEN_P2M_SWAP_ST_*.  Excluded pairs have _KEPT from the beginning. */
+    /* XEN_P2M_SWAP_ST_*, written when a pair is dealt with. */
     uint8_t status[BATCH_PAIRS];
 };
 
@@ -67,37 +69,28 @@ void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i,
 int p2m_swap_batch_run(struct swap_batch *b);
 
 /* entry.c */
-bool p2m_swap_entry_is_stale(uint64_t entry);
-bool p2m_swap_entry_is_ram(uint64_t entry, unsigned int order);
-int p2m_swap_find_table(struct domain *d, unsigned long gfn,
-                        unsigned int order, mfn_t *table);
-
-/* All of an entry, of NPT and of EPT, that is the frame. */
-#define ENTRY_MFN_MASK  (PADDR_MASK & PAGE_MASK)
-
-static inline mfn_t entry_mfn(uint64_t entry)
-{
-    return maddr_to_mfn(entry & ENTRY_MFN_MASK);
-}
 
 /*
- * Everything but the frame stays: access rights, memory type, accessed and
- * dirty belong to the gfn.  The memory type does not depend on the frame, for
- * without an IOMMU it is always write-back: see epte_get_entry_emt().
+ * A walk of a P2M that stays locked.  The level 2 table of the last gfn, which
+ * is for 1 GiB, stays mapped, so that a list in no order, too, costs one step
+ * for each gfn.
  */
-static inline uint64_t entry_with_mfn(uint64_t entry, mfn_t mfn)
-{
-    return (entry & ~(uint64_t)ENTRY_MFN_MASK) | mfn_to_maddr(mfn);
-}
+struct swap_walk {
+    struct domain *d;
+    unsigned long max_gfn;
+    unsigned long region;   /* gfn >> REGION_ORDER of l2; ~0UL: none */
+    const uint64_t *l2;     /* NULL: nothing is there */
+    mfn_t l2_mfn;
+};
+
+void p2m_swap_walk_begin(struct swap_walk *w, struct domain *d);
+void p2m_swap_walk_end(struct swap_walk *w);
+int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
+                        unsigned int order, mfn_t *table);
 
 /* frame.c */
 bool p2m_swap_frame_is_idle(const struct page_info *pg);
 bool p2m_swap_frame_is_sound(const struct page_info *pg);
-bool p2m_swap_freeze(struct page_info *pg, const struct domain *d,
-                     unsigned long gfn);
-void p2m_swap_thaw(struct page_info *pg);
-void p2m_swap_move(struct page_info *pg, struct domain *from,
-                   struct domain *to, unsigned long gfn);
 unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
                                  unsigned long gfn, unsigned int nr,
                                  bool *chained);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a P2M entry says.
+ *
+ * NPT's and EPT's tables are alike where it matters here: four levels of 512
+ * entries of 64 bits, with the frame in bits 51:12 and bit 7 for a superpage.
+ * What differs is how an entry tells its type, that it is there, and that it is
+ * stale: that a change of types (p2m->recalc) has not reached it yet.
+ */
+#ifndef ARCH_X86_MM_P2M_SWAP_ENTRY_H
+#define ARCH_X86_MM_P2M_SWAP_ENTRY_H
+
+#include <xen/mm.h>
+
+#include <asm/hvm/vmx/vmx.h>
+#include <asm/p2m.h>
+
+/* All of an entry that is the frame. */
+#define ENTRY_MFN_MASK  (PADDR_MASK & PAGE_MASK)
+
+/* Of NPT, all that tells of plain RAM: p2m_ram_rw is 0, so no bit of a type. */
+#define NPT_RAM         ((uint64_t)(_PAGE_PRESENT | _PAGE_USER))
+#define NPT_RAM_MASK    (NPT_RAM | (0x7fUL << 52))
+
+static always_inline bool entry_is_present(uint64_t e)
+{
+    return e & (using_vmx() ? 7 : _PAGE_PRESENT);
+}
+
+static always_inline bool entry_is_superpage(uint64_t e)
+{
+    return e & _PAGE_PSE;
+}
+
+/* At any level: it stands for all below it. */
+static always_inline bool entry_is_stale(uint64_t e)
+{
+    const ept_entry_t ept = { .epte = e };
+
+    if ( !entry_is_present(e) )
+        return false;
+
+    return using_vmx() ? ept.emt == MTRR_NUM_TYPES : !(e & _PAGE_USER);
+}
+
+/* A leaf of exactly this order that maps plain RAM and is not stale. */
+static always_inline bool entry_is_ram(uint64_t e, unsigned int order)
+{
+    BUILD_BUG_ON(p2m_ram_rw);
+
+    if ( order && !entry_is_superpage(e) )
+        return false;
+
+    if ( using_vmx() )
+    {
+        const ept_entry_t ept = { .epte = e };
+
+        return entry_is_present(e) && ept.sa_p2mt == p2m_ram_rw &&
+               ept.emt != MTRR_NUM_TYPES;
+    }
+
+    return (e & NPT_RAM_MASK) == NPT_RAM;
+}
+
+static always_inline mfn_t entry_mfn(uint64_t entry)
+{
+    return maddr_to_mfn(entry & ENTRY_MFN_MASK);
+}
+
+/*
+ * Everything but the frame stays: access rights, memory type, accessed and
+ * dirty belong to the gfn.  The memory type does not depend on the frame, for
+ * without an IOMMU it is always write-back: see epte_get_entry_emt().
+ */
+static always_inline uint64_t entry_with_mfn_of(uint64_t entry, uint64_t other)
+{
+    return (entry & ~(uint64_t)ENTRY_MFN_MASK) | (other & ENTRY_MFN_MASK);
+}
+
+#endif /* ARCH_X86_MM_P2M_SWAP_ENTRY_H */
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is done with a machine frame that changes its owner.
+ *
+ * All of it under the owner's page_alloc_lock: relinquish_memory() takes a count
+ * of zero for a page that is being freed, and passes over it.
+ */
+#ifndef ARCH_X86_MM_P2M_SWAP_FRAME_H
+#define ARCH_X86_MM_P2M_SWAP_FRAME_H
+
+#include <xen/mm.h>
+#include <xen/sched.h>
+
+/* What a frame's count is when its owner's P2M entry is all that refers to it. */
+#define COUNT_IDLE      (PGC_allocated | 1)
+
+/*
+ * What may be left in type_info by mappings that have gone.  Not
+ * PGT_non_coherent, which asks for a cache flush before the frame is anybody
+ * else's: such a frame does not move.
+ */
+#define TYPE_IDLE       (PGT_type_mask | PGT_validated)
+
+/* What page_get_owner() reads, so that it need not be converted each time. */
+typedef typeof(((struct page_info *)0)->v.inuse._domain) owner_t;
+
+static always_inline owner_t owner_of(const struct domain *d)
+{
+    return virt_to_pdx(d);
+}
+
+/*
+ * Is it the owner's, at this gfn?  Neither changes while the page_alloc_lock and
+ * the owner's P2M lock are held.
+ */
+static always_inline bool frame_is_of(const struct page_info *pg, owner_t owner,
+                                      const unsigned long *m2p,
+                                      unsigned long gfn)
+{
+    return pg->v.inuse._domain == owner && *m2p == gfn;
+}
+
+/*
+ * Not a plain write: offline_page() may have changed the state meanwhile.  The
+ * addition sets bits that are clear, and is a barrier: the owner is visible
+ * before a reference can be taken.
+ */
+static always_inline void frame_thaw(struct page_info *pg)
+{
+    asm volatile ( "lock add %[idle], %[count]"
+                   : [count] "+m" (pg->count_info)
+                   : [idle] "r" (COUNT_IDLE)
+                   : "memory" );
+}
+
+/*
+ * With the count at zero nobody can get a reference any more, nor a type without
+ * one.  Any flag or state besides "allocated" makes the count differ: of a page
+ * that is special, extra, broken or being offlined.
+ */
+static always_inline bool frame_freeze(struct page_info *pg)
+{
+    if ( unlikely(cmpxchg(&pg->count_info, COUNT_IDLE, 0UL) != COUNT_IDLE) )
+        return false;
+
+    if ( likely(!(pg->u.inuse.type_info & ~TYPE_IDLE)) )
+        return true;
+
+    frame_thaw(pg);
+
+    return false;
+}
+
+/* Gives a frozen frame to its new owner, but for the list.  Thaws it. */
+static always_inline void frame_hand_over(struct page_info *pg, owner_t owner,
+                                          unsigned long *m2p,
+                                          unsigned long gfn)
+{
+    pg->u.inuse.type_info = 0;
+    pg->v.inuse._domain = owner;
+    /*
+     * Before the thaw, for the frame's P2M entry keeps no reference: later it
+     * may be someone else's.  There is a second table for 32-bit domains.
+     */
+    if ( IS_ENABLED(CONFIG_PV32) )
+        set_gpfn_from_mfn(m2p - machine_to_phys_mapping, gfn);
+    else
+        *m2p = gfn;
+    frame_thaw(pg);
+}
+
+/* From one owner's list to the end of the other's. */
+static always_inline void frame_relink(struct page_info *pg,
+                                       struct domain *from, struct domain *to)
+{
+    page_list_del(pg, &from->page_list);
+    page_list_add_tail(pg, &to->page_list);
+}
+
+#endif /* ARCH_X86_MM_P2M_SWAP_FRAME_H */
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */
