@@ -27,8 +27,8 @@
 
 /* log.c */
 
-/* A full batch can fall apart into as many runs as it has pairs; twice that, so that few blocks stay half empty. */
-#define VMBEAM_BLOCK_RUNS	(2 * VMBEAM_BATCH_PAIRS)
+/* 16 KiB: the kernel zeroes what it allocates, which is most of what a record costs. */
+#define VMBEAM_BLOCK_RUNS	681U
 
 /**
  * struct vmbeam_run - pairs that follow each other on both sides
@@ -53,16 +53,20 @@ struct vmbeam_block {
 /**
  * struct vmbeam_log - pairs that are swapped now, as runs, the oldest first
  * @blocks: of struct vmbeam_block; only the last one is appended to
+ * @spare: empty ones, for vmbeam_log_append()
+ * @room: runs that fit into the last block and the spare ones
  * @nr_pairs: pairs in all runs, but for those that were kept
  */
 struct vmbeam_log {
 	struct list_head blocks;
+	struct list_head spare;
+	u32 room;
 	u64 nr_pairs;
 };
 
 void vmbeam_log_init(struct vmbeam_log *log);
 void vmbeam_log_free(struct vmbeam_log *log);
-int vmbeam_log_reserve(struct vmbeam_log *log, gfp_t gfp);
+int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp);
 void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run);
 const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log);
 void vmbeam_log_cut(struct vmbeam_log *log, u32 nr);

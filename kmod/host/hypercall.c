@@ -89,7 +89,7 @@ void vmbeam_batch_exclude(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 
 
 /**
  * vmbeam_batch_swap - have the hypervisor swap a batch
- * @batch: filled; gets nr_done, ns and the statuses below nr_done
+ * @batch: filled; gets nr_done, all_swapped, ns and the statuses below nr_done
  * @domid_a: domain A
  * @domid_b: domain B
  * @flags: XEN_P2M_SWAP_*
@@ -120,6 +120,8 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 	if (WARN_ON_ONCE(op->nr_done > batch->nr_pairs))
 		op->nr_done = batch->nr_pairs;
 	batch->nr_done = op->nr_done;
+	batch->all_swapped = batch->nr_done == batch->nr_pairs &&
+			     !memchr_inv(batch->status, XEN_P2M_SWAP_ST_SWAPPED, batch->nr_pairs);
 	if (WARN_ON_ONCE(!rc && batch->nr_done < batch->nr_pairs))
 		rc = -EIO;
 	return rc;

@@ -40,6 +40,7 @@ typedef struct {
  * @first_excluded: of the extent that was added last
  * @nr_pairs: frames of all extents, at most VMBEAM_BATCH_PAIRS
  * @nr_done: pairs that the hypervisor looked at; @status is good below it
+ * @all_swapped: every pair is VMBEAM_PAIR_SWAPPED
  * @ns: time spent in the hypercall
  * @op: what the hypervisor counted besides
  * @extent: no pad to fill in: it is zero in what vmbeam_batch_add() writes
@@ -54,6 +55,7 @@ struct vmbeam_batch {
 	u32 first_excluded;
 	u32 nr_pairs;
 	u32 nr_done;
+	bool all_swapped;
 	u64 ns;
 	struct xen_p2m_swap op;
 	struct xen_p2m_swap_extent extent[VMBEAM_BATCH_EXTENTS];

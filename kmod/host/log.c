@@ -3,7 +3,8 @@
  * The record of what a transaction must swap back.
  *
  * Recording must not fail: what is swapped and not recorded is lost. So room for the worst that a batch can need
- * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it.
+ * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it. No block on the list is
+ * empty.
  */
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -14,6 +15,8 @@
 void vmbeam_log_init(struct vmbeam_log *log)
 {
 	INIT_LIST_HEAD(&log->blocks);
+	INIT_LIST_HEAD(&log->spare);
+	log->room = 0;
 	log->nr_pairs = 0;
 }
 
@@ -21,8 +24,9 @@ void vmbeam_log_free(struct vmbeam_log *log)
 {
 	struct vmbeam_block *block, *next;
 
+	list_splice(&log->spare, &log->blocks);
 	list_for_each_entry_safe(block, next, &log->blocks, link)
-		kvfree(block);
+		kfree(block);
 	vmbeam_log_init(log);
 }
 
@@ -31,24 +35,33 @@ static struct vmbeam_block *last_block(const struct vmbeam_log *log)
 	return list_empty(&log->blocks) ? NULL : list_last_entry(&log->blocks, struct vmbeam_block, link);
 }
 
+/* Runs that still fit into the last block. */
+static u32 room_in_last(const struct vmbeam_log *log)
+{
+	const struct vmbeam_block *block = last_block(log);
+
+	return block ? VMBEAM_BLOCK_RUNS - block->nr : 0;
+}
+
 /**
- * vmbeam_log_reserve - make room for a whole batch, whatever becomes of it
+ * vmbeam_log_reserve - make room
  * @log: the log
+ * @nr_runs: that can be appended afterwards; of a batch as many as it has pairs, whatever becomes of it
  * @gfp: how to allocate
  *
- * Return: 0, or -ENOMEM with the log as it was
+ * Return: 0, or -ENOMEM: then there may be room for some
  */
-int vmbeam_log_reserve(struct vmbeam_log *log, gfp_t gfp)
+int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp)
 {
-	struct vmbeam_block *block = last_block(log);
+	while (log->room < nr_runs) {
+		struct vmbeam_block *block = kmalloc(sizeof(*block), gfp);
 
-	if (block && block->nr + VMBEAM_BATCH_PAIRS <= VMBEAM_BLOCK_RUNS)
-		return 0;
-	block = kvmalloc(sizeof(*block), gfp);
-	if (!block)
-		return -ENOMEM;
-	block->nr = 0;
-	list_add_tail(&block->link, &log->blocks);
+		if (!block)
+			return -ENOMEM;
+		block->nr = 0;
+		list_add_tail(&block->link, &log->spare);
+		log->room += VMBEAM_BLOCK_RUNS;
+	}
 	return 0;
 }
 
@@ -64,7 +77,7 @@ void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
 	struct vmbeam_run *last;
 
 	log->nr_pairs += moved_pairs(run);
-	if (block->nr) {
+	if (block) {
 		last = &block->run[block->nr - 1];
 		if (last->gfn_a + last->nr == run->gfn_a && last->gfn_b + last->nr == run->gfn_b &&
 		    last->kept == run->kept && last->nr + run->nr <= VMBEAM_BATCH_PAIRS) {
@@ -72,24 +85,23 @@ void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
 			return;
 		}
 	}
+	if (!block || block->nr == VMBEAM_BLOCK_RUNS) {
+		block = list_first_entry(&log->spare, struct vmbeam_block, link);
+		list_move_tail(&block->link, &log->blocks);
+	}
 	block->run[block->nr++] = *run;
+	log->room--;
 }
 
-/* The newest run, or NULL. Blocks that became empty go. */
+/* The newest run, or NULL. */
 const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log)
 {
-	struct vmbeam_block *block;
+	struct vmbeam_block *block = last_block(log);
 
-	while ((block = last_block(log))) {
-		if (block->nr)
-			return &block->run[block->nr - 1];
-		list_del(&block->link);
-		kvfree(block);
-	}
-	return NULL;
+	return block ? &block->run[block->nr - 1] : NULL;
 }
 
-/* Drop the last @nr pairs of the newest run: the one that vmbeam_log_last() gave. */
+/* Drop the last @nr pairs of the newest run: the one that vmbeam_log_last() gave. A block that became empty goes. */
 void vmbeam_log_cut(struct vmbeam_log *log, u32 nr)
 {
 	struct vmbeam_block *block = last_block(log);
@@ -97,8 +109,14 @@ void vmbeam_log_cut(struct vmbeam_log *log, u32 nr)
 
 	log->nr_pairs -= run->kept ? 0 : nr;
 	run->nr -= nr;
-	if (!run->nr)
-		block->nr--;
+	if (run->nr)
+		return;
+	log->room++;
+	if (--block->nr)
+		return;
+	log->room -= VMBEAM_BLOCK_RUNS;
+	list_del(&block->link);
+	kfree(block);
 }
 
 static bool ranges_overlap(u64 x, u32 nr_x, u64 y, u32 nr_y)
@@ -136,11 +154,14 @@ void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from)
 	struct vmbeam_block *block;
 	u32 i;
 
+	log->room -= room_in_last(log);
+	from->room -= room_in_last(from);
 	while ((block = last_block(from))) {
 		for (i = 0; i < block->nr / 2; i++)
 			swap(block->run[i], block->run[block->nr - 1 - i]);
 		list_move_tail(&block->link, &log->blocks);
 	}
+	log->room += room_in_last(log);
 	log->nr_pairs += from->nr_pairs;
 	from->nr_pairs = 0;
 }

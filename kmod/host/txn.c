@@ -125,6 +125,17 @@ static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batc
 		const struct xen_p2m_swap_extent *extent = &batch->extent[i];
 		struct vmbeam_run run;
 
+		if (batch->all_swapped) {
+			run = (struct vmbeam_run) {
+				.gfn_a = extent->gfn_a,
+				.gfn_b = extent->gfn_b,
+				.nr = extent->nr,
+			};
+			if (dealt_with)
+				vmbeam_log_append(log, &run);
+			continue;
+		}
+
 		for (j = 0; j < extent->nr; j += run.nr, k += run.nr) {
 			bool done = k < batch->nr_done;
 
@@ -239,7 +250,9 @@ static void count_swap(struct vmbeam_txn *txn, struct vmbeam_txn_swap *arg)
 	struct vmbeam_txn_outcome *told = &txn->outcome->told;
 	u32 i, nr;
 
-	for (i = 0; i < batch->nr_done; i += nr) {
+	if (batch->all_swapped)
+		swapped = batch->nr_done;
+	for (i = swapped; i < batch->nr_done; i += nr) {
 		nr = same_status(batch, i, batch->nr_done - i);
 		switch (batch->status[i] & VMBEAM_PAIR_MASK) {
 		case VMBEAM_PAIR_SWAPPED:
@@ -294,10 +307,10 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 	while (at.index < at.nr_pairs) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = vmbeam_log_reserve(&txn->log, GFP_KERNEL_ACCOUNT);
+		fill_batch(batch, &at);
+		rc = vmbeam_log_reserve(&txn->log, batch->nr_pairs, GFP_KERNEL_ACCOUNT);
 		if (rc)
 			return rc;
-		fill_batch(batch, &at);
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, arg->flags);
 		record_batch(&txn->log, batch, true);
 		if (status)
@@ -501,7 +514,7 @@ static void fill_rollback(struct vmbeam_txn *txn)
 			/* The batch's runs are newer and could still get stuck: before this one, then. */
 			if (batch->nr_extents)
 				break;
-			vmbeam_log_reserve(&txn->stuck, GFP_KERNEL | __GFP_NOFAIL);
+			vmbeam_log_reserve(&txn->stuck, 1, GFP_KERNEL | __GFP_NOFAIL);
 			vmbeam_log_append(&txn->stuck, &run);
 			cond_resched();
 		} else {
@@ -524,6 +537,8 @@ static void note_stuck(struct vmbeam_txn *txn)
 	const struct vmbeam_batch *batch = &txn->batch;
 	u32 i;
 
+	if (batch->all_swapped)
+		return;
 	for (i = 0; i < batch->nr_done; i++)
 		if (!pair_moved(batch->status[i]) && !pair_kept(batch->status[i]))
 			txn->last_status = batch->status[i];
@@ -547,10 +562,10 @@ static void do_rollback(struct vmbeam_txn *txn)
 		if (!batch->nr_extents)
 			break;
 		/*
-		 * The first block is there since begin. More are wanted only when pairs are stuck in thousands of
+		 * Room for a batch is there since begin. More is wanted only when pairs are stuck in thousands of
 		 * places; a rollback that stops there would be worse than one that waits for memory.
 		 */
-		vmbeam_log_reserve(&txn->stuck, GFP_KERNEL | __GFP_NOFAIL);
+		vmbeam_log_reserve(&txn->stuck, batch->nr_pairs, GFP_KERNEL | __GFP_NOFAIL);
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, VMBEAM_SWAP_EXCHANGE);
 		ns += batch->ns;
 		spin_lock(&txn->outcome->lock);
@@ -707,7 +722,8 @@ long vmbeam_txn_begin(struct vmbeam_call *call, void *_arg)
 	txn->state = VMBEAM_TXN_OPEN;
 	vmbeam_log_init(&txn->log);
 	vmbeam_log_init(&txn->stuck);
-	rc = vmbeam_log_reserve(&txn->stuck, GFP_KERNEL_ACCOUNT);
+	rc = vmbeam_log_reserve(&txn->stuck, VMBEAM_BATCH_PAIRS, GFP_KERNEL_ACCOUNT) ?:
+	     vmbeam_log_reserve(&txn->log, VMBEAM_BATCH_PAIRS, GFP_KERNEL_ACCOUNT);
 	if (rc)
 		goto free_txn;
 
