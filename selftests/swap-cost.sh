@@ -38,6 +38,7 @@ table() {
 		["2 MiB pair", one("2m"), 25000],
 		["2 MiB pair with 8 excluded frames", one("2m with 8 excluded"), 25000 + 8 * $exchange],
 		["exchange of two frames'\'' contents", one("contents exchanged"), null],
+		["a transaction'\''s begin and commit, once", one("begin and commit"), null],
 		["for comparison: memcpy of 4 KiB", one("memcpy of 4 KiB"), null] |
 		"| \(.[0]) | \(.[1].per_pair | round) | \(if .[2] then "≤ \(.[2] | round)" else "" end) |"' <"$json" |
 	cat <(printf '%s\n' '| cost per pair, from ioctl to return | instructions | aim |' '|---|---|---|') - \

@@ -8,10 +8,11 @@
 set -euo pipefail
 top=$(readlink -f "$(dirname "$0")/..")
 lab=$top/lab
+cd "$top"
 case=${1:-2m}
 out=$top/build/swap-profile-${case// /-}
 export LAB_HOST_ONLY=1 LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-7168} LAB_PROFILE=$out.blocks
-. "$lab/cache.sh"
+. lab/cache.sh
 
 count() {
 	trap '"$lab/lab" down' EXIT

@@ -142,6 +142,21 @@ static void measure(const char *name, uint32_t nr, uint32_t per_extent, uint32_t
 	report(name, frames / 256, frames / unit, ticks, outcome.max_pause_ns);
 }
 
+/* What a transaction costs beside its swaps, once. */
+static void empty(void)
+{
+	uint64_t ticks;
+	int txn;
+
+	make(1, ORDER_4K);
+	ticks = __rdtsc();
+	txn = txn_begin(dev, a, b, NULL);
+	if (txn < 0 || txn_end(txn, VMBEAM_TXN_COMMIT) || close(txn))
+		die("begin and commit");
+	report("begin and commit", 0, 1, __rdtsc() - ticks, 0);
+	destroy();
+}
+
 static void runs_of_512(uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++)
@@ -232,6 +247,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	copy();
+	empty();
 	small();
 	large();
 	if (!marked)
