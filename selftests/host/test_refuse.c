@@ -2,6 +2,8 @@
 /* What is refused, frame by frame and domain by domain; and that nothing else is touched by it. */
 #include "host.h"
 
+#include <xendevicemodel.h>	/* wants xenctrl.h first */
+
 #define NR 64
 /* Nothing is there: between the domain's memory and its last frame. */
 #define HOLE (NR + 1)
@@ -88,6 +90,22 @@ TEST_F_TIMEOUT(refuse, hole, TIMEOUT)
 	EXPECT_EQ(1, self->res.nr_done);
 	EXPECT_EQ(1, self->res.nr_refused);
 	EXPECT_EQ(0, pair_wrong(&self->p, 0, NR));
+}
+
+/* Memory that the domain itself may not write. */
+TEST_F_TIMEOUT(refuse, read_only, TIMEOUT)
+{
+	xendevicemodel_handle *dm = xendevicemodel_open(NULL, 0);
+
+	ASSERT_NE(NULL, dm);
+	ASSERT_EQ(0, xendevicemodel_set_mem_type(dm, self->p.a, HVMMEM_ram_ro, 5, 1));
+	ASSERT_EQ(0, xendevicemodel_set_mem_type(dm, self->p.b, HVMMEM_ram_ro, 6, 1));
+	xendevicemodel_close(dm);
+	ASSERT_EQ(0, txn_swap(self->txn, 0, 0, NR, 0, self->status, &self->res));
+	EXPECT_EQ(NR - 2, self->res.nr_swapped);
+	EXPECT_EQ(VMBEAM_PAIR_TYPE | VMBEAM_PAIR_SIDE_A, self->status[5]);
+	EXPECT_EQ(VMBEAM_PAIR_TYPE | VMBEAM_PAIR_SIDE_B, self->status[6]);
+	EXPECT_EQ(0, pair_wrong(&self->p, 5, 2));
 }
 
 TEST_F_TIMEOUT(refuse, shared_info, TIMEOUT)

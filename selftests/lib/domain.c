@@ -130,6 +130,24 @@ int domain_punch(uint32_t domid, uint64_t gfn)
 	return xc_domain_decrease_reservation_exact(xch, domid, 1, 0, &frame);
 }
 
+int domain_grant(uint32_t domid, uint32_t ref, uint32_t to, uint64_t gfn)
+{
+	xenforeignmemory_resource_handle *res;
+	void *addr = NULL;
+
+	res = xenforeignmemory_map_resource(fmem, domid, XENMEM_resource_grant_table,
+					    XENMEM_resource_grant_table_id_shared, 0, 1, &addr,
+					    PROT_READ | PROT_WRITE, 0);
+	if (!res)
+		return -1;
+	((grant_entry_v1_t *)addr)[ref] = (grant_entry_v1_t) {
+		.flags = GTF_permit_access,
+		.domid = to,
+		.frame = gfn,
+	};
+	return xenforeignmemory_unmap_resource(fmem, res);
+}
+
 void *domain_map(uint32_t domid, uint64_t gfn, uint64_t nr, int prot)
 {
 	xen_pfn_t *frames = calloc(nr, sizeof(*frames));

@@ -37,6 +37,9 @@ int domain_populate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int orde
 /* Takes the memory of one frame away. */
 int domain_punch(uint32_t domid, uint64_t gfn);
 
+/* Lets domain @to map a frame, writable or not, by this reference. */
+int domain_grant(uint32_t domid, uint32_t ref, uint32_t to, uint64_t gfn);
+
 /* A mapping keeps its frames busy until it is gone. NULL on failure. */
 void *domain_map(uint32_t domid, uint64_t gfn, uint64_t nr, int prot);
 int domain_unmap(void *addr, uint64_t nr);
