@@ -13,7 +13,7 @@ set -euo pipefail
 
 packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd,python3,pkgconf,git,
 	linux-headers-amd64,linux-headers-cloud-amd64,sparse,shellcheck,codespell,clang,libclang-rt-19-dev,
-	uuid-dev,libncurses-dev,libyajl-dev,zlib1g-dev,acpica-tools,gettext,libglib2.0-dev,libpixman-1-dev,
+	uuid-dev,libncurses-dev,libyajl-dev,zlib1g-dev,acpica-tools,gettext,checkpolicy,m4,libglib2.0-dev,libpixman-1-dev,
 	liblzma-dev,libbz2-dev,liblzo2-dev,libzstd-dev,libnl-3-dev,libnl-route-3-dev,libfdt-dev,libssl-dev,
 	libxen-dev,libjson-c-dev,libsystemd-dev,libaio-dev,python3-dev,python3-setuptools,
 	qemu-system-x86,qemu-utils,seabios,socat,openssh-client,e2fsprogs,jq,wget,ca-certificates,dwarves"

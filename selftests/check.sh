@@ -25,6 +25,8 @@ run_test "native tests, under ASan and UBSan" native || true
 run_test "modules build against 6.12, W=1" modules build || true
 run_test "modules build against 6.1, W=1" modules bookworm || true
 
+run_test "the host hypervisor builds with XSM, FLASK and its policy" xen/build.sh xsm || true
+
 run_test "the lab comes up" lab_up || finish
 lab_test "selftests of the swap, in the host management VM" host_selftests || true
 free1=$(free_mib hv1); free2=$(free_mib hv2)

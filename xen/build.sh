@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds Debian's Xen with XENMEM_p2m_swap.
 #
-#   build.sh [debug]    prints the path of a directory with
-#                         xen        the 32-bit multiboot image that QEMU's -kernel takes
-#                         xen-syms   the same with symbols, for gdb and addr2line
-#                         config     what it was configured with
+#   build.sh [debug|xsm]    prints the path of a directory with
+#                             xen        the 32-bit multiboot image that QEMU's -kernel takes
+#                             xen-syms   the same with symbols, for gdb and addr2line
+#                             config     what it was configured with
 #
 # "debug" is CONFIG_DEBUG: every ASSERT() in Xen's locking and P2M code is live.
+# "xsm" has FLASK and its policy, which Debian's Xen does not.
 set -euo pipefail
 here=$(readlink -f "$(dirname "$0")")
 . "$here/../lab/cache.sh"
@@ -15,8 +16,9 @@ here=$(readlink -f "$(dirname "$0")")
 # Runs in the build tree: SOURCE CONFIG VARIANT DEST
 build_in_tree() {
 	local source=$1 config=$2 variant=$3 dest=$4 src=$4/src p
-	mkdir "$src" "$src/tools"
-	cp -a "$source"/{Config.mk,config,xen,SUPPORT.md} "$src/"
+	mkdir -p "$src/tools" "$src/docs/misc"
+	cp -a "$source"/{Config.mk,config,xen,SUPPORT.md,CHANGELOG.md} "$src/"
+	cp "$source/docs/misc/xen-command-line.pandoc" "$src/docs/misc/"
 	cp -a "$source/tools/flask" "$src/tools/"
 	for p in xen/patches/*.patch; do
 		patch -d "$src" -p1 -s --fuzz=0 <"$p"
@@ -30,8 +32,13 @@ build_in_tree() {
 	# What EXPERT and UNSUPPORTED would bring along by default, and Debian's Xen does not have.
 	printf '# CONFIG_%s is not set\n' HVM_FEP TBOOT SCHED_RTDS SCHED_ARINC653 SCHED_NULL >>"$src/xen/.config"
 	[ "$variant" != debug ] || echo CONFIG_DEBUG=y >>"$src/xen/.config"
+	[ "$variant" != xsm ] || printf 'CONFIG_%s=y\n' XSM XSM_FLASK XSM_FLASK_POLICY >>"$src/xen/.config"
+	cp "$src/xen/.config" "$src/wanted"
 	make -C "$src/xen" -s olddefconfig
-	grep -qx CONFIG_P2M_SWAP=y "$src/xen/.config" || { echo "P2M_SWAP did not stay on in .config"; return 1; }
+	for p in P2M_SWAP DEBUG XSM XSM_FLASK XSM_FLASK_POLICY; do
+		! grep -qx "CONFIG_$p=y" "$src/wanted" || grep -qx "CONFIG_$p=y" "$src/xen/.config" ||
+			{ echo "$p did not stay on in .config"; return 1; }
+	done
 
 	make -C "$src/xen" -s -j"$(nproc)" XEN_VENDORVERSION=+vmbeam XEN_BUILD_DATE=unknown XEN_BUILD_TIME= \
 		XEN_WHOAMI=vmbeam XEN_DOMAIN=lab XEN_BUILD_HOST=lab
@@ -48,8 +55,8 @@ build() {
 
 variant=${1:-release}
 case $variant in
-release|debug) ;;
-*) die "usage: build.sh [debug]" ;;
+release|debug|xsm) ;;
+*) die "usage: build.sh [debug|xsm]" ;;
 esac
 
 source=$("$here/../lab/source.sh" xen)
