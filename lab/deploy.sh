@@ -24,6 +24,7 @@ build() {
 	# Every byte is decrypted by an emulated CPU: debug information stays here.
 	find $stage/root \( -name '*.ko' -o -perm -u+x -type f \) -exec strip -g {} + 2>/dev/null || true
 	cp -r build/selftests/host build/selftests/guest build/selftests/tools selftests/run.sh $stage/root/lab/selftests/
+	cp "$helper/test-p2m-swap" $stage/root/lab/selftests/host/
 	cp lab/carry/* build/workload/* $stage/root/lab/
 	cp lab/carry/vmbeamd.conf $stage/root/etc/vmbeam/
 	(cd $stage/root

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # What takes long: boots in a row, checksums, rollbacks in a row. Writes build/soak/*.json, which the docs quote.
 #
-#   soak.sh [boots] [checksums] [rollbacks]    all three if none is named
+#   soak.sh [boots] [checksums] [rollbacks]    these three if none is named
 #   SOAK_BOOTS=20 SOAK_SECONDS=600 SOAK_ROLLBACKS=20
 #
 #   soak.sh qemu     boots, then checksums, without what the lab does for the sake of QEMU's faults: docs/lab.md
 #   LAB_QEMU=fixed   or bare: writes qemu-bare.json, and is expected to fail
 #   SOAK_QEMU_BOOTS=8 SOAK_QEMU_SECONDS=180
+#
+#   soak.sh races    either domain destroyed in the middle of the swap of a million frames; the outer system alone
+#   SOAK_RACES=50    of each domain
 set -euo pipefail
 top=$(readlink -f "$(dirname "$0")/..")
 lab=$top/lab
@@ -87,6 +90,23 @@ rollbacks() {
 	[ "$good" -eq "$total" ]
 }
 
+races() {
+	local i good=0 total=${SOAK_RACES:-50}
+	for i in $(seq "$total"); do
+		if on host "RACE_FRAMES=1048576 /lab/selftests/host/test_race -t race.a_is_destroyed -t race.b_is_destroyed"; then
+			good=$((good + 1))
+		else echo "round $i is not as it must be"; fi
+		jq -n --argjson tried "$i" --argjson good "$good" '{frames: 1048576, tried: ($tried * 2), good_rounds: $good}' >"$work/races.json"
+	done
+	[ "$good" -eq "$total" ]
+}
+
+if [[ $what == *races* ]]; then
+	export LAB_HOST_ONLY=1 LAB_MIB=11264
+	run_test "the outer system comes up" lab_up || finish
+	on host /lab/stop
+	lab_test "domains destroyed during a swap" races || true
+fi
 if [[ $what == *boots* ]]; then run_test "cold boots in a row" boots_in_a_row || true; fi
 if [[ $what == *qemu* ]]; then
 	run_test "cold boots, then checksums, with QEMU ${LAB_QEMU:-fixed}" qemu "${LAB_QEMU:-fixed}" || true

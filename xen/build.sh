@@ -16,10 +16,13 @@ here=$(readlink -f "$(dirname "$0")")
 # Runs in the build tree: SOURCE CONFIG VARIANT DEST
 build_in_tree() {
 	local source=$1 config=$2 variant=$3 dest=$4 src=$4/src p
-	mkdir -p "$src/tools" "$src/docs/misc"
+	mkdir -p "$src"/tools/{include,libs,tests} "$src/docs/misc"
 	cp -a "$source"/{Config.mk,config,xen,SUPPORT.md,CHANGELOG.md} "$src/"
 	cp "$source/docs/misc/xen-command-line.pandoc" "$src/docs/misc/"
 	cp -a "$source/tools/flask" "$src/tools/"
+	# Only for the patches to apply to
+	cp -a "$source/tools/libs/ctrl" "$src/tools/libs/"
+	cp "$source/tools/include/xenctrl.h" "$src/tools/include/"; cp "$source/tools/tests/Makefile" "$src/tools/tests/"
 	for p in xen/patches/*.patch; do
 		patch -d "$src" -p1 -s --fuzz=0 <"$p"
 	done

@@ -20,14 +20,20 @@ struct pair {
 };
 
 /* Domains with @nr frames at gfn 0, backed in pieces of 2^order. */
-static inline int pair_setup(struct pair *p, uint64_t nr, unsigned int order)
+static inline int pair_create(struct pair *p, uint64_t nr, unsigned int order)
 {
 	p->dev = dev_open();
 	if (p->dev < 0 || domain_setup())
 		return -1;
 	if (domain_create(&p->a, nr) || domain_create(&p->b, nr))
 		return -1;
-	if (domain_populate(p->a, 0, nr, order) || domain_populate(p->b, 0, nr, order))
+	return domain_populate(p->a, 0, nr, order) || domain_populate(p->b, 0, nr, order) ? -1 : 0;
+}
+
+/* Likewise, each frame with its pattern. */
+static inline int pair_setup(struct pair *p, uint64_t nr, unsigned int order)
+{
+	if (pair_create(p, nr, order))
 		return -1;
 	return domain_fill(p->a, 0, nr, SEED_A) || domain_fill(p->b, 0, nr, SEED_B) ? -1 : 0;
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build the patched libxl-save-helper; prints the directory that holds it.
+# Build the patched libxl-save-helper, and test-p2m-swap of Xen's tools/tests; prints the directory that holds them.
 #
 #   build.sh            with HOLD=1 in the environment: with hold points, for tests
 #
@@ -21,5 +21,5 @@ build() {
 }
 
 cache_entry save-helper "$(cache_key "=$source" "=$tree" "=hold:$hold" "$here/build.sh" "$here/compile.sh" \
-	"$here/patches" "$here/files" ${hold:+"$VMBEAM_TOP/userspace/common/hold.c" "$VMBEAM_TOP/userspace/common/hold.h" \
+	"$here/patches" "$here/files" "$here/../patches" "$VMBEAM_TOP/include/xen" ${hold:+"$VMBEAM_TOP/userspace/common/hold.c" "$VMBEAM_TOP/userspace/common/hold.h" \
 	"$VMBEAM_TOP/userspace/common/log.c" "$VMBEAM_TOP/userspace/common/log.h"})" build

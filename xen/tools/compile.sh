@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Compile libxl-save-helper from a copy of Xen's source; runs in the build tree, for build.sh.
+# Compile libxl-save-helper, and the test of the hypercall that is in Xen's tree, from a copy of Xen's source; runs in the
+# build tree, for build.sh.
 #
 #   compile.sh SOURCE OUT [HOLD]
 set -euo pipefail
@@ -9,8 +10,9 @@ here=/vmbeam/xen/tools
 xen=/tmp/xen
 
 cp -a "$source" "$xen"
-for p in "$here"/patches/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
+for p in "$here"/patches/*.patch /vmbeam/xen/patches/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
 cp -r "$here/files/." "$xen"
+cp /vmbeam/include/xen/p2m_swap.h "$xen/xen/include/public/"
 cd "$xen"
 
 # What configure would have found out, as far as these few libraries ask. Debian's source has no configure script, and
@@ -50,3 +52,7 @@ gcc -pie $(dpkg-buildflags --get LDFLAGS) -Wl,-z,now -Wl,--gc-sections -Wl,--as-
 	tools/libs/guest/libxenguest.a tools/libs/ctrl/libxenctrl.a \
 	-lxencall -lxenforeignmemory -lxendevicemodel -lxenevtchn -lxengnttab -lxentoollog -lxentoolcore -lz -pthread
 strip "$out/libxl-save-helper"
+
+make "${make_args[@]}" -C tools/tests/p2m-swap test-p2m-swap.o
+gcc -o "$out/test-p2m-swap" tools/tests/p2m-swap/test-p2m-swap.o tools/libs/ctrl/libxenctrl.a \
+	-lxencall -lxenforeignmemory -lxendevicemodel -lxenevtchn -lxengnttab -lxentoollog -lxentoolcore

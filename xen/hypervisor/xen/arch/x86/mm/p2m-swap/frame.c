@@ -23,8 +23,19 @@ bool p2m_swap_frame_is_sound(const struct page_info *pg)
     return (ACCESS_ONCE(pg->count_info) & ~PGC_count_mask) == PGC_allocated;
 }
 
-/* Frames to a round of a loop, so that the round costs little. */
+/*
+ * Frames to a round of a loop, so that the round itself costs little.  Compilers
+ * that do not know how to unroll on request make it correct all the same.
+ */
 #define ROUND           8U
+
+#if defined(__clang__)
+#define UNROLL_ROUND    _Pragma("unroll 8")
+#elif __GNUC__ >= 8
+#define UNROLL_ROUND    _Pragma("GCC unroll 8")
+#else
+#define UNROLL_ROUND
+#endif
 
 /*
  * Frames that follow each other, as their gfns do: are they all the owner's?
@@ -44,7 +55,7 @@ static bool run_is_of(struct page_info *pg, owner_t owner,
 
     for ( i = 0; i < nr; i += ROUND )
     {
-#pragma GCC unroll 8
+        UNROLL_ROUND
         for ( j = 0; j < ROUND; j++ )
         {
             if ( unlikely(!frame_is_of(pg + j, owner, m2p + j, gfn + j)) )
@@ -79,7 +90,7 @@ unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
 
     for ( i = 0; i < nr; i += ROUND, pg += ROUND )
     {
-#pragma GCC unroll 8
+        UNROLL_ROUND
         for ( j = 0; j < ROUND; j++ )
             if ( unlikely(!frame_freeze(pg + j)) )
                 return i + j;
@@ -152,7 +163,7 @@ void p2m_swap_move_run(struct page_info *pg, struct domain *from,
         for ( i = 0; i < nr; i++ )
             frame_relink(pg + i, from, to);
 
-#pragma GCC unroll 8
+    UNROLL_ROUND
     for ( i = 0; i < nr; i++, pg++, m2p++, gfn++ )
         frame_hand_over(pg, owner, m2p, gfn);
 }
@@ -164,7 +175,7 @@ void p2m_swap_exchange(const struct page_info *pg0, const struct page_info *pg1)
     unsigned long *p1 = __map_domain_page(pg1);
     unsigned int i;
 
-#pragma GCC unroll 8
+    UNROLL_ROUND
     for ( i = 0; i < PAGE_SIZE / sizeof(*p0); i++ )
         SWAP(p0[i], p1[i]);
 
