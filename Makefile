@@ -18,6 +18,9 @@ soak: deps ## what takes long: boots in a row, checksums, rollbacks in a row; wr
 swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.json and the table in docs/hypercall.md
 	selftests/swap-cost.sh
 
+swap-profile: deps ## where they go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"
+	selftests/swap-profile.sh "$(or $(CASE),2m)"
+
 modules: deps ## both kernel modules, against Debian's 6.12 and 6.1 headers, warnings as errors
 	lab/source.sh linux >/dev/null
 	$(TREE) build kmod/build.sh build
@@ -47,4 +50,4 @@ clean: ## what was built in the checkout; the cache outside it goes with lab/lab
 deps: # what the host needs to make the trees; everything else is in them
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
 
-.PHONY: help demo check soak swap-cost modules tools xen qemu lint install clean deps
+.PHONY: help demo check soak swap-cost swap-profile modules tools xen qemu lint install clean deps

@@ -27,8 +27,11 @@
 
 /* log.c */
 
-/* 16 KiB: the kernel zeroes what it allocates, which is most of what a record costs. */
-#define VMBEAM_BLOCK_RUNS	681U
+/*
+ * A block of 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record costs; and two pages,
+ * the most that __GFP_NOFAIL may ask for.
+ */
+#define VMBEAM_BLOCK_RUNS	340U
 
 /**
  * struct vmbeam_run - pairs that follow each other on both sides

@@ -6,11 +6,14 @@
  * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it. No block on the list is
  * empty.
  */
+#include <linux/build_bug.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "host.h"
+
+static_assert(sizeof(struct vmbeam_block) <= 8192);
 
 void vmbeam_log_init(struct vmbeam_log *log)
 {
