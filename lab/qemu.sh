@@ -12,6 +12,9 @@ LAB_ICOUNT=${LAB_ICOUNT:-}
 LAB_QEMU=${LAB_QEMU:-}
 case $LAB_QEMU in ''|fixed|bare) ;; *) die "LAB_QEMU is $LAB_QEMU: neither fixed nor bare" ;; esac
 
+# 0: the guest management VMs without swiotlb=force, so that their device models map guest VMs' frames
+LAB_SWIOTLB=${LAB_SWIOTLB:-force}
+
 # Not empty: where lab/qemu/profile.c writes its counts
 LAB_PROFILE=${LAB_PROFILE:-}
 
@@ -35,6 +38,7 @@ qemu_args() {
 	accel=$(qemu_accel)
 	if [ -n "$LAB_QEMU" ]; then sha='' pin='' xen_extra='' cpus=" lab.cpus=all"; fi
 	[ -z "$LAB_HOST_ONLY" ] || hostvms=" lab.hostvms=none"
+	[ "$LAB_SWIOTLB" = force ] || hostvms+=" lab.swiotlb=off"
 	if [ -n "$LAB_ICOUNT" ]; then
 		printf '%s\n' -accel tcg -icount "shift=0" -cpu "max,-x2apic$sha"
 	elif [ "$accel" = tcg ]; then

@@ -11,6 +11,9 @@
 #
 #   soak.sh races    either domain destroyed in the middle of the swap of a million frames; the outer system alone
 #   SOAK_RACES=50    of each domain
+#
+#   soak.sh devices  a guest VM with heavy disk traffic moves, the guest management VMs being without swiotlb=force:
+#                    their device models have its frames mapped, and must be asked to let go; devices.json
 set -euo pipefail
 top=$(readlink -f "$(dirname "$0")/..")
 lab=$top/lab
@@ -101,6 +104,23 @@ races() {
 	[ "$good" -eq "$total" ]
 }
 
+# At most one frame in 200 may have to be exchanged.
+devices() {
+	on u1 'setsid sh -c "while :; do dd if=/dev/zero of=/data/traffic bs=64k count=512 conv=fsync; echo 3 >/proc/sys/vm/drop_caches; cat /data/traffic; done" >/dev/null 2>&1 </dev/null & true'
+	until_true 60 "the traffic" on u1 '[ $(stat -c %s /data/traffic) -gt 8000000 ]'
+	migrate u1 hv1 hv2 || return 1
+	jq . <<<"$report" | tee "$work/devices.json"
+	on u1 'pkill -f traffic; true'
+	[ "$(field "$report" '.frames | .exchanged <= .total / 200')" = true ]
+}
+
+if [[ $what == *devices* ]]; then
+	export LAB_SWIOTLB=0
+	run_test "the lab comes up, without swiotlb=force" lab_up || finish
+	lab_test "a guest VM starts" create_u1 || finish
+	run_test "its checkers start" start_checkers || finish
+	lab_test "it moves while its disk is busy" devices || true
+fi
 if [[ $what == *races* ]]; then
 	export LAB_HOST_ONLY=1 LAB_MIB=11264
 	run_test "the outer system comes up" lab_up || finish

@@ -90,6 +90,8 @@ struct vmbeam_query {
 #define VMBEAM_FEATURE_EXPORT		(1ULL << 2)
 /* Superpages are swapped whole, and frames can be excluded. */
 #define VMBEAM_FEATURE_SUPERPAGES	(1ULL << 3)
+/* VMBEAM_SWAP_INVALIDATE is there. */
+#define VMBEAM_FEATURE_INVALIDATE	(1ULL << 4)
 
 /**
  * struct vmbeam_extent_pair - a run of pairs of frames
@@ -132,9 +134,9 @@ struct vmbeam_txn_begin {
 /**
  * struct vmbeam_txn_swap - VMBEAM_TXN_SWAP: swap pairs of frames
  * @size: sizeof(struct vmbeam_txn_swap)
- * @flags: VMBEAM_SWAP_EXCHANGE or 0
+ * @flags: VMBEAM_SWAP_*
  * @pairs: user pointer to @nr_pairs of struct vmbeam_extent_pair
- * @nr_pairs: extents; 1 to vmbeam_query.max_extents
+ * @nr_pairs: extents; 1 to vmbeam_query.max_extents, or 0 with VMBEAM_SWAP_INVALIDATE
  * @nr_excluded: extents; 0 to vmbeam_query.max_extents
  * @excluded: user pointer to @nr_excluded of struct vmbeam_extent_pair: pairs at which both sides keep the contents
  *	that they have. Each must be part of one of @pairs (the first, if there are several), and they must come in
@@ -174,6 +176,11 @@ struct vmbeam_txn_swap {
 
 /* For a busy pair, exchange the 4 KiB of contents; the frames stay. */
 #define VMBEAM_SWAP_EXCHANGE	(1U << 0)
+/*
+ * First ask the device models of both domains to drop the mappings that they only keep for later. It takes effect a moment
+ * after the call, when the domains have run.
+ */
+#define VMBEAM_SWAP_INVALIDATE	(1U << 1)
 
 /* Status of a pair: the values of XEN_P2M_SWAP_ST_*, <xen/p2m_swap.h>. */
 #define VMBEAM_PAIR_SWAPPED	0x00

@@ -27,6 +27,13 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
 /* For a pair that is busy, let the 4 KiB of contents change places; the frames stay where they are. */
 #define XEN_P2M_SWAP_EXCHANGE               (1U << 0)
 
+/*
+ * Before anything else, ask the device models of both domains to drop the mappings that they only keep for later
+ * (IOREQ_TYPE_INVALIDATE): frames are busy because of these. A domain's vCPUs send it on their way back into the domain,
+ * so it takes effect a moment after the call, and only if the domain runs. nr_extents may be 0.
+ */
+#define XEN_P2M_SWAP_INVALIDATE             (1U << 1)
+
 /* Bounds of one call; more is -E2BIG. */
 #define XEN_P2M_SWAP_MAX_EXTENTS            4096U
 #define XEN_P2M_SWAP_MAX_PAIRS              65536U

@@ -21,8 +21,9 @@ static_assert(VMBEAM_BATCH_EXTENTS <= XEN_P2M_SWAP_MAX_EXTENTS);
 static_assert(VMBEAM_BATCH_EXCLUDED <= XEN_P2M_SWAP_MAX_EXTENTS);
 static_assert(VMBEAM_BATCH_PAIRS <= XEN_P2M_SWAP_MAX_PAIRS);
 
-/* Statuses and the flag go through to the caller as they are. */
+/* Statuses and flags go through to the caller as they are. */
 static_assert(VMBEAM_SWAP_EXCHANGE == XEN_P2M_SWAP_EXCHANGE);
+static_assert(VMBEAM_SWAP_INVALIDATE == XEN_P2M_SWAP_INVALIDATE);
 static_assert(VMBEAM_PAIR_SWAPPED == XEN_P2M_SWAP_ST_SWAPPED);
 static_assert(VMBEAM_PAIR_EXCHANGED == XEN_P2M_SWAP_ST_EXCHANGED);
 static_assert(VMBEAM_PAIR_BUSY == XEN_P2M_SWAP_ST_BUSY);

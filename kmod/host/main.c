@@ -18,7 +18,8 @@ static long host_query(struct vmbeam_call *call, void *arg)
 	query->role = VMBEAM_ROLE_HOST;
 	query->features = 0;
 	if (vmbeam_hypercall_present())
-		query->features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES;
+		query->features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
+				  VMBEAM_FEATURE_INVALIDATE;
 	query->max_extents = VMBEAM_MAX_EXTENTS;
 	query->max_frames = VMBEAM_MAX_FRAMES;
 	return 0;

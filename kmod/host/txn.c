@@ -302,16 +302,19 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 		.nr_excluded = arg->nr_excluded,
 	};
 	struct vmbeam_batch *batch = &txn->batch;
+	u32 flags = arg->flags;
 	int rc;
 
-	while (at.index < at.nr_pairs) {
+	/* Once also without pairs: there may be something to ask of the device models. */
+	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		fill_batch(batch, &at);
 		rc = vmbeam_log_reserve(&txn->log, batch->nr_pairs, GFP_KERNEL_ACCOUNT);
 		if (rc)
 			return rc;
-		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, arg->flags);
+		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, flags);
+		flags &= ~VMBEAM_SWAP_INVALIDATE;
 		record_batch(&txn->log, batch, true);
 		if (status)
 			memcpy(status + arg->nr_done, batch->status, batch->nr_done);
@@ -319,7 +322,7 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 		if (rc)
 			return rc;
 		cond_resched();
-	}
+	} while (at.index < at.nr_pairs);
 	return 0;
 }
 
@@ -380,7 +383,7 @@ static long txn_swap(struct vmbeam_call *call, void *_arg)
 	u8 *status = NULL;
 	long frames, rc;
 
-	if (!arg->nr_pairs || (arg->excluded && !arg->nr_excluded))
+	if ((!arg->nr_pairs && !(arg->flags & VMBEAM_SWAP_INVALIDATE)) || (arg->excluded && !arg->nr_excluded))
 		return -EINVAL;
 	if (arg->nr_pairs > VMBEAM_MAX_EXTENTS || arg->nr_excluded > VMBEAM_MAX_EXTENTS)
 		return -E2BIG;
@@ -678,7 +681,7 @@ static int txn_release(struct inode *inode, struct file *file)
 }
 
 static const struct vmbeam_ioctl txn_ioctls[] = {
-	VMBEAM_IOCTL(VMBEAM_TXN_SWAP, VMBEAM_SWAP_EXCHANGE, vmbeam_txn_swap, nr_refused, txn_swap),
+	VMBEAM_IOCTL(VMBEAM_TXN_SWAP, VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE, vmbeam_txn_swap, nr_refused, txn_swap),
 	VMBEAM_IOCTL(VMBEAM_TXN_COMMIT, 0, vmbeam_txn_end, flags, txn_commit),
 	VMBEAM_IOCTL(VMBEAM_TXN_ROLLBACK, 0, vmbeam_txn_end, flags, txn_rollback),
 };

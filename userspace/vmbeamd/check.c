@@ -55,8 +55,8 @@ static void check_module(struct migration *m)
 		problem(m, "%s is not vmbeam_host.ko's: vmbeamd runs in the host management VM", VMBEAM_DEVICE);
 	else if (!(q.features & VMBEAM_FEATURE_SWAP))
 		problem(m, "the host hypervisor lacks the swap op: boot the patched Xen");
-	else if (!(q.features & VMBEAM_FEATURE_SUPERPAGES))
-		problem(m, "the host's vmbeam_host.ko, or its Xen, does not swap superpages: it is older than vmbeamd");
+	else if (!(q.features & VMBEAM_FEATURE_SUPERPAGES) || !(q.features & VMBEAM_FEATURE_INVALIDATE))
+		problem(m, "the host's vmbeam_host.ko, or its Xen, cannot do all that vmbeamd needs: it is older");
 	else if (!(q.features & VMBEAM_FEATURE_EXCHANGE))
 		problem(m, "the host hypervisor cannot exchange the contents of busy frames");
 	m->max_frames = q.max_frames;

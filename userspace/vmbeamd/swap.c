@@ -11,7 +11,7 @@
 /* Pairs in one call: the daemon hears its sockets between two calls. */
 #define PIECE_FRAMES	16384
 #define SUPERPAGE	512
-/* Busy frames are mostly a device model's mapping that is about to go. */
+/* Busy frames are mostly a device model's mapping: it is asked to let go, and given this time. */
 #define BUSY_TRIES	3
 #define BUSY_WAIT_US	20000
 /* With the exchange, a pair is left alone only while somebody holds it for a moment. */
@@ -187,14 +187,27 @@ out:
 	return rc;
 }
 
+/* Device models keep mappings for later. A superpage is split for one of them, so they are asked before the first pass. */
+static int invalidate(struct migration *m)
+{
+	struct vmbeam_txn_swap result;
+	int rc = vmbeam_txn_swap(m->txn, VMBEAM_SWAP_INVALIDATE, NULL, 0, NULL, 0, NULL, &result);
+
+	if (rc)
+		return error_set(&m->error, "the device models of %s and %s cannot be asked to drop their mappings: %s",
+				 m->from, m->to, strerror(-rc));
+	usleep(BUSY_WAIT_US);
+	return 0;
+}
+
 int swap_all(struct migration *m)
 {
 	const struct vmbeam_pairs none = { 0 };
 	struct vmbeam_pairs left = { 0 }, still = { 0 };
-	int rc = pass(m, &m->pairs, &m->kept_pairs, 0, &left, true);
+	int rc = invalidate(m) ?: pass(m, &m->pairs, &m->kept_pairs, 0, &left, true);
 
 	for (int try = 0; !rc && left.nr && try < BUSY_TRIES + EXCHANGE_TRIES; try++) {
-		uint32_t flags = try < BUSY_TRIES ? 0 : VMBEAM_SWAP_EXCHANGE;
+		uint32_t flags = try < BUSY_TRIES ? VMBEAM_SWAP_INVALIDATE : VMBEAM_SWAP_EXCHANGE;
 
 		m->busy_retries += vmbeam_pairs_frames(&left);
 		if (try != BUSY_TRIES)

@@ -69,7 +69,7 @@ int vmbeam_query(int dev, struct vmbeam_query *q)
 	(void)dev;
 	*q = (struct vmbeam_query){ .size = sizeof(*q), .role = VMBEAM_ROLE_HOST, .max_extents = 7, .max_frames = 30,
 				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE |
-						VMBEAM_FEATURE_SUPERPAGES };
+						VMBEAM_FEATURE_SUPERPAGES | VMBEAM_FEATURE_INVALIDATE };
 	return 0;
 }
 
@@ -91,7 +91,7 @@ int vmbeam_txn_swap(int txn, uint32_t flags, const struct vmbeam_extent_pair *pa
 
 	(void)txn;
 	memset(result, 0, sizeof(*result));
-	if (!nr_pairs || nr_pairs > 7 || nr_excluded > 7)
+	if ((!nr_pairs && !(flags & VMBEAM_SWAP_INVALIDATE)) || nr_pairs > 7 || nr_excluded > 7)
 		return -EINVAL;
 	for (uint32_t i = 0; i < nr_pairs; i++, in_x = 0)
 		for (uint32_t k = 0; k < pairs[i].nr; k++) {

@@ -10,6 +10,7 @@
 #include <xen/err.h>
 #include <xen/event.h>
 #include <xen/hypercall.h>
+#include <xen/ioreq.h>
 #include <xen/sched.h>
 #include <xen/xmalloc.h>
 
@@ -250,9 +251,19 @@ static int do_swap(struct swap_call *c, struct xen_p2m_swap *op)
     return rc;
 }
 
+/* It is a vCPU that asks the device models, on its way back into the domain. */
+static void invalidate_mapcaches(struct domain *d)
+{
+    struct vcpu *v;
+
+    ioreq_request_mapcache_invalidate(d);
+    for_each_vcpu ( d, v )
+        vcpu_kick(v);
+}
+
 static int check_op(const struct xen_p2m_swap *op)
 {
-    if ( op->flags & ~XEN_P2M_SWAP_EXCHANGE )
+    if ( op->flags & ~(XEN_P2M_SWAP_EXCHANGE | XEN_P2M_SWAP_INVALIDATE) )
         return -EINVAL;
 
     if ( op->nr_extents > XEN_P2M_SWAP_MAX_EXTENTS ||
@@ -338,6 +349,12 @@ long p2m_swap_memop(XEN_GUEST_HANDLE_PARAM(xen_p2m_swap_t) arg)
     rc = p2m_swap_check_domain(d[0]) ?: p2m_swap_check_domain(d[1]);
     if ( rc )
         goto out;
+
+    if ( (op.flags & XEN_P2M_SWAP_INVALIDATE) && !op.nr_done )
+    {
+        invalidate_mapcaches(d[0]);
+        invalidate_mapcaches(d[1]);
+    }
 
     rc = run_call(&op, d[0], d[1]);
 
