@@ -76,7 +76,7 @@ FIXTURE_VARIANT_ADD(ioctl, swap)
 	.first_size = 80,
 	.on_txn = true,
 	.rc = -ESRCH,
-	.flags = VMBEAM_SWAP_EXCHANGE,
+	.flags = VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE,
 	.reserved = -1,
 };
 

@@ -108,6 +108,24 @@ TEST_F_TIMEOUT(refuse, read_only, TIMEOUT)
 	EXPECT_EQ(0, pair_wrong(&self->p, 5, 2));
 }
 
+/* A device model wants to know which frames of its screen are written. */
+TEST_F_TIMEOUT(refuse, video_memory, TIMEOUT)
+{
+	xendevicemodel_handle *dm = xendevicemodel_open(NULL, 0);
+	unsigned long written[1];
+	int i;
+
+	ASSERT_NE(NULL, dm);
+	ASSERT_EQ(0, xc_domain_max_vcpus(xch, self->p.b, 1));
+	ASSERT_EQ(0, xendevicemodel_track_dirty_vram(dm, self->p.b, 16, 8, written));
+	ASSERT_EQ(0, txn_swap(self->txn, 0, 0, NR, 0, self->status, &self->res));
+	EXPECT_EQ(NR - 8, self->res.nr_swapped);
+	for (i = 16; i < 24; i++)
+		EXPECT_EQ(VMBEAM_PAIR_TYPE | VMBEAM_PAIR_SIDE_B, self->status[i]);
+	EXPECT_EQ(0, pair_wrong(&self->p, 16, 8));
+	xendevicemodel_close(dm);
+}
+
 TEST_F_TIMEOUT(refuse, shared_info, TIMEOUT)
 {
 	ASSERT_EQ(0, xc_domain_add_to_physmap(xch, self->p.a, XENMAPSPACE_shared_info, 0, SPECIAL));

@@ -5,8 +5,6 @@
  */
 #include "host.h"
 
-#include <xendevicemodel.h>	/* wants xenctrl.h first */
-
 #define NR 64
 #define VGA_MFN 0xa0	/* what it holds does not matter: nobody looks */
 #define POST_PORT 0x80
@@ -15,7 +13,6 @@ FIXTURE(states)
 {
 	struct pair p;
 	struct vmbeam_txn_swap res;
-	xendevicemodel_handle *dm;
 	int txn;
 };
 
@@ -25,8 +22,6 @@ FIXTURE_SETUP(states)
 	/* For log-dirty there must be one; it never runs. */
 	ASSERT_EQ(0, xc_domain_max_vcpus(xch, self->p.a, 1));
 	ASSERT_EQ(0, xc_domain_max_vcpus(xch, self->p.b, 1));
-	self->dm = xendevicemodel_open(NULL, 0);
-	ASSERT_NE(NULL, self->dm);
 	self->txn = txn_begin(self->p.dev, self->p.a, self->p.b, NULL);
 	ASSERT_LE(0, self->txn);
 }
@@ -34,7 +29,6 @@ FIXTURE_SETUP(states)
 FIXTURE_TEARDOWN(states)
 {
 	close(self->txn);
-	xendevicemodel_close(self->dm);
 	pair_teardown(&self->p);
 }
 
@@ -62,20 +56,6 @@ TEST_F_TIMEOUT(states, log_dirty, TIMEOUT)
 		ASSERT_EQ(0, xc_shadow_control(xch, domids[i], XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0));
 		refused(_metadata, self);
 		ASSERT_EQ(0, xc_shadow_control(xch, domids[i], XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0));
-		swapped(_metadata, self);
-	}
-}
-
-/* A device model asks which frames of its screen were written. */
-TEST_F_TIMEOUT(states, dirty_vram, TIMEOUT)
-{
-	const uint32_t domids[] = { self->p.a, self->p.b };
-	unsigned long bitmap[1];
-
-	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, xendevicemodel_track_dirty_vram(self->dm, domids[i], 16, 16, bitmap));
-		refused(_metadata, self);
-		ASSERT_EQ(0, xendevicemodel_track_dirty_vram(self->dm, domids[i], 0, 0, NULL));
 		swapped(_metadata, self);
 	}
 }
