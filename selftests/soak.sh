@@ -110,7 +110,6 @@ devices() {
 	until_true 60 "the traffic" on u1 '[ $(stat -c %s /data/traffic) -gt 8000000 ]'
 	migrate u1 hv1 hv2 || return 1
 	jq . <<<"$report" | tee "$work/devices.json"
-	on u1 'pkill -f traffic; true'
 	[ "$(field "$report" '.frames | .exchanged <= .total / 200')" = true ]
 }
 

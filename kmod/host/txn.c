@@ -116,8 +116,12 @@ static void cut_untouched(const struct vmbeam_batch *batch, const struct xen_p2m
 	run->nr = (run->kept ? at + batch->excluded[x].nr : at) - j;
 }
 
-/* Append those pairs of the batch to a log that were dealt with, or those that were not; excluded ones are marked. */
-static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batch, bool dealt_with)
+/*
+ * Append those pairs of the batch to a log that were dealt with, or those that were not; excluded ones are marked. Unless
+ * all were swapped, @by_status is added to.
+ */
+static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batch, bool dealt_with,
+			 u32 by_status[VMBEAM_PAIR_MASK + 1])
 {
 	u32 i, j, k = 0, x = 0;
 
@@ -148,6 +152,7 @@ static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batc
 			if (done) {
 				run.nr = same_status(batch, k, min(run.nr, batch->nr_done - k));
 				run.kept = pair_kept(batch->status[k]);
+				by_status[batch->status[k] & VMBEAM_PAIR_MASK] += run.nr;
 				done = run.kept || pair_moved(batch->status[k]);
 			} else {
 				cut_untouched(batch, extent, j, x, &run);
@@ -243,37 +248,18 @@ static void count_pauses(struct vmbeam_txn_outcome *told, const struct vmbeam_ba
 		told->pauses[i] += batch->op.pauses[i];
 }
 
-static void count_swap(struct vmbeam_txn *txn, struct vmbeam_txn_swap *arg)
+static void count_swap(struct vmbeam_txn *txn, struct vmbeam_txn_swap *arg,
+		       const u32 by_status[VMBEAM_PAIR_MASK + 1])
 {
 	const struct vmbeam_batch *batch = &txn->batch;
-	u64 swapped = 0, exchanged = 0, busy = 0, refused = 0;
+	const u32 swapped = batch->all_swapped ? batch->nr_done : by_status[VMBEAM_PAIR_SWAPPED];
+	const u32 exchanged = by_status[VMBEAM_PAIR_EXCHANGED], busy = by_status[VMBEAM_PAIR_BUSY];
+	const u32 kept = by_status[VMBEAM_PAIR_KEPT];
+	const u32 refused = batch->nr_done - swapped - exchanged - busy - kept;
 	struct vmbeam_txn_outcome *told = &txn->outcome->told;
-	u32 i, nr;
-
-	if (batch->all_swapped)
-		swapped = batch->nr_done;
-	for (i = swapped; i < batch->nr_done; i += nr) {
-		nr = same_status(batch, i, batch->nr_done - i);
-		switch (batch->status[i] & VMBEAM_PAIR_MASK) {
-		case VMBEAM_PAIR_SWAPPED:
-			swapped += nr;
-			break;
-		case VMBEAM_PAIR_EXCHANGED:
-			exchanged += nr;
-			break;
-		case VMBEAM_PAIR_BUSY:
-			busy += nr;
-			break;
-		case VMBEAM_PAIR_KEPT:
-			arg->nr_kept += nr;
-			break;
-		default:
-			refused += nr;
-			break;
-		}
-	}
 
 	arg->nr_done += batch->nr_done;
+	arg->nr_kept += kept;
 	arg->nr_swapped += swapped;
 	arg->nr_exchanged += exchanged;
 	arg->nr_busy += busy;
@@ -307,6 +293,8 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 
 	/* Once also without pairs: there may be something to ask of the device models. */
 	do {
+		u32 by_status[VMBEAM_PAIR_MASK + 1] = { 0 };
+
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		fill_batch(batch, &at);
@@ -315,10 +303,10 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 			return rc;
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, flags);
 		flags &= ~VMBEAM_SWAP_INVALIDATE;
-		record_batch(&txn->log, batch, true);
+		record_batch(&txn->log, batch, true, by_status);
 		if (status)
 			memcpy(status + arg->nr_done, batch->status, batch->nr_done);
-		count_swap(txn, arg);
+		count_swap(txn, arg, by_status);
 		if (rc)
 			return rc;
 		cond_resched();
@@ -561,6 +549,8 @@ static void do_rollback(struct vmbeam_txn *txn)
 	int rc = 0;
 
 	while (!rc && vmbeam_log_last(&txn->log)) {
+		u32 by_status[VMBEAM_PAIR_MASK + 1] = { 0 };
+
 		fill_rollback(txn);
 		if (!batch->nr_extents)
 			break;
@@ -575,7 +565,7 @@ static void do_rollback(struct vmbeam_txn *txn)
 		count_pauses(told, batch);
 		spin_unlock(&txn->outcome->lock);
 		note_stuck(txn);
-		record_batch(&txn->stuck, batch, false);
+		record_batch(&txn->stuck, batch, false, by_status);
 		cond_resched();
 	}
 	txn->last_error = rc;

@@ -63,6 +63,10 @@ void p2m_swap_batch_reset(struct swap_batch *b)
     b->nr_segs = 0;
     b->nr_pairs = 0;
     b->nr_done = 0;
+
+    if ( b->any_kept )
+        bitmap_zero(b->kept, BATCH_PAIRS);
+    b->any_kept = false;
 }
 
 /* Where the gfn's entry is in its table. */
@@ -100,32 +104,39 @@ void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i, unsigned int nr)
 
     ASSERT(i + nr <= seg->nr);
 
-    if ( !seg->kept )
-        memset(b->status + seg->first, XEN_P2M_SWAP_ST_SKIPPED, seg->nr);
-    memset(b->status + seg->first + i, XEN_P2M_SWAP_ST_KEPT, nr);
     seg->kept += nr;
+    b->any_kept = true;
+    while ( nr-- )
+        __set_bit(seg->first + i++, b->kept);
 }
 
 static bool is_kept(const struct swap_batch *b, const struct swap_seg *seg,
                     unsigned int i)
 {
-    return unlikely(seg->kept) &&
-           b->status[seg->first + i] == XEN_P2M_SWAP_ST_KEPT;
+    return unlikely(seg->kept) && test_bit(seg->first + i, b->kept);
 }
 
-/* Into those that are not excluded. */
+/* The first excluded pair of the segment from the @i-th on; or behind the last. */
+static unsigned int next_kept(const struct swap_batch *b,
+                              const struct swap_seg *seg, unsigned int i)
+{
+    if ( likely(!seg->kept) || i >= seg->nr )
+        return seg->nr;
+
+    return find_next_bit(b->kept, seg->first + seg->nr, seg->first + i) -
+           seg->first;
+}
+
+/* Of all pairs; excluded ones have their own. */
 static void set_status(struct swap_batch *b, const struct swap_seg *seg,
                        uint8_t status)
 {
     uint8_t *st = b->status + seg->first;
     unsigned int i;
 
-    if ( likely(!seg->kept) )
-        memset(st, status, seg->nr);
-    else
-        for ( i = 0; i < seg->nr; i++ )
-            if ( !is_kept(b, seg, i) )
-                st[i] = status;
+    memset(st, status, seg->nr);
+    for ( i = next_kept(b, seg, 0); i < seg->nr; i = next_kept(b, seg, i + 1) )
+        st[i] = XEN_P2M_SWAP_ST_KEPT;
 }
 
 static bool is_aligned(const struct swap_seg *seg)
@@ -342,7 +353,10 @@ static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
     for ( i = 0; i < seg->nr; i++ )
     {
         if ( is_kept(b, seg, i) )
+        {
+            st[i] = XEN_P2M_SWAP_ST_KEPT;
             continue;
+        }
 
         if ( likely(e0 && e1) &&
              (likely(freeze_pair(b, seg, i, e0[i], e1[i])) ||
@@ -447,9 +461,9 @@ static void move_superpage(struct swap_batch *b, const struct swap_seg *seg)
     unmap_entry(e0);
 
     /* Excluded: the frame goes, and the contents come back. */
-    for ( i = 0; seg->kept && i < SUPERPAGE_PAGES; i++ )
-        if ( is_kept(b, seg, i) )
-            p2m_swap_exchange(pg0 + i, pg1 + i);
+    for ( i = next_kept(b, seg, 0); i < SUPERPAGE_PAGES;
+          i = next_kept(b, seg, i + 1) )
+        p2m_swap_exchange(pg0 + i, pg1 + i);
 
     p2m_swap_move_run(pg0, b->d[0], b->d[1], seg->gfn[1], SUPERPAGE_PAGES,
                       seg->chained[0]);

@@ -144,7 +144,7 @@ static void list_add_chain_tail(struct page_info *first, struct page_info *last,
 
 /*
  * Both owners' page_alloc_locks are held.  @gfn is the first of the new owner.
- * The run was frozen as one.
+ * The run was frozen as one; @nr is a multiple of ROUND.
  */
 void p2m_swap_move_run(struct page_info *pg, struct domain *from,
                        struct domain *to, unsigned long gfn, unsigned int nr,
@@ -152,7 +152,7 @@ void p2m_swap_move_run(struct page_info *pg, struct domain *from,
 {
     unsigned long *m2p = &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
     const owner_t owner = owner_of(to);
-    unsigned int i;
+    unsigned int i, j;
 
     if ( likely(chained) )
     {
@@ -163,9 +163,15 @@ void p2m_swap_move_run(struct page_info *pg, struct domain *from,
         for ( i = 0; i < nr; i++ )
             frame_relink(pg + i, from, to);
 
-    UNROLL_ROUND
-    for ( i = 0; i < nr; i++, pg++, m2p++, gfn++ )
-        frame_hand_over(pg, owner, m2p, gfn);
+    for ( i = 0; i < nr; i += ROUND )
+    {
+        UNROLL_ROUND
+        for ( j = 0; j < ROUND; j++ )
+            frame_hand_over(pg + j, owner, m2p + j, gfn + j);
+        pg += ROUND;
+        m2p += ROUND;
+        gfn += ROUND;
+    }
 }
 
 /* The contents of two frames change places. */

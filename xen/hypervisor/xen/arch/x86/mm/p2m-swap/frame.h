@@ -60,7 +60,18 @@ static always_inline void frame_thaw(struct page_info *pg)
  */
 static always_inline bool frame_freeze(struct page_info *pg)
 {
-    if ( unlikely(cmpxchg(&pg->count_info, COUNT_IDLE, 0UL) != COUNT_IDLE) )
+    unsigned long idle = COUNT_IDLE;
+    bool frozen;
+
+    /* cmpxchg(), but for the comparison of what it returns: the flag tells. */
+    asm volatile ( "lock cmpxchg %[zero], %[count]"
+                   ASM_FLAG_OUT(, "\n\tsetz %[frozen]")
+                   : [count] "+m" (pg->count_info), "+a" (idle),
+                     [frozen] ASM_FLAG_OUT("=@ccz", "=qm") (frozen)
+                   : [zero] "r" (0UL)
+                   : "memory" );
+
+    if ( unlikely(!frozen) )
         return false;
 
     if ( likely(!(pg->u.inuse.type_info & ~TYPE_IDLE)) )

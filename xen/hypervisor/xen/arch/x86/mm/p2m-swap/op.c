@@ -313,6 +313,7 @@ static int run_call(struct xen_p2m_swap *op, struct domain *a,
     c->batch.d[1] = b;
     c->batch.first = a->domain_id > b->domain_id;
     c->batch.exchange = op->flags & XEN_P2M_SWAP_EXCHANGE;
+    c->batch.any_kept = true;   /* that is, unknown: cleared by the reset */
     c->batch.op = op;
 
     rc = do_swap(c, op);

@@ -12,6 +12,7 @@
 #ifndef ARCH_X86_MM_P2M_SWAP_PRIVATE_H
 #define ARCH_X86_MM_P2M_SWAP_PRIVATE_H
 
+#include <xen/bitmap.h>
 #include <xen/mm.h>
 
 #include <asm/p2m.h>
@@ -32,7 +33,7 @@ struct swap_seg {
     mfn_t table[2];         /* of the P2M; INVALID_MFN: there is no such entry */
     uint16_t first;         /* pair: index into the batch's statuses */
     uint16_t nr;
-    uint16_t kept;          /* how many of them are excluded: they have _KEPT */
+    uint16_t kept;          /* how many of them are excluded */
     uint8_t order;          /* 0 or PAGE_ORDER_2M */
     bool nomem;             /* its superpage could not be split */
     bool busy;              /* a frame of its superpage: take it frame by frame */
@@ -50,6 +51,9 @@ struct swap_batch {
 
     unsigned int nr_segs, nr_pairs, nr_done;
     struct swap_seg seg[BATCH_SEGS];
+    /* Pairs that are excluded. */
+    bool any_kept;
+    DECLARE_BITMAP(kept, BATCH_PAIRS);
     /* XEN_P2M_SWAP_ST_*, written when a pair is dealt with. */
     uint8_t status[BATCH_PAIRS];
 };
