@@ -107,7 +107,7 @@ races() {
 # At most one frame in 200 may have to be exchanged.
 devices() {
 	on u1 'setsid sh -c "while :; do dd if=/dev/zero of=/data/traffic bs=64k count=512 conv=fsync; echo 3 >/proc/sys/vm/drop_caches; cat /data/traffic; done" >/dev/null 2>&1 </dev/null & true'
-	until_true 60 "the traffic" on u1 '[ $(stat -c %s /data/traffic) -gt 8000000 ]'
+	until_true 60 "the traffic" on u1 'find /data -name traffic -size +8000k | grep -q .'
 	migrate u1 hv1 hv2 || return 1
 	jq . <<<"$report" | tee "$work/devices.json"
 	[ "$(field "$report" '.frames | .exchanged <= .total / 200')" = true ]

@@ -177,8 +177,8 @@ struct vmbeam_txn_swap {
 /* For a busy pair, exchange the 4 KiB of contents; the frames stay. */
 #define VMBEAM_SWAP_EXCHANGE	(1U << 0)
 /*
- * First ask the device models of both domains to drop the mappings that they only keep for later. It takes effect a moment
- * after the call, when the domains have run.
+ * First ask the device models of both domains to drop the mappings that they only keep for later. It takes effect a
+ * moment after the call, when the domains have run.
  */
 #define VMBEAM_SWAP_INVALIDATE	(1U << 1)
 

@@ -28,8 +28,8 @@
 /* log.c */
 
 /*
- * A block of 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record costs; and two pages,
- * the most that __GFP_NOFAIL may ask for.
+ * A block of 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record costs; and two
+ * pages, the most that __GFP_NOFAIL may ask for.
  */
 #define VMBEAM_BLOCK_RUNS	340U
 

@@ -117,8 +117,8 @@ static void cut_untouched(const struct vmbeam_batch *batch, const struct xen_p2m
 }
 
 /*
- * Append those pairs of the batch to a log that were dealt with, or those that were not; excluded ones are marked. Unless
- * all were swapped, @by_status is added to.
+ * Append those pairs of the batch to a log that were dealt with, or those that were not; excluded ones are marked.
+ * Unless all were swapped, @by_status is added to.
  */
 static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batch, bool dealt_with,
 			 u32 by_status[VMBEAM_PAIR_MASK + 1])
@@ -671,7 +671,8 @@ static int txn_release(struct inode *inode, struct file *file)
 }
 
 static const struct vmbeam_ioctl txn_ioctls[] = {
-	VMBEAM_IOCTL(VMBEAM_TXN_SWAP, VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE, vmbeam_txn_swap, nr_refused, txn_swap),
+	VMBEAM_IOCTL(VMBEAM_TXN_SWAP, VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE, vmbeam_txn_swap, nr_refused,
+		     txn_swap),
 	VMBEAM_IOCTL(VMBEAM_TXN_COMMIT, 0, vmbeam_txn_end, flags, txn_commit),
 	VMBEAM_IOCTL(VMBEAM_TXN_ROLLBACK, 0, vmbeam_txn_end, flags, txn_rollback),
 };
