@@ -6,6 +6,7 @@
 #ifndef _TEST_KERNEL_H
 #define _TEST_KERNEL_H
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -46,6 +47,7 @@ struct mutex { int unused; };
 #define GFP_KERNEL_ACCOUNT	0
 #define __GFP_NOFAIL		1
 void *test_alloc(size_t size, gfp_t gfp);
+#define kmalloc(size, gfp)		test_alloc(size, gfp)
 #define kvmalloc(size, gfp)		test_alloc(size, gfp)
 #define kvzalloc(size, gfp)		test_alloc(size, gfp)
 #define kzalloc(size, gfp)		test_alloc(size, gfp)
@@ -137,8 +139,19 @@ static inline void list_move_tail(struct list_head *entry, struct list_head *hea
 	list_add_tail(entry, head);
 }
 
+static inline void list_splice(const struct list_head *list, struct list_head *head)
+{
+	if (list->next == list)
+		return;
+	list->next->prev = head;
+	list->prev->next = head->next;
+	head->next->prev = list->prev;
+	head->next = list->next;
+}
+
 #define list_empty(head)	((head)->next == (head))
 #define list_entry(ptr, type, member)	container_of(ptr, type, member)
+#define list_first_entry(head, type, member)	list_entry((head)->next, type, member)
 #define list_last_entry(head, type, member)	list_entry((head)->prev, type, member)
 #define list_for_each_entry(pos, head, member)					\
 	for (pos = list_entry((head)->next, typeof(*pos), member);		\
