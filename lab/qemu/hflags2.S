@@ -30,17 +30,9 @@ again:	clgi
 	decl	%ebx
 	jnz	again
 done:	movl	$text, %esi
-	call	print
 	movl	lost, %eax
-	call	print_number
-	movl	$of, %esi
-	call	print
-	movl	$TRIES, %eax
-	call	print_number
-	movb	$'\n', %al
-	outb	%al, $0xe9
-	movl	lost, %eax
-	ret
+	movl	$TRIES, %edx
+	jmp	print_count
 
 /* An interrupt was taken with GIF clear, or so CPU 0 has it: interrupts are off now. Have the next one pend. */
 taken:	incl	lost
@@ -57,7 +49,6 @@ other_cpu:
 
 	.section .rodata
 text:	.asciz	"CLGI undone: "
-of:	.asciz	" of "
 	.balign	4
 environment:	/* of an FPU without exceptions */
 	.long	0x37f, 0, 0xffff, 0, 0, 0, 0

@@ -84,17 +84,9 @@ again:	movl	$0, entered
 	jnz	again
 
 	movl	$text, %esi
-	call	print
 	movl	wrong, %eax
-	call	print_number
-	movl	$of, %esi
-	call	print
-	movl	$TRIES, %eax
-	call	print_number
-	movb	$'\n', %al
-	outb	%al, $0xe9
-	movl	wrong, %eax
-	ret
+	movl	$TRIES, %edx
+	jmp	print_count
 
 guest:	pause
 	jmp	guest
@@ -116,7 +108,6 @@ other_cpu:
 
 	.section .rodata
 text:	.asciz	"injected interrupts not taken once: "
-of:	.asciz	" of "
 
 	.bss
 	.balign	4096

@@ -78,6 +78,25 @@ print_number:
 	outb	%al, $0xe9
 	ret
 
+/* print_count: the string at %esi, %eax, " of ", %edx, as a line; leaves %eax as it is */
+print_count:
+	pushl	%eax
+	pushl	%edx
+	pushl	%eax
+	call	print
+	popl	%eax
+	call	print_number
+	movl	$of, %esi
+	call	print
+	popl	%eax
+	call	print_number
+	movb	$'\n', %al
+	outb	%al, $0xe9
+	popl	%eax
+	ret
+
+of:	.asciz	" of "
+
 	.data
 	.balign	8
 gdt:	.quad	0, 0x00cf9b000000ffff, 0x00cf93000000ffff
