@@ -4,8 +4,9 @@
  * locked.
  *
  * A frame moves only when its owner's P2M entry is all that refers to it, so
- * that no mapping of it outlives the move: its counts are frozen at zero, every
- * TLB is flushed, and only then does it get its new owner.
+ * that no mapping of it outlives the move.  Its counts are frozen at zero, so
+ * that nobody can get at it; it is given to its new owner; every TLB is flushed;
+ * and only then is it thawed.
  */
 
 #include <xen/domain_page.h>
@@ -154,6 +155,12 @@ static uint8_t find_entries(struct swap_seg *seg, struct swap_walk *walk)
     unsigned int order = is_aligned(seg) && !seg->busy ? PAGE_ORDER_2M : 0;
     unsigned int side = 0;
 
+    seg->order = 0;
+    if ( !order &&
+         likely(walk_has_table(&walk[0], seg->gfn[0], &seg->table[0])) &&
+         likely(walk_has_table(&walk[1], seg->gfn[1], &seg->table[1])) )
+        return XEN_P2M_SWAP_ST_SWAPPED;
+
     while ( side < 2 )
     {
         int rc = p2m_swap_find_table(&walk[side], seg->gfn[side], order,
@@ -286,41 +293,64 @@ static uint8_t refuse_pair(const struct swap_batch *b,
     return on_side(XEN_P2M_SWAP_ST_BUSY, p2m_swap_frame_is_idle(pg[0]));
 }
 
+/* The frame of an entry that maps plain RAM at this order, or NULL. */
+static always_inline struct page_info *entry_frame(uint64_t entry,
+                                                   unsigned int order)
+{
+    const mfn_t mfn = entry_mfn(entry);
+
+    return likely(entry_is_ram(entry, order)) && likely(mfn_valid(mfn))
+           ? mfn_to_page(mfn) : NULL;
+}
+
 static always_inline struct page_info *freeze_entry(uint64_t entry,
                                                     owner_t owner,
                                                     unsigned long gfn)
 {
-    const mfn_t mfn = entry_mfn(entry);
-    struct page_info *pg;
+    struct page_info *pg = entry_frame(entry, PAGE_ORDER_4K);
 
-    if ( unlikely(!entry_is_ram(entry, PAGE_ORDER_4K)) ||
-         unlikely(!mfn_valid(mfn)) )
-        return NULL;
-
-    pg = mfn_to_page(mfn);
-
-    return likely(frame_is_of(pg, owner, &machine_to_phys_mapping[mfn_x(mfn)],
+    return likely(pg) &&
+           likely(frame_is_of(pg, owner,
+                              &machine_to_phys_mapping[mfn_x(entry_mfn(entry))],
                               gfn)) &&
            likely(frame_freeze(pg)) ? pg : NULL;
 }
 
-static always_inline bool freeze_pair(const struct swap_batch *b,
-                                      const struct swap_seg *seg,
-                                      unsigned int i, uint64_t entry_a,
-                                      uint64_t entry_b)
+/* From the domain on @side to the other one, which has it at @gfn. */
+static always_inline void hand_over(struct swap_batch *b, unsigned int side,
+                                    struct page_info *pg, uint64_t entry,
+                                    unsigned long gfn)
 {
-    struct page_info *pg = freeze_entry(entry_a, owner_of(b->d[0]),
-                                        seg->gfn[0] + i);
+    page_list_del(pg, &b->d[side]->page_list);
+    page_list_add_tail(pg, &b->taken[!side]);
+    frame_hand_over(pg, b->owner[!side],
+                    &machine_to_phys_mapping[mfn_x(entry_mfn(entry))], gfn);
+}
 
-    if ( unlikely(!pg) )
+/* Returns whether both frames have changed hands; or none has. */
+static always_inline bool take_pair(struct swap_batch *b,
+                                    const struct swap_seg *seg, unsigned int i,
+                                    uint64_t *e0, uint64_t *e1)
+{
+    const uint64_t old0 = *e0, old1 = *e1;
+    struct page_info *pg0, *pg1;
+
+    pg0 = freeze_entry(old0, b->owner[0], seg->gfn[0] + i);
+    if ( unlikely(!pg0) )
         return false;
 
-    if ( likely(freeze_entry(entry_b, owner_of(b->d[1]), seg->gfn[1] + i)) )
-        return true;
+    pg1 = freeze_entry(old1, b->owner[1], seg->gfn[1] + i);
+    if ( unlikely(!pg1) )
+    {
+        frame_thaw(pg0);
+        return false;
+    }
 
-    frame_thaw(pg);
+    swap_entries(e0, e1, old0, old1);
+    hand_over(b, 0, pg0, old0, seg->gfn[1] + i);
+    hand_over(b, 1, pg1, old1, seg->gfn[0] + i);
 
-    return false;
+    return true;
 }
 
 /* Returns whether an entry of the pair was stale, and is not any more. */
@@ -342,10 +372,10 @@ static bool refresh_pair(const struct swap_batch *b, const struct swap_seg *seg,
     return stale[0] || stale[1];
 }
 
-/* Returns whether any is frozen. */
-static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
+/* Returns whether any pair has changed hands. */
+static bool take_small(struct swap_batch *b, const struct swap_seg *seg)
 {
-    const uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
+    uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
     uint8_t *st = b->status + seg->first;
     bool any = false;
     unsigned int i;
@@ -359,9 +389,9 @@ static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
         }
 
         if ( likely(e0 && e1) &&
-             (likely(freeze_pair(b, seg, i, e0[i], e1[i])) ||
+             (likely(take_pair(b, seg, i, &e0[i], &e1[i])) ||
               (refresh_pair(b, seg, i, e0[i], e1[i]) &&
-               freeze_pair(b, seg, i, e0[i], e1[i]))) )
+               take_pair(b, seg, i, &e0[i], &e1[i]))) )
         {
             st[i] = XEN_P2M_SWAP_ST_SWAPPED;
             any = true;
@@ -377,100 +407,75 @@ static bool freeze_small(struct swap_batch *b, struct swap_seg *seg)
 }
 
 /* All frames of both sides, the excluded ones, too; or none. */
-static bool freeze_superpage(struct swap_batch *b, struct swap_seg *seg)
-{
-    struct page_info *pg[2];
-    unsigned int side, nr;
-
-    for ( side = 0; side < 2; side++ )
-    {
-        const uint64_t *e = map_entry(seg, side);
-        uint64_t entry = read_atomic(e);
-        mfn_t mfn = entry_mfn(entry);
-
-        unmap_entry(e);
-        pg[side] = mfn_to_page(mfn);
-        /* What was done for a segment after it may have changed the entry. */
-        nr = entry_is_ram(entry, PAGE_ORDER_2M) && mfn_valid(mfn)
-             ? p2m_swap_freeze_run(pg[side], b->d[side], seg->gfn[side],
-                                   SUPERPAGE_PAGES, &seg->chained[side])
-             : 0;
-        if ( nr == SUPERPAGE_PAGES )
-            continue;
-
-        if ( nr )
-            p2m_swap_thaw_run(pg[side], nr);
-        if ( side )
-            p2m_swap_thaw_run(pg[0], SUPERPAGE_PAGES);
-
-        return false;
-    }
-
-    set_status(b, seg, XEN_P2M_SWAP_ST_SWAPPED);
-
-    return true;
-}
-
-static always_inline void move_frame(mfn_t mfn, struct domain *from,
-                                     struct domain *to, unsigned long gfn)
-{
-    struct page_info *pg = mfn_to_page(mfn);
-
-    frame_relink(pg, from, to);
-    frame_hand_over(pg, owner_of(to), &machine_to_phys_mapping[mfn_x(mfn)],
-                    gfn);
-}
-
-/* The pairs that are frozen: entries, owners, lists, M2P. */
-static void move_small(struct swap_batch *b, struct swap_seg *seg)
-{
-    uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
-    const uint8_t *st = b->status + seg->first;
-    unsigned int i;
-
-    for ( i = 0; i < seg->nr; i++ )
-    {
-        uint64_t old0, old1;
-
-        if ( unlikely(st[i] != XEN_P2M_SWAP_ST_SWAPPED) )
-            continue;
-
-        old0 = e0[i];
-        old1 = e1[i];
-        write_atomic(&e0[i], entry_with_mfn_of(old0, old1));
-        write_atomic(&e1[i], entry_with_mfn_of(old1, old0));
-        move_frame(entry_mfn(old0), b->d[0], b->d[1], seg->gfn[1] + i);
-        move_frame(entry_mfn(old1), b->d[1], b->d[0], seg->gfn[0] + i);
-    }
-
-    unmap_entry(e1);
-    unmap_entry(e0);
-}
-
-static void move_superpage(struct swap_batch *b, const struct swap_seg *seg)
+static bool take_superpage(struct swap_batch *b, struct swap_seg *seg)
 {
     uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
     const uint64_t old0 = *e0, old1 = *e1;
-    struct page_info *pg0 = mfn_to_page(entry_mfn(old0));
-    struct page_info *pg1 = mfn_to_page(entry_mfn(old1));
-    unsigned int i;
+    /* What was done for a segment after it was found may have changed it. */
+    struct page_info *pg0 = entry_frame(old0, PAGE_ORDER_2M);
+    struct page_info *pg1 = entry_frame(old1, PAGE_ORDER_2M);
+    bool chained0, chained1, taken = false;
 
-    write_atomic(e0, entry_with_mfn_of(old0, old1));
-    write_atomic(e1, entry_with_mfn_of(old1, old0));
+    if ( !pg0 || !pg1 ||
+         !p2m_swap_freeze_run(pg0, b->d[0], seg->gfn[0], SUPERPAGE_PAGES,
+                              &chained0) )
+        goto out;
+
+    if ( !p2m_swap_freeze_run(pg1, b->d[1], seg->gfn[1], SUPERPAGE_PAGES,
+                              &chained1) )
+    {
+        p2m_swap_thaw_run(pg0, SUPERPAGE_PAGES);
+        goto out;
+    }
+
+    swap_entries(e0, e1, old0, old1);
+    p2m_swap_hand_over_run(pg0, b->d[0], b->d[1], seg->gfn[1], SUPERPAGE_PAGES,
+                           chained0);
+    p2m_swap_hand_over_run(pg1, b->d[1], b->d[0], seg->gfn[0], SUPERPAGE_PAGES,
+                           chained1);
+
+    seg->pg[0] = pg0;
+    seg->pg[1] = pg1;
+    set_status(b, seg, XEN_P2M_SWAP_ST_SWAPPED);
+    b->op->nr_large += SUPERPAGE_PAGES;
+    taken = true;
+
+ out:
     unmap_entry(e1);
     unmap_entry(e0);
 
-    /* Excluded: the frame goes, and the contents come back. */
+    return taken;
+}
+
+/* Let the new owners have what they were given. */
+static void release_superpage(const struct swap_batch *b,
+                              const struct swap_seg *seg)
+{
+    unsigned int i;
+
+    /* Excluded: the frame has gone, and the contents come back. */
     for ( i = next_kept(b, seg, 0); i < SUPERPAGE_PAGES;
           i = next_kept(b, seg, i + 1) )
-        p2m_swap_exchange(pg0 + i, pg1 + i);
+        p2m_swap_exchange(seg->pg[0] + i, seg->pg[1] + i);
 
-    p2m_swap_move_run(pg0, b->d[0], b->d[1], seg->gfn[1], SUPERPAGE_PAGES,
-                      seg->chained[0]);
-    p2m_swap_move_run(pg1, b->d[1], b->d[0], seg->gfn[0], SUPERPAGE_PAGES,
-                      seg->chained[1]);
+    p2m_swap_thaw_run(seg->pg[0], SUPERPAGE_PAGES);
+    p2m_swap_thaw_run(seg->pg[1], SUPERPAGE_PAGES);
+}
 
-    b->op->nr_large += SUPERPAGE_PAGES;
+static void release_small(struct swap_batch *b)
+{
+    unsigned int side;
+
+    for ( side = 0; side < 2; side++ )
+    {
+        struct page_list_head *taken = &b->taken[side];
+        struct page_info *pg;
+
+        page_list_for_each ( pg, taken )
+            frame_thaw(pg);
+        page_list_splice(taken, &b->d[side]->page_list);
+        INIT_PAGE_LIST_HEAD(taken);
+    }
 }
 
 static always_inline void lock_page_alloc(struct domain *d)
@@ -509,6 +514,9 @@ static int move_segs(struct swap_batch *b, unsigned int start,
     if ( d0->is_dying || d1->is_dying )
         goto out;
 
+    /* From here on nothing fails. */
+    rc = 0;
+
     for ( i = start; i < *end; i++ )
     {
         struct swap_seg *seg = &b->seg[i];
@@ -517,8 +525,8 @@ static int move_segs(struct swap_batch *b, unsigned int start,
             continue;
 
         if ( !seg->order )
-            any |= freeze_small(b, seg);
-        else if ( freeze_superpage(b, seg) )
+            any |= take_small(b, seg);
+        else if ( take_superpage(b, seg) )
             any = true;
         else
         {
@@ -527,32 +535,21 @@ static int move_segs(struct swap_batch *b, unsigned int start,
         }
     }
 
-    /* From here on nothing fails. */
-    rc = 0;
+    if ( !any )
+        goto out;
 
     /*
      * A third domain may have dropped its reference and still have the frame in
-     * a TLB, and so may a vCPU of either: nobody may when it changes hands.
-     * Read-only mappings leave no timestamp to filter by.
+     * a TLB, and so may a vCPU of either: nobody may when the new owner can get
+     * at it.  Read-only mappings leave no timestamp to filter by.
      */
-    if ( any )
-    {
-        flush_all(FLUSH_TLB | FLUSH_HVM_ASID_CORE);
-        b->op->nr_flushes++;
-    }
+    flush_all(FLUSH_TLB | FLUSH_HVM_ASID_CORE);
+    b->op->nr_flushes++;
 
-    for ( i = start; any && i < *end; i++ )
-    {
-        struct swap_seg *seg = &b->seg[i];
-
-        if ( seg->nomem )
-            continue;
-
-        if ( seg->order )
-            move_superpage(b, seg);
-        else
-            move_small(b, seg);
-    }
+    for ( i = start; i < *end; i++ )
+        if ( b->seg[i].order && !b->seg[i].nomem )
+            release_superpage(b, &b->seg[i]);
+    release_small(b);
 
  out:
     unlock_page_alloc(d1);
@@ -689,8 +686,14 @@ static int swap_some(struct swap_batch *b, unsigned int *start)
 /* b->nr_done tells how many pairs were dealt with, also after an error. */
 int p2m_swap_batch_run(struct swap_batch *b)
 {
-    unsigned int next = 0;
+    unsigned int side, next = 0;
     int rc = 0;
+
+    for ( side = 0; side < 2; side++ )
+    {
+        b->owner[side] = owner_of(b->d[side]);
+        INIT_PAGE_LIST_HEAD(&b->taken[side]);
+    }
 
     while ( !rc && next < b->nr_segs )
         rc = swap_some(b, &next);

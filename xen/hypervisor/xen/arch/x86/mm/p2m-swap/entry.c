@@ -13,8 +13,6 @@
 #include "private.h"
 
 #define TOP_LEVEL       3
-/* What a level 2 table is for. */
-#define REGION_ORDER    PAGE_ORDER_1G
 #define NO_REGION       (~0UL)
 
 static unsigned int index(unsigned long gfn, unsigned int level)
@@ -173,7 +171,7 @@ int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
         if ( !w->l2 )
             break;
 
-        e = read_atomic(&w->l2[index(gfn, 1)]);
+        e = walk_entry(w, gfn);
         if ( !entry_is_present(e) )
             break;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a P2M entry says.
+ * What a P2M entry says, and how it is found.
  *
  * NPT's and EPT's tables are alike where it matters here: four levels of 512
  * entries of 64 bits, with the frame in bits 51:12 and bit 7 for a superpage.
@@ -67,15 +67,73 @@ static always_inline mfn_t entry_mfn(uint64_t entry)
     return maddr_to_mfn(entry & ENTRY_MFN_MASK);
 }
 
+/* It has a table of the next level below it, all of it up to date. */
+static always_inline bool entry_is_table(uint64_t e)
+{
+    if ( using_vmx() )
+        return entry_is_present(e) && !entry_is_superpage(e) &&
+               !entry_is_stale(e);
+
+    return (e & (_PAGE_PRESENT | _PAGE_USER | _PAGE_PSE)) ==
+           (_PAGE_PRESENT | _PAGE_USER);
+}
+
 /*
  * Everything but the frame stays: access rights, memory type, accessed and
  * dirty belong to the gfn.  The memory type does not depend on the frame, for
  * without an IOMMU it is always write-back: see epte_get_entry_emt().
  */
-static always_inline uint64_t entry_with_mfn_of(uint64_t entry, uint64_t other)
+static always_inline void swap_entries(uint64_t *e0, uint64_t *e1,
+                                       uint64_t old0, uint64_t old1)
 {
-    return (entry & ~(uint64_t)ENTRY_MFN_MASK) | (other & ENTRY_MFN_MASK);
+    const uint64_t frames = (old0 ^ old1) & ENTRY_MFN_MASK;
+
+    write_atomic(e0, old0 ^ frames);
+    write_atomic(e1, old1 ^ frames);
 }
+
+/*
+ * A walk of a P2M that stays locked.  The level 2 table of the last gfn, which
+ * is for 1 GiB, stays mapped, so that a list in no order, too, costs one step
+ * for each gfn.
+ */
+struct swap_walk {
+    struct domain *d;
+    unsigned long max_gfn;
+    unsigned long region;   /* gfn >> REGION_ORDER of l2; ~0UL: none */
+    const uint64_t *l2;     /* NULL: nothing is there */
+    mfn_t l2_mfn;
+};
+
+/* What a level 2 table is for. */
+#define REGION_ORDER    PAGE_ORDER_1G
+
+static always_inline uint64_t walk_entry(const struct swap_walk *w,
+                                         unsigned long gfn)
+{
+    return read_atomic(&w->l2[(gfn >> PAGETABLE_ORDER) &
+                              (SUPERPAGE_PAGES - 1)]);
+}
+
+/* Is it there at hand, the table with the entry of a 4k page? */
+static always_inline bool walk_has_table(const struct swap_walk *w,
+                                         unsigned long gfn, mfn_t *table)
+{
+    uint64_t e;
+
+    if ( unlikely(gfn >> REGION_ORDER != w->region) || unlikely(!w->l2) )
+        return false;
+
+    e = walk_entry(w, gfn);
+    *table = entry_mfn(e);
+
+    return likely(entry_is_table(e));
+}
+
+void p2m_swap_walk_begin(struct swap_walk *w, struct domain *d);
+void p2m_swap_walk_end(struct swap_walk *w);
+int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
+                        unsigned int order, mfn_t *table);
 
 #endif /* ARCH_X86_MM_P2M_SWAP_ENTRY_H */
 

@@ -37,6 +37,12 @@ bool p2m_swap_frame_is_sound(const struct page_info *pg)
 #define UNROLL_ROUND
 #endif
 
+static void thaw_frames(struct page_info *pg, unsigned int nr)
+{
+    while ( nr-- )
+        frame_thaw(pg++);
+}
+
 /*
  * Frames that follow each other, as their gfns do: are they all the owner's?
  * @chained tells whether they follow each other in the owner's list, too, as
@@ -73,36 +79,55 @@ static bool run_is_of(struct page_info *pg, owner_t owner,
     return true;
 }
 
-/*
- * Freeze a run, @nr being a multiple of ROUND.  Returns how many frames are
- * frozen: all, or those before the first that cannot be.
- */
-unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
-                                 unsigned long gfn, unsigned int nr,
-                                 bool *chained)
+/* Freeze a run, @nr being a multiple of ROUND: all of it, or nothing. */
+bool p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
+                         unsigned long gfn, unsigned int nr, bool *chained)
 {
+    struct page_info *const first = pg;
+    unsigned long idle = COUNT_IDLE;
     unsigned int i, j;
 
     ASSERT(!(nr % ROUND));
 
     if ( !run_is_of(pg, owner_of(d), gfn, nr, chained) )
-        return 0;
+        return false;
+
+    for ( i = 0; i < nr; i += ROUND, pg += ROUND )
+    {
+        unsigned long type = 0;
+
+        UNROLL_ROUND
+        for ( j = 0; j < ROUND; j++ )
+        {
+            if ( unlikely(!frame_freeze_count(pg + j, &idle)) )
+            {
+                thaw_frames(first, i + j);
+                return false;
+            }
+            type |= pg[j].u.inuse.type_info;
+        }
+
+        if ( unlikely(type & ~TYPE_IDLE) )
+        {
+            thaw_frames(first, i + ROUND);
+            return false;
+        }
+    }
+
+    return true;
+}
+
+/* Thaw a run, @nr being a multiple of ROUND. */
+void p2m_swap_thaw_run(struct page_info *pg, unsigned int nr)
+{
+    unsigned int i, j;
 
     for ( i = 0; i < nr; i += ROUND, pg += ROUND )
     {
         UNROLL_ROUND
         for ( j = 0; j < ROUND; j++ )
-            if ( unlikely(!frame_freeze(pg + j)) )
-                return i + j;
+            frame_thaw(pg + j);
     }
-
-    return nr;
-}
-
-void p2m_swap_thaw_run(struct page_info *pg, unsigned int nr)
-{
-    while ( nr-- )
-        frame_thaw(pg++);
 }
 
 /* Take pages that follow each other off a list, as page_list_del() would. */
@@ -146,9 +171,9 @@ static void list_add_chain_tail(struct page_info *first, struct page_info *last,
  * Both owners' page_alloc_locks are held.  @gfn is the first of the new owner.
  * The run was frozen as one; @nr is a multiple of ROUND.
  */
-void p2m_swap_move_run(struct page_info *pg, struct domain *from,
-                       struct domain *to, unsigned long gfn, unsigned int nr,
-                       bool chained)
+void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
+                            struct domain *to, unsigned long gfn,
+                            unsigned int nr, bool chained)
 {
     unsigned long *m2p = &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
     const owner_t owner = owner_of(to);
@@ -161,7 +186,10 @@ void p2m_swap_move_run(struct page_info *pg, struct domain *from,
     }
     else
         for ( i = 0; i < nr; i++ )
-            frame_relink(pg + i, from, to);
+        {
+            page_list_del(pg + i, &from->page_list);
+            page_list_add_tail(pg + i, &to->page_list);
+        }
 
     for ( i = 0; i < nr; i += ROUND )
     {

@@ -57,21 +57,30 @@ static always_inline void frame_thaw(struct page_info *pg)
  * With the count at zero nobody can get a reference any more, nor a type without
  * one.  Any flag or state besides "allocated" makes the count differ: of a page
  * that is special, extra, broken or being offlined.
+ *
+ * @idle: COUNT_IDLE, and still that if it is frozen: a run needs to say it once.
  */
-static always_inline bool frame_freeze(struct page_info *pg)
+static always_inline bool frame_freeze_count(struct page_info *pg,
+                                             unsigned long *idle)
 {
-    unsigned long idle = COUNT_IDLE;
     bool frozen;
 
     /* cmpxchg(), but for the comparison of what it returns: the flag tells. */
     asm volatile ( "lock cmpxchg %[zero], %[count]"
                    ASM_FLAG_OUT(, "\n\tsetz %[frozen]")
-                   : [count] "+m" (pg->count_info), "+a" (idle),
+                   : [count] "+m" (pg->count_info), "+a" (*idle),
                      [frozen] ASM_FLAG_OUT("=@ccz", "=qm") (frozen)
                    : [zero] "r" (0UL)
                    : "memory" );
 
-    if ( unlikely(!frozen) )
+    return frozen;
+}
+
+static always_inline bool frame_freeze(struct page_info *pg)
+{
+    unsigned long idle = COUNT_IDLE;
+
+    if ( unlikely(!frame_freeze_count(pg, &idle)) )
         return false;
 
     if ( likely(!(pg->u.inuse.type_info & ~TYPE_IDLE)) )
@@ -82,30 +91,18 @@ static always_inline bool frame_freeze(struct page_info *pg)
     return false;
 }
 
-/* Gives a frozen frame to its new owner, but for the list.  Thaws it. */
+/* Makes a frozen frame its new owner's, but for the list. */
 static always_inline void frame_hand_over(struct page_info *pg, owner_t owner,
                                           unsigned long *m2p,
                                           unsigned long gfn)
 {
     pg->u.inuse.type_info = 0;
     pg->v.inuse._domain = owner;
-    /*
-     * Before the thaw, for the frame's P2M entry keeps no reference: later it
-     * may be someone else's.  There is a second table for 32-bit domains.
-     */
+    /* There is a second table for 32-bit domains. */
     if ( IS_ENABLED(CONFIG_PV32) )
         set_gpfn_from_mfn(m2p - machine_to_phys_mapping, gfn);
     else
         *m2p = gfn;
-    frame_thaw(pg);
-}
-
-/* From one owner's list to the end of the other's. */
-static always_inline void frame_relink(struct page_info *pg,
-                                       struct domain *from, struct domain *to)
-{
-    page_list_del(pg, &from->page_list);
-    page_list_add_tail(pg, &to->page_list);
 }
 
 #endif /* ARCH_X86_MM_P2M_SWAP_FRAME_H */

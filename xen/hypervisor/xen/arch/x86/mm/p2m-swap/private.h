@@ -20,6 +20,8 @@
 #include <public/memory.h>
 #include <public/p2m_swap.h>
 
+#include "frame.h"
+
 /* Bounds of a batch: they keep struct swap_batch within 16k. */
 #define BATCH_SEGS      192U
 #define BATCH_PAIRS     4096U
@@ -37,17 +39,21 @@ struct swap_seg {
     uint8_t order;          /* 0 or PAGE_ORDER_2M */
     bool nomem;             /* its superpage could not be split */
     bool busy;              /* a frame of its superpage: take it frame by frame */
-    bool chained[2];        /* at order 9: its owner's list has it in one piece */
+    struct page_info *pg[2];    /* at order 9, once it is taken */
 };
 
 /* Lives as long as one run of the hypercall; nothing in it is trusted later. */
 struct swap_batch {
     struct domain *d[2];    /* A and B */
+    owner_t owner[2];       /* the same, as a frame says it */
     unsigned int first;     /* which of them has the lower domid */
     bool exchange;
 
     /* What the caller is told, besides the statuses. */
     struct xen_p2m_swap *op;
+
+    /* Of one pause: frames of single pairs that A and B have been given. */
+    struct page_list_head taken[2];
 
     unsigned int nr_segs, nr_pairs, nr_done;
     struct swap_seg seg[BATCH_SEGS];
@@ -72,36 +78,15 @@ void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i,
                          unsigned int nr);
 int p2m_swap_batch_run(struct swap_batch *b);
 
-/* entry.c */
-
-/*
- * A walk of a P2M that stays locked.  The level 2 table of the last gfn, which
- * is for 1 GiB, stays mapped, so that a list in no order, too, costs one step
- * for each gfn.
- */
-struct swap_walk {
-    struct domain *d;
-    unsigned long max_gfn;
-    unsigned long region;   /* gfn >> REGION_ORDER of l2; ~0UL: none */
-    const uint64_t *l2;     /* NULL: nothing is there */
-    mfn_t l2_mfn;
-};
-
-void p2m_swap_walk_begin(struct swap_walk *w, struct domain *d);
-void p2m_swap_walk_end(struct swap_walk *w);
-int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
-                        unsigned int order, mfn_t *table);
-
 /* frame.c */
 bool p2m_swap_frame_is_idle(const struct page_info *pg);
 bool p2m_swap_frame_is_sound(const struct page_info *pg);
-unsigned int p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
-                                 unsigned long gfn, unsigned int nr,
-                                 bool *chained);
+bool p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
+                         unsigned long gfn, unsigned int nr, bool *chained);
 void p2m_swap_thaw_run(struct page_info *pg, unsigned int nr);
-void p2m_swap_move_run(struct page_info *pg, struct domain *from,
-                       struct domain *to, unsigned long gfn, unsigned int nr,
-                       bool chained);
+void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
+                            struct domain *to, unsigned long gfn,
+                            unsigned int nr, bool chained);
 void p2m_swap_exchange(const struct page_info *pg0,
                        const struct page_info *pg1);
 
