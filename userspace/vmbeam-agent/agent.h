@@ -105,6 +105,7 @@ int op_restore_abort(struct request *r);
 /* The domain is about to run: it is no restore's any more, and no restore-abort can reach it. */
 void restore_forget(uint32_t domid);
 
+int op_guest_frames(struct request *r);
 int op_export_begin(struct request *r);
 int op_export_sync(struct request *r);
 int op_export_read(struct request *r);

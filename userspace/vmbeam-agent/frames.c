@@ -203,6 +203,82 @@ static int read_frames(struct request *r, uint32_t domid, bool m2p, struct frame
 	return rc;
 }
 
+/* --- how they lie ------------------------------------------------------------------------------------------------ */
+
+#define SUPERPAGE_FRAMES	512
+
+/* What the child that counts has to say; in memory that it shares with the agent. */
+struct shape {
+	uint32_t domid;
+	uint64_t frames, large;
+};
+
+struct shape_job {
+	struct request *r;
+	struct shape *shape;
+	uint32_t domid;
+};
+
+/* Are the first of these, at least a superpage's, one that is aligned on both sides? Only such go in one piece. */
+static bool is_superpage(const struct vmbeam_frame *f)
+{
+	if (f->pfn % SUPERPAGE_FRAMES || f->gfn % SUPERPAGE_FRAMES)
+		return false;
+	for (unsigned int i = 1; i < SUPERPAGE_FRAMES; i++)
+		if (f[i].pfn != f->pfn + i || f[i].gfn != f->gfn + i)
+			return false;
+	return true;
+}
+
+static int shape_work(const void *arg)
+{
+	const struct shape_job *job = arg;
+	struct shape *s = job->shape;
+	struct frames f = {};
+	int rc = read_frames(job->r, job->domid, false, &f);
+
+	if (rc) {
+		fprintf(stderr, "%s\n", job->r->error);
+		return rc;
+	}
+	*s = (struct shape){ .domid = job->domid, .frames = f.nr };
+	for (size_t i = 0; i + SUPERPAGE_FRAMES <= f.nr; i++)
+		if (is_superpage(f.v + i)) {
+			s->large += SUPERPAGE_FRAMES;
+			i += SUPERPAGE_FRAMES - 1;
+		}
+	frames_free(&f);
+	return 0;
+}
+
+int op_guest_frames(struct request *r)
+{
+	static struct shape *shape;
+	struct shape_job job = { .r = r };
+	char key[40];
+	int rc = get_domid(r, &job.domid);
+
+	if (rc)
+		return rc;
+	if (!shape) {
+		shape = mmap(NULL, sizeof(*shape), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (shape == MAP_FAILED) {
+			shape = NULL;
+			return fail(r, -ENOMEM, "out of memory");
+		}
+	}
+	job.shape = shape;
+	snprintf(key, sizeof(key), "guest-frames %u", job.domid);
+	rc = work_run(r, key, shape_work, &job, -1);
+	if (rc || r->again)
+		return rc;
+	if (shape->domid != job.domid)
+		return fail(r, -EAGAIN, "the frames of another domain were counted meanwhile: ask again");
+	put_number(r, "frames", shape->frames);
+	put_number(r, "large", shape->large);
+	return 0;
+}
+
 /* --- exports ----------------------------------------------------------------------------------------------------- */
 
 static void export_close(struct export *e)

@@ -36,6 +36,7 @@ static const struct op {
 } ops[] = {
 	{ "hello", op_hello },
 	{ "guest-check", op_guest_check },
+	{ "guest-frames", op_guest_frames },
 	{ "dest-check", op_dest_check },
 	{ "save-begin", op_save_begin },
 	{ "save-read", op_save_read },

@@ -7,7 +7,18 @@
 static const char help[] =
 	"usage: vmbeam check [--json] HOSTVM/GUEST HOSTVM\n\n"
 	"Can the guest VM be moved to the other host VM? Says all that stands in the way, and touches nothing.\n"
+	"Says, too, how many of its frames lie in pieces of 2 MiB, which can go as superpages.\n"
 	"Exits with 0 when nothing does, with 2 otherwise.\n";
+
+/* Whether the host VMs have superpages there, and every frame is free to go, is only known when it happens. */
+static void said(struct json_object *result)
+{
+	struct json_object *frames = json_object_object_get(result, "frames");
+
+	printf("%s on %s can be moved to %s: %llu frames, of these %llu in pieces of 2 MiB\n",
+	       js_str(result, "guest", ""), js_str(result, "from", ""), js_str(result, "to", ""),
+	       (unsigned long long)js_u64(frames, "total", 0), (unsigned long long)js_u64(frames, "superpages", 0));
+}
 
 int cli_check(int argc, char **argv)
 {
@@ -25,8 +36,7 @@ int cli_check(int argc, char **argv)
 	if (json)
 		cli_print(result);
 	else if (rc == CLI_OK)
-		printf("%s on %s can be moved to %s\n", js_str(result, "guest", ""), js_str(result, "from", ""),
-		       js_str(result, "to", ""));
+		said(result);
 	else if (!js_len(problems))
 		fprintf(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
 	else

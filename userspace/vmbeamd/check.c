@@ -10,6 +10,7 @@
 
 #define CONNECT_S	15
 #define ASK_S		120
+#define COUNT_S		600
 
 static void __attribute__((format(printf, 2, 3))) problem(struct migration *m, const char *fmt, ...)
 {
@@ -127,6 +128,21 @@ static void check_guest(struct migration *m, bool dest_up)
 	message_clear(&reply);
 }
 
+/* For a check alone: a migration tells afterwards what went how. */
+static void count_frames(struct migration *m)
+{
+	struct message reply;
+	struct error err;
+
+	if (agent_call(&m->a, "guest-frames", migration_domain(m, m->dom_a), COUNT_S, &reply, &err)) {
+		problem(m, "%s", err.text);
+		return;
+	}
+	m->guest_frames = js_u64(reply.json, "frames", m->guest_frames);
+	m->large = js_u64(reply.json, "large", 0);
+	message_clear(&reply);
+}
+
 int check(struct migration *m)
 {
 	struct error err;
@@ -146,5 +162,7 @@ int check(struct migration *m)
 			js_str(m->a.hello, "hostvm_xen", "?"), m->to, js_str(m->b.hello, "hostvm_xen", "?"));
 	if (a)
 		check_guest(m, b);
+	if (m->check_only && m->dom_a && !json_object_array_length(m->problems))
+		count_frames(m);
 	return json_object_array_length(m->problems) ? -1 : 0;
 }

@@ -103,6 +103,8 @@ class Agent(threading.Thread):
         if op == "guest-check":
             return {"domid": d["domid"], "uuid": UUID, "frames": 100, "max_kib": 400, "vcpus": 2, "problems": [],
                     "backends": [{"kind": "vbd", "target": "/dev/vdb"}]}, b""
+        if op == "guest-frames":
+            return {"frames": 100, "large": 64}, b""
         if op == "dest-check":
             assert req["targets"] == ["/dev/vdb"] and req["uuid"] == UUID
             return {"problems": [f"only {self.free} KiB are free"] if self.free < req["max_kib"] else []}, b""
@@ -327,6 +329,15 @@ def check_refuses(t):
     t.on_a()
     assert t.cli("migrate", "hv1/u1", "hv3")[0] == 2 and t.cli("migrate", "hv1/u1", "hv1")[0] == 2
     assert t.cli("migrate", "u1")[0] == 1 and t.cli("--help")[0] == 0
+
+
+def check_tells_how_frames_lie(t):
+    t.start()
+    rc, out, err = t.cli("check", "hv1/u1", "hv2")
+    assert rc == 0 and "100 frames, of these 64 in pieces of 2 MiB" in out, out + err
+    rc, out, err = t.cli("check", "--json", "hv1/u1", "hv2")
+    assert rc == 0 and json.loads(out)["frames"]["superpages"] == 64, out
+    t.on_a()
 
 
 def journal_is_shortened(t):
@@ -648,7 +659,7 @@ def the_command_dies(t):
 
 
 tests = [moves, moves_among_many, a_list_that_was_cut_is_no_proof, refused_frames, refused_frames_without_content,
-         busy_frames_are_exchanged, check_refuses, no_daemon, journal_is_shortened, agent_not_there, a_stream_of_garbage, a_refused_pair,
+         busy_frames_are_exchanged, check_refuses, check_tells_how_frames_lie, no_daemon, journal_is_shortened, agent_not_there, a_stream_of_garbage, a_refused_pair,
          stuck_touches_nothing, an_operator_forgets, an_operator_forgets_what_waits, destination_destroyed_in_the_swap, killed_after_commit,
          lost_on_b_after_the_commit, lost_on_b_with_the_daemon, ends_on_b_after_it_ran, ends_on_a_after_it_was_resumed,
          killed_before_resume_with_a_silent_agent, unknown_transaction_after_committing, the_command_dies]
