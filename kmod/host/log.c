@@ -7,24 +7,13 @@
  * empty.
  */
 #include <linux/build_bug.h>
-#include <linux/gfp.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 
 #include "host.h"
 
 static_assert(sizeof(struct vmbeam_block) <= 8192);
-
-/* Pages, and not kmalloc(): the kernel may be told to zero what it allocates, and would do it twice. */
-static struct vmbeam_block *alloc_block(gfp_t gfp)
-{
-	return (struct vmbeam_block *)__get_free_pages(gfp, get_order(sizeof(struct vmbeam_block)));
-}
-
-static void free_block(struct vmbeam_block *block)
-{
-	free_pages((unsigned long)block, get_order(sizeof(*block)));
-}
 
 void vmbeam_log_init(struct vmbeam_log *log)
 {
@@ -40,7 +29,7 @@ void vmbeam_log_free(struct vmbeam_log *log)
 
 	list_splice(&log->spare, &log->blocks);
 	list_for_each_entry_safe(block, next, &log->blocks, link)
-		free_block(block);
+		kfree(block);
 	vmbeam_log_init(log);
 }
 
@@ -68,7 +57,7 @@ static u32 room_in_last(const struct vmbeam_log *log)
 int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp)
 {
 	while (log->room < nr_runs) {
-		struct vmbeam_block *block = alloc_block(gfp);
+		struct vmbeam_block *block = kmalloc(sizeof(*block), gfp);
 
 		if (!block)
 			return -ENOMEM;
@@ -130,7 +119,7 @@ void vmbeam_log_cut(struct vmbeam_log *log, u32 nr)
 		return;
 	log->room -= VMBEAM_BLOCK_RUNS;
 	list_del(&block->link);
-	free_block(block);
+	kfree(block);
 }
 
 static bool ranges_overlap(u64 x, u32 nr_x, u64 y, u32 nr_y)

@@ -55,9 +55,6 @@ void *test_alloc(size_t size, gfp_t gfp);
 #define array_size(nr, size)		((size_t)(nr) * (size))
 #define kvfree(ptr)			free((void *)(ptr))
 #define kfree(ptr)			free(ptr)
-#define get_order(size)			((size) > PAGE_SIZE)
-#define __get_free_pages(gfp, order)	((uintptr_t)test_alloc((size_t)PAGE_SIZE << (order), gfp))
-#define free_pages(addr, order)		free((void *)(addr))
 
 u64 get_random_u64(void);
 
