@@ -117,7 +117,7 @@ static void expect_frames(struct __test_metadata *_metadata, uint32_t domid)
 {
 	xc_domaininfo_t info;
 
-	ASSERT_EQ(0, xc_domain_getinfo_single(xch, domid, &info));
+	ASSERT_EQ(0, domain_info(domid, &info));
 	EXPECT_EQ(nr_frames, info.tot_pages);
 	/* Each gfn has what it had, or what the other's had. */
 	EXPECT_EQ(nr_frames / stride, wrong(domid, SEED_A) + wrong(domid, SEED_B));
@@ -175,7 +175,7 @@ TEST_F_TIMEOUT(race, memory_is_given_up, TIMEOUT)
 	ASSERT_EQ(0, kill(self->swapper, SIGKILL));
 	ASSERT_EQ(self->swapper, waitpid(self->swapper, &status, 0));
 	expect_frames(_metadata, self->p.b);
-	ASSERT_EQ(0, xc_domain_getinfo_single(xch, self->p.a, &info));
+	ASSERT_EQ(0, domain_info(self->p.a, &info));
 	EXPECT_EQ(nr_frames - 64, info.tot_pages);
 }
 

@@ -271,7 +271,7 @@ static void phase(struct __test_metadata *_metadata, FIXTURE_DATA(random) *self)
 
 	fresh_domains(_metadata, self);
 	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, xc_domain_getinfo_single(xch, domid(self, i), &before[i]));
+		ASSERT_EQ(0, domain_info(domid(self, i), &before[i]));
 	while (self->batches < until) {
 		bool gentle = ++transactions <= GENTLE;
 
@@ -284,7 +284,7 @@ static void phase(struct __test_metadata *_metadata, FIXTURE_DATA(random) *self)
 	}
 	ASSERT_EQ(0, all_wrong(self));
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, xc_domain_getinfo_single(xch, domid(self, i), &after[i]));
+		ASSERT_EQ(0, domain_info(domid(self, i), &after[i]));
 		EXPECT_EQ(before[i].tot_pages, after[i].tot_pages);
 	}
 	pair_teardown(&self->p);

@@ -99,15 +99,15 @@ TEST_F_TIMEOUT(swap, sizes_stay, TIMEOUT)
 	struct vmbeam_txn_swap res;
 	int txn, i;
 
-	ASSERT_EQ(0, xc_domain_getinfo_single(xch, self->p.a, &before[0]));
-	ASSERT_EQ(0, xc_domain_getinfo_single(xch, self->p.b, &before[1]));
+	ASSERT_EQ(0, domain_info(self->p.a, &before[0]));
+	ASSERT_EQ(0, domain_info(self->p.b, &before[1]));
 	txn = txn_begin(self->p.dev, self->p.a, self->p.b, NULL);
 	ASSERT_LE(0, txn);
 	ASSERT_EQ(0, txn_swap(txn, 0, 0, NR, 0, NULL, &res));
 	ASSERT_EQ(0, txn_end(txn, VMBEAM_TXN_COMMIT));
 	close(txn);
-	ASSERT_EQ(0, xc_domain_getinfo_single(xch, self->p.a, &after[0]));
-	ASSERT_EQ(0, xc_domain_getinfo_single(xch, self->p.b, &after[1]));
+	ASSERT_EQ(0, domain_info(self->p.a, &after[0]));
+	ASSERT_EQ(0, domain_info(self->p.b, &after[1]));
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(before[i].tot_pages, after[i].tot_pages);
 		EXPECT_EQ(before[i].outstanding_pages, after[i].outstanding_pages);

@@ -36,6 +36,11 @@ static void destroy_leftovers(void)
 	}
 }
 
+int domain_info(uint32_t domid, xc_domaininfo_t *info)
+{
+	return xc_domain_getinfolist(xch, domid, 1, info) == 1 && info->domain == domid ? 0 : -1;
+}
+
 int domain_setup(void)
 {
 	xch = xc_interface_open(NULL, NULL, 0);

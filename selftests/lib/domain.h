@@ -26,6 +26,8 @@ void domain_teardown(void);
 int domain_create_flags(uint32_t *domid, uint32_t flags, uint64_t max_frames);
 int domain_create(uint32_t *domid, uint64_t max_frames);
 int domain_destroy(uint32_t domid);
+/* What Xen tells of it; libxenctrl has no call for one domain that all its versions know. */
+int domain_info(uint32_t domid, xc_domaininfo_t *info);
 /*
  * The heap's free pages, once no domain is being given back any more; wants domain_setup(). Domains that are only made
  * and destroyed leave it larger or smaller by some dozen pages: Xen's own books.
