@@ -2,20 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds Debian's Xen with XENMEM_p2m_swap.
 #
-#   build.sh [debug|xsm]    prints the path of a directory with
+#   build.sh [debug|xsm|4.17]    prints the path of a directory with
 #                             xen        the 32-bit multiboot image that QEMU's -kernel takes
 #                             xen-syms   the same with symbols, for gdb and addr2line
 #                             config     what it was configured with
 #
 # "debug" is CONFIG_DEBUG: every ASSERT() in Xen's locking and P2M code is live.
 # "xsm" has FLASK and its policy, which Debian's Xen does not.
+# "4.17" is bookworm's Xen; the others are trixie's, 4.20.
 set -euo pipefail
 here=$(readlink -f "$(dirname "$0")")
 . "$here/../lab/cache.sh"
 
-# Runs in the build tree: SOURCE CONFIG VARIANT DEST
+# Runs in the build tree: SOURCE CONFIG VARIANT SERIES DEST
 build_in_tree() {
-	local source=$1 config=$2 variant=$3 dest=$4 src=$4/src p
+	local source=$1 config=$2 variant=$3 series=$4 dest=$5 src=$5/src p
 	mkdir -p "$src"/tools/{include,libs,tests} "$src/docs/misc"
 	cp -a "$source"/{Config.mk,config,xen,SUPPORT.md,CHANGELOG.md} "$src/"
 	cp "$source/docs/misc/xen-command-line.pandoc" "$src/docs/misc/"
@@ -23,7 +24,7 @@ build_in_tree() {
 	# Only for the patches to apply to
 	cp -a "$source/tools/libs/ctrl" "$src/tools/libs/"
 	cp "$source/tools/include/xenctrl.h" "$src/tools/include/"; cp "$source/tools/tests/Makefile" "$src/tools/tests/"
-	for p in xen/patches/*.patch; do
+	for p in xen/patches/{"$series",common}/*.patch; do
 		patch -d "$src" -p1 -s --fuzz=0 <"$p"
 	done
 	cp -a xen/hypervisor/. "$src/"
@@ -51,20 +52,21 @@ build_in_tree() {
 }
 
 build() {
-	local source=$1 config=$2 variant=$3 dest=$4
+	local source=$1 config=$2 variant=$3 series=$4 dest=$5
 	"$here/../lab/tree.sh" run build bash -euc "$(declare -f build_in_tree); build_in_tree \"\$@\"" bash \
-		"/cache/${source#"$VMBEAM_CACHE"/}" "/cache/${config#"$VMBEAM_CACHE"/}" "$variant" "/cache/${dest##*/}"
+		"/cache/${source#"$VMBEAM_CACHE"/}" "/cache/${config#"$VMBEAM_CACHE"/}" "$variant" "$series" "/cache/${dest##*/}"
 }
 
-variant=${1:-release}
+variant=${1:-release} series=4.20 of=xen image=image
 case $variant in
 release|debug|xsm) ;;
-*) die "usage: build.sh [debug|xsm]" ;;
+4.17) series=4.17 of=xen-4.17 image=bookworm_image ;;
+*) die "usage: build.sh [debug|xsm|4.17]" ;;
 esac
 
-source=$("$here/../lab/source.sh" xen)
-config=$("$here/../lab/tree.sh" image)/root/boot/xen-4.20-amd64.config
-[ -f "$config" ] || die "Debian's Xen configuration is missing: $config (is xen-hypervisor-4.20-amd64 in the image tree?)"
-key=$(cache_key "=${source##*/}" "=$(sha256sum <"$config")" "=$variant" \
-	"$here/hypervisor" "$here/patches" "$VMBEAM_TOP/include/xen" "$here/build.sh")
-cache_entry "xen-$variant" "$key" build "$source/xen" "$config" "$variant"
+source=$("$here/../lab/source.sh" "$of")
+config=$("$here/../lab/tree.sh" "$image")/root/boot/xen-$series-amd64.config
+[ -f "$config" ] || die "Debian's Xen configuration is missing: $config (is xen-hypervisor-$series-amd64 in the tree?)"
+key=$(cache_key "=${source##*/}" "=$(sha256sum <"$config")" "=$variant" "$here/hypervisor" \
+	"$here/patches/$series" "$here/patches/common" "$VMBEAM_TOP/include/xen" "$here/build.sh")
+cache_entry "xen-$variant" "$key" build "$source/xen" "$config" "$variant" "$series"

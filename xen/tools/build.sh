@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the patched libxl-save-helper, and test-p2m-swap of Xen's tools/tests; prints the directory that holds them.
 #
-#   build.sh            with HOLD=1 in the environment: with hold points, for tests
+#   build.sh [4.17]     4.17: the test alone, of bookworm's Xen. With HOLD=1 in the environment: with hold points, for tests
 #
 # libxenguest and libxenctrl are linked into the helper: libxenguest uses private structures of libxenctrl, so the two
 # must be of one source, and that need not be the point release that a dom0 has installed. What is left comes from
@@ -11,15 +11,16 @@ set -euo pipefail
 here=$(readlink -f "$(dirname "$0")")
 . "$here/../../lab/cache.sh"
 
-hold=${HOLD:-}
-source=$("$VMBEAM_TOP/lab/source.sh" xen)
-tree=$("$VMBEAM_TOP/lab/tree.sh" build)
+hold=${HOLD:-} series=${1:-4.20} of=xen in=build
+if [ "$series" = 4.17 ]; then of=xen-4.17 in=bookworm; fi
+source=$("$VMBEAM_TOP/lab/source.sh" "$of")
+tree=$("$VMBEAM_TOP/lab/tree.sh" "$in")
 
 build() {
-	"$VMBEAM_TOP/lab/tree.sh" run build bash /vmbeam/xen/tools/compile.sh \
-		"/cache/${source##*/}/xen" "/cache/${1##*/}" "$hold"
+	"$VMBEAM_TOP/lab/tree.sh" run "$in" bash /vmbeam/xen/tools/compile.sh \
+		"/cache/${source##*/}/xen" "/cache/${1##*/}" "$series" "$hold"
 }
 
 cache_entry save-helper "$(cache_key "=$source" "=$tree" "=hold:$hold" "$here/build.sh" "$here/compile.sh" \
-	"$here/patches" "$here/files" "$here/../patches" "$VMBEAM_TOP/include/xen" ${hold:+"$VMBEAM_TOP/userspace/common/hold.c" "$VMBEAM_TOP/userspace/common/hold.h" \
+	"$here/patches" "$here/files" "$here/../patches/$series" "$here/../patches/common" "$VMBEAM_TOP/include/xen" ${hold:+"$VMBEAM_TOP/userspace/common/hold.c" "$VMBEAM_TOP/userspace/common/hold.h" \
 	"$VMBEAM_TOP/userspace/common/log.c" "$VMBEAM_TOP/userspace/common/log.h"})" build

@@ -1,17 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Compile libxl-save-helper, and the test of the hypercall that is in Xen's tree, from a copy of Xen's source; runs in the
-# build tree, for build.sh.
+# build tree, for build.sh. Of Xen 4.17 the test alone.
 #
-#   compile.sh SOURCE OUT [HOLD]
+#   compile.sh SOURCE OUT 4.20|4.17 [HOLD]
 set -euo pipefail
-source=$1 out=$2 hold=${3:-}
+source=$1 out=$2 series=$3 hold=${4:-}
 here=/vmbeam/xen/tools
 xen=/tmp/xen
 
 cp -a "$source" "$xen"
-for p in "$here"/patches/*.patch /vmbeam/xen/patches/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
-cp -r "$here/files/." "$xen"
+for p in /vmbeam/xen/patches/{"$series",common}/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
+if [ "$series" = 4.20 ]; then
+	for p in "$here"/patches/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
+	cp -r "$here/files/." "$xen"
+fi
 cp /vmbeam/include/xen/p2m_swap.h "$xen/xen/include/public/"
 cd "$xen"
 
@@ -41,7 +44,13 @@ flags="$(dpkg-buildflags --get CPPFLAGS) $(dpkg-buildflags --get CFLAGS) -fPIE -
 make_args=(-s -j2 XEN_TARGET_ARCH=x86_64 debug=n "EXTRA_CFLAGS_XEN_TOOLS=$flags")
 
 make "${make_args[@]}" -C tools/include
-for lib in ctrl guest; do make "${make_args[@]}" -C "tools/libs/$lib" "libxen$lib.a"; done
+make "${make_args[@]}" -C tools/libs/ctrl libxenctrl.a
+make "${make_args[@]}" -C tools/tests/p2m-swap test-p2m-swap.o
+gcc -o "$out/test-p2m-swap" tools/tests/p2m-swap/test-p2m-swap.o tools/libs/ctrl/libxenctrl.a \
+	-lxencall -lxenforeignmemory -lxendevicemodel -lxenevtchn -lxengnttab -lxentoollog -lxentoolcore
+[ "$series" = 4.20 ] || exit 0
+
+make "${make_args[@]}" -C tools/libs/guest libxenguest.a
 make "${make_args[@]}" -C tools/libs/light libxl_save_helper.o _libxl_save_msgs_helper.o
 
 extra=()
@@ -52,7 +61,3 @@ gcc -pie $(dpkg-buildflags --get LDFLAGS) -Wl,-z,now -Wl,--gc-sections -Wl,--as-
 	tools/libs/guest/libxenguest.a tools/libs/ctrl/libxenctrl.a \
 	-lxencall -lxenforeignmemory -lxendevicemodel -lxenevtchn -lxengnttab -lxentoollog -lxentoolcore -lz -pthread
 strip "$out/libxl-save-helper"
-
-make "${make_args[@]}" -C tools/tests/p2m-swap test-p2m-swap.o
-gcc -o "$out/test-p2m-swap" tools/tests/p2m-swap/test-p2m-swap.o tools/libs/ctrl/libxenctrl.a \
-	-lxencall -lxenforeignmemory -lxendevicemodel -lxenevtchn -lxengnttab -lxentoollog -lxentoolcore

@@ -21,6 +21,7 @@
 #include <asm/hvm/asid.h>
 #include <asm/hvm/nestedhvm.h>
 #include <asm/iocap.h>
+#include <asm/mem_paging.h>
 
 #include "../mm-locks.h"
 #include "entry.h"
