@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # deploy.sh: build the modules, the tools and the tests, carry them into a running lab and start the daemons there.
 # What is tested is what is installed: DESTDIR of `make install`, with the hold points compiled in.
+# Under Xen 4.17 it is the host's module and its tests alone, built in bookworm's tree.
 set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
@@ -9,23 +10,29 @@ lab=$(readlink -f "$(dirname "$0")")
 cd "$VMBEAM_TOP"
 stage=build/stage
 
+tree=build tests=build/selftests levels=all
+if [ "$LAB_SERIES" = 4.17 ]; then tree=bookworm tests=build/selftests-bookworm levels=host; fi
+
 build() {
 	local helper linux
-	helper=$(xen/tools/build.sh); linux=$("$lab/source.sh" linux)
-	"$lab/tree.sh" run build kmod/build.sh build
-	"$lab/tree.sh" run build sh -ec "
-		make -s -j2 -C userspace HOLD=1
-		make -s -C userspace HOLD=1 install DESTDIR=/vmbeam/$stage/root PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu
-		make -s -j2 -C selftests KSELFTEST_DIR=/cache/${linux##*/}/tools/testing/selftests
-		make -s -C lab/workload"
-	mkdir -p $stage/root/usr/lib/vmbeam $stage/root/lab/selftests
-	cp "$helper/libxl-save-helper" $stage/root/usr/lib/vmbeam/
-	find build/modules-build -name '*.ko' -exec cp {} $stage/root/lab/ \;
+	helper=$(xen/tools/build.sh ${LAB_SERIES:+"$LAB_SERIES"}); linux=$("$lab/source.sh" linux)
+	"$lab/tree.sh" run "$tree" kmod/build.sh "$tree"
+	"$lab/tree.sh" run "$tree" make -s -j2 -C selftests "$levels" O="/vmbeam/$tests" KSELFTEST_DIR="/cache/${linux##*/}/tools/testing/selftests"
+	mkdir -p $stage/root/lab/selftests $stage/root/usr/lib/vmbeam $stage/root/etc/vmbeam
+	if [ -z "$LAB_SERIES" ]; then
+		"$lab/tree.sh" run build sh -ec "
+			make -s -j2 -C userspace HOLD=1
+			make -s -C userspace HOLD=1 install DESTDIR=/vmbeam/$stage/root PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu
+			make -s -C lab/workload"
+		cp "$helper/libxl-save-helper" $stage/root/usr/lib/vmbeam/
+		cp build/workload/* $stage/root/lab/
+	fi
+	find "build/modules-$tree" -name '*.ko' -exec cp {} $stage/root/lab/ \;
 	# Every byte is decrypted by an emulated CPU: debug information stays here.
 	find $stage/root \( -name '*.ko' -o -perm -u+x -type f \) -exec strip -g {} + 2>/dev/null || true
-	cp -r build/selftests/host build/selftests/guest build/selftests/tools selftests/run.sh $stage/root/lab/selftests/
+	cp -r "$tests"/* selftests/run.sh $stage/root/lab/selftests/; rm -rf $stage/root/lab/selftests/{lib,include,native}
 	cp "$helper/test-p2m-swap" $stage/root/lab/selftests/host/
-	cp lab/carry/* build/workload/* $stage/root/lab/
+	cp lab/carry/* $stage/root/lab/
 	cp lab/carry/vmbeamd.conf $stage/root/etc/vmbeam/
 	(cd $stage/root
 	 tar --owner=0 --group=0 -czf ../host.tar.gz --exclude='*/guest/*' --exclude=vmbeam-agent --exclude=libxl-save-helper .

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # What the lab boots; prints the directory that holds it:
 #
+#   image.sh           of trixie, with Xen 4.20
+#   image.sh 4.17      of bookworm, with Xen 4.17: for the outer system alone, there is nothing for guests in it
+#
 #   root.ext4      the root of every dom0, mounted read-only under a tmpfs overlay; holds all of what guest VMs boot from
 #   xen            the stock hypervisor, unpacked for a multiboot loader (the nested Xens boot it)
 #   vmlinuz, rd.gz the dom0s' kernel and initial ramdisk
@@ -11,7 +14,7 @@ set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
 
-modules_dom0="virtio_blk virtio_net xen-blkfront xen-netfront ext4 overlay"
+modules_dom0="virtio_pci virtio_blk virtio_net xen-blkfront xen-netfront ext4 overlay"
 modules_guest="xen-blkfront xen-netfront ext4"
 # Of busybox, in place of Debian's: static, a program starts in half the time, and Xen's scripts start dozens. Programs
 # that the project's own scripts call with options of GNU's stay.
@@ -48,9 +51,10 @@ make_initrd() {
 	mkdir -p "$rd"/{bin,dev,proc,sys,mnt,mod,ro,rw}
 	cp "$root/usr/bin/busybox" "$rd/bin/"
 	for m in sh mount insmod switch_root sleep cat echo mkdir sed; do ln -s busybox "$rd/bin/$m"; done
+	# xz -f: what is not compressed is copied.
 	for m in "$@"; do chroot "$root" modprobe --show-depends -S "$kernel" "$m"; done |
 	awk '/^insmod/ && !seen[$2]++ {print $2}' | while read -r m; do
-		xz -dc "$root$m" >"$rd/mod/$(basename "$m" .xz)"; basename "$m" .xz >>"$rd/mod/order"
+		xz -dcf "$root$m" >"$rd/mod/$(basename "$m" .xz)"; basename "$m" .xz >>"$rd/mod/order"
 	done
 	cp /vmbeam/lab/image/init "$rd/init"
 	[ -z "$guest" ] || guest_root "$root" "$rd"
@@ -61,7 +65,7 @@ make_initrd() {
 # Runs in the build tree, as root, with the image tree under /cache.
 image_in_tree() {
 	local image=$1 out=$2 img kernel cloud
-	kernel=$(basename "$image"/boot/vmlinuz-*deb13-amd64); kernel=${kernel#vmlinuz-}
+	kernel=$(basename "$image"/boot/vmlinuz-*[0-9]-amd64); kernel=${kernel#vmlinuz-}
 	cloud=$(basename "$image"/boot/vmlinuz-*cloud-amd64); cloud=${cloud#vmlinuz-}
 	ssh-keygen -q -t ed25519 -N '' -f "$out/id"
 
@@ -74,20 +78,22 @@ image_in_tree() {
 	for a in $light top; do ln -sf busybox "$img/usr/bin/$a"; done
 	for a in poweroff reboot halt; do ln -sf /usr/bin/busybox "$img/usr/sbin/$a"; done
 
-	zcat "$img"/boot/xen-4.20-amd64.gz >"$out/xen"
+	zcat "$img"/boot/xen-4.*-amd64.gz >"$out/xen"
 	cp "$img/boot/vmlinuz-$kernel" "$out/vmlinuz"
 	# shellcheck disable=SC2086 # lists of words
 	make_initrd "$img" "$kernel" "$out/rd.gz" $modules_dom0
-	# shellcheck disable=SC2086
-	make_initrd "$img" "$cloud" "$out/rd-guest.gz" --guest $modules_guest
-	unpack_kernel "$img/boot/vmlinuz-$cloud" >"$out/vmlinux-guest"
+	if [ "$cloud" != '*cloud-amd64' ]; then
+		# shellcheck disable=SC2086
+		make_initrd "$img" "$cloud" "$out/rd-guest.gz" --guest $modules_guest
+		unpack_kernel "$img/boot/vmlinuz-$cloud" >"$out/vmlinux-guest"
+	fi
 
 	(cd "$img"
 	 rm -rf boot/* usr/share/{doc,man,locale,info,mime} usr/lib/modules/*/kernel/drivers/{gpu,media,infiniband,usb,sound,scsi,iio,staging,mmc,mtd,nvme,ata,md,bluetooth,hid,input,isdn,thunderbolt} \
 		usr/lib/modules/*/kernel/{sound,net/wireless,net/bluetooth,net/mac80211} usr/lib/modules/*/kernel/drivers/net/{wireless,ethernet} \
 		var/lib/apt var/cache usr/share/qemu/{edk2*,*.fd} vmbeam cache)
 	mkdir "$img/var/cache"
-	cp "$out"/{xen,vmlinuz,rd.gz,rd-guest.gz,vmlinux-guest} "$img/boot/"
+	cp "$out"/{xen,vmlinuz,*.gz} "$img/boot/"; [ "$cloud" = '*cloud-amd64' ] || cp "$out/vmlinux-guest" "$img/boot/"
 	mke2fs -q -t ext4 -O ^has_journal -m 0 -N 30000 -d "$img" "$out/root.ext4" 640M
 	rm -rf "$img"
 	truncate -s 1G "$out/guests.raw"; mke2fs -q -t ext4 -L guests "$out/guests.raw"
@@ -97,5 +103,7 @@ image_in_tree() {
 image_make() { "$lab/tree.sh" run build bash /vmbeam/lab/image.sh --in-tree "/cache/$(basename "$(dirname "$image")")/root" "/cache/${1##*/}"; }
 
 if [ "${1:-}" = --in-tree ]; then image_in_tree "$2" "$3"; exit; fi
-image=$("$lab/tree.sh" image)/root
-cache_entry image "$(cache_key "=$image" "$lab/image" "$lab/image.sh")" image_make
+tree=image name=image
+if [ "${1:-}" = 4.17 ]; then tree=bookworm_image name=image-4.17; fi
+image=$("$lab/tree.sh" "$tree")/root
+cache_entry "$name" "$(cache_key "=$image" "$lab/image" "$lab/image.sh")" image_make

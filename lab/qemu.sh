@@ -15,6 +15,11 @@ case $LAB_QEMU in ''|fixed|bare) ;; *) die "LAB_QEMU is $LAB_QEMU: neither fixed
 # 0: the guest management VMs without swiotlb=force, so that their device models map guest VMs' frames
 LAB_SWIOTLB=${LAB_SWIOTLB:-force}
 
+# 4.17, of LAB_XEN_VARIANT: the outer system is bookworm's; nothing nested is made of that
+# shellcheck disable=SC2034 # for those that source this
+LAB_SERIES=$([ "${LAB_XEN_VARIANT:-}" != 4.17 ] || echo 4.17)
+[ -z "$LAB_SERIES" ] || [ -n "${LAB_HOST_ONLY:-}" ] || die "LAB_XEN_VARIANT=4.17 goes with LAB_HOST_ONLY=1"
+
 # Not empty: where lab/qemu/profile.c writes its counts
 LAB_PROFILE=${LAB_PROFILE:-}
 

@@ -3,6 +3,7 @@
 # Sources of others that the build takes from Debian; prints where each is.
 #
 #   source.sh xen      trixie's Xen 4.20 with Debian's patches applied
+#   source.sh xen-4.17 bookworm's Xen 4.17, likewise
 #   source.sh qemu     trixie's QEMU, of the version that the build tree's QEMU has, with Debian's patches applied
 #   source.sh linux    of Linux: kselftest.h, kselftest_harness.h and checkpatch
 #
@@ -21,7 +22,12 @@ xen_version=4.20.3+127-gc42374a105-0+deb13u1
 xen_files="df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3 xen_4.20.3+127-gc42374a105.orig.tar.xz
 b1f909d626f3d4ba6965ba291dd97b0dfbbe48bb8e2510913cbc1760c5e8cb3e xen_4.20.3+127-gc42374a105-0+deb13u1.debian.tar.xz"
 
-# From the same index (apt-cache showsrc qemu), 2026-11.
+# From that of Debian oldstable, 2026-11.
+xen417_version=4.17.5+72-g01140da4e8-1
+xen417_files="53922f4d0a02c577f2ea9d63f65989cd88715779eebeed879ca1d314103ee06e xen_4.17.5+72-g01140da4e8.orig.tar.xz
+5bcf3812c64585e270e0b3fa6ee8fd16dff7b9bc0f61375d648c64672484c4d9 xen_4.17.5+72-g01140da4e8-1.debian.tar.xz"
+
+# From the index of stable (apt-cache showsrc qemu), 2026-11.
 qemu_version=10.0.13+ds-0+deb13u1
 qemu_files="6a0888e806c2ffc0c5f0733e974f9aea55491950d3c47c98669c8b236dde59ae qemu_10.0.13+ds.orig.tar.xz
 da73c092f5684c551b0334d675eb16a3dec91e1edea94759cfb1102fa4a0364e qemu_10.0.13+ds-0+deb13u1.debian.tar.xz"
@@ -59,10 +65,10 @@ source_linux() {
 }
 
 case ${1:-} in
-xen|qemu)
-	version=$1_version files=$1_files
+xen|xen-4.17|qemu)
+	name=${1//[-.]/}; version=${name}_version files=${name}_files
 	cache_entry "source-$1" "$(cache_key "=$tree" "=$(declare -f source_debian)" "=${!version}" "=${!files}")" \
-		source_debian "$1" "${!version}" "${!files}" ;;
+		source_debian "${1%-4.17}" "${!version}" "${!files}" ;;
 linux) cache_entry source-linux "$(cache_key "=$tree" "=$(declare -f source_linux)")" source_linux ;;
-*) die "usage: source.sh xen|qemu|linux" ;;
+*) die "usage: source.sh xen|xen-4.17|qemu|linux" ;;
 esac

@@ -4,7 +4,8 @@
 #
 #   tree.sh build      trixie: compilers, 6.12 headers, QEMU to run the lab; prints its path
 #   tree.sh image      trixie: what the three kinds of dom0 boot from
-#   tree.sh bookworm   bookworm: 6.1 headers, to build the modules against
+#   tree.sh bookworm   bookworm: 6.1 headers, to build the modules against; and libraries of Xen 4.17
+#   tree.sh bookworm_image   bookworm: what a dom0 under Xen 4.17 boots from
 #   tree.sh qemu       trixie: what building QEMU takes; the result runs in "build"
 #   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
 # shellcheck disable=SC2034 # packages_* are looked up by name: tree_path()
@@ -20,7 +21,10 @@ packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd
 packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
 	systemd-sysv,dbus,dropbear-bin,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
-packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3"
+packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3,libxen-dev"
+packages_bookworm_image="xen-hypervisor-4.17-amd64,xen-utils-4.17,xenstore-utils,linux-image-amd64,
+	busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
+	systemd-sysv,dbus,dropbear-bin,socat,jq,psmisc,util-linux"
 packages_qemu="build-essential,pkgconf,ninja-build,meson,python3-venv,flex,bison,libglib2.0-dev,libpixman-1-dev,
 	libslirp-dev,libfdt-dev,zlib1g-dev"
 
@@ -47,7 +51,7 @@ tree_make() {
 
 tree_path() {
 	local name=$1 suite=trixie list
-	[ "$name" != bookworm ] || suite=bookworm
+	[[ $name != bookworm* ]] || suite=bookworm
 	list=packages_$name
 	[ -n "${!list:-}" ] || die "no tree called $name"
 	cache_entry "tree-$name" "$(cache_key "=$suite" "=${!list}" "=$(sources "$suite")")" \
@@ -68,7 +72,7 @@ tree_run() {
 }
 
 case ${1:-} in
-build|image|bookworm|qemu) tree_path "$1" ;;
+build|image|bookworm|bookworm_image|qemu) tree_path "$1" ;;
 run) tree_run "${@:2}" ;;
-*) die "usage: tree.sh build|image|bookworm|qemu | run NAME COMMAND..." ;;
+*) die "usage: tree.sh build|image|bookworm|bookworm_image|qemu | run NAME COMMAND..." ;;
 esac

@@ -12,6 +12,9 @@
 #   soak.sh races    either domain destroyed in the middle of the swap of a million frames; the outer system alone
 #   SOAK_RACES=50    of each domain
 #
+#   soak.sh hypervisors   the host selftests on a debug build of the hypervisor, and on Xen 4.17 with bookworm's kernel and
+#                    toolstack
+#
 #   soak.sh devices  a guest VM with heavy disk traffic moves, the guest management VMs being without swiotlb=force:
 #                    their device models have its frames mapped, and must be asked to let go; devices.json
 set -euo pipefail
@@ -104,6 +107,9 @@ races() {
 	[ "$good" -eq "$total" ]
 }
 
+# shellcheck disable=SC2016 # expanded over there
+host_selftests() { on host '/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host 600'; }
+
 # At most one frame in 200 may have to be exchanged.
 devices() {
 	on u1 'setsid sh -c "while :; do dd if=/dev/zero of=/data/traffic bs=64k count=512 conv=fsync; echo 3 >/proc/sys/vm/drop_caches; cat /data/traffic; done" >/dev/null 2>&1 </dev/null & true'
@@ -120,11 +126,21 @@ if [[ $what == *devices* ]]; then
 	run_test "its checkers start" start_checkers || finish
 	lab_test "it moves while its disk is busy" devices || true
 fi
+if [[ $what == *hypervisors* ]]; then
+	export LAB_HOST_ONLY=1
+	for LAB_XEN_VARIANT in debug 4.17; do
+		export LAB_XEN_VARIANT
+		run_test "the outer system comes up: $LAB_XEN_VARIANT" lab_up || finish
+		lab_test "host selftests: $LAB_XEN_VARIANT" host_selftests || true
+	done
+	"$lab/lab" down; unset LAB_XEN_VARIANT LAB_HOST_ONLY
+fi
 if [[ $what == *races* ]]; then
 	export LAB_HOST_ONLY=1 LAB_MIB=11264
 	run_test "the outer system comes up" lab_up || finish
 	on host /lab/stop
 	lab_test "domains destroyed during a swap" races || true
+	"$lab/lab" down; unset LAB_HOST_ONLY LAB_MIB
 fi
 if [[ $what == *boots* ]]; then run_test "cold boots in a row" boots_in_a_row || true; fi
 if [[ $what == *qemu* ]]; then
