@@ -15,6 +15,9 @@
 #   soak.sh hypervisors   the host selftests on a debug build of the hypervisor, and on Xen 4.17 with bookworm's kernel and
 #                    toolstack
 #
+#   soak.sh large    a guest VM of 1 GiB that was used for a while moves: how much of it at 2 MiB, and what becomes of the
+#                    host VMs' superpages; large.json
+#
 #   soak.sh devices  a guest VM with heavy disk traffic moves, the guest management VMs being without swiotlb=force:
 #                    their device models have its frames mapped, and must be asked to let go; devices.json
 set -euo pipefail
@@ -107,6 +110,45 @@ races() {
 	[ "$good" -eq "$total" ]
 }
 
+# Compiler, its libraries and something to compile, on the disk that is u1's later.
+carry_compiler() {
+	local cc=$work/cc
+	rm -rf "$cc"; mkdir -p "$cc"
+	# shellcheck disable=SC2016 # expanded in the tree
+	"$lab/tree.sh" run build sh -euc '
+		cc1=$(gcc -print-prog-name=cc1)
+		cp "$cc1" $(ldd "$cc1" | grep -o "/[^ ]*") "$1"
+		gcc -E -O2 -std=gnu11 -D_GNU_SOURCE -Iuserspace/common -Iuserspace/lib -Iinclude/uapi userspace/common/savestream.c -o "$1/source.i"
+		strip "$1/cc1"' sh "/vmbeam${cc#"$VMBEAM_TOP"}"
+	on host 'mkdir -p /run/disk && mount /dev/vdb /run/disk'
+	"$lab/lab" put host "$cc" /run/disk && on host 'umount /run/disk && sync'
+}
+
+# Anonymous memory that comes and goes, many processes, a page cache as large as it gets.
+# shellcheck disable=SC2016 # expanded over there
+use_for_a_while() {
+	on u1 'set -e
+		for i in 1 2 3; do LD_LIBRARY_PATH=/data/cc /data/cc/ld-linux-x86-64.so.2 /data/cc/cc1 -quiet -O2 -fpreprocessed /data/cc/source.i -o /tmp/out.s; done
+		test -s /tmp/out.s
+		dd if=/dev/zero of=/data/large bs=1M count=500 2>/dev/null; cat /data/large >/dev/null
+		for i in $(seq 50); do /bin/busybox true; done
+		grep -E "^(Cached|MemFree)" /proc/meminfo'
+}
+
+# Nine frames of ten go at 2 MiB, and both host VMs have their superpages afterwards, within 2 %.
+large() {
+	local before after
+	use_for_a_while || return 1
+	before=$(lab/superpages.sh hv1 hv2)
+	migrate u1 hv1 hv2 || return 1
+	after=$(lab/superpages.sh hv1 hv2)
+	jq -n --argjson report "$report" --argjson before "$(jq -s . <<<"$before")" --argjson after "$(jq -s . <<<"$after")" '
+		{$report, mapped: {$before, $after}}' | tee "$work/large.json"
+	[ "$(jq 'def frames: .["1g"] * 262144 + .["2m"] * 512;
+		(.report.frames | .superpages >= 0.9 * .total) and
+		([.mapped.before, .mapped.after] | transpose | all(.[]; (.[1] | frames) >= 0.98 * (.[0] | frames)))' <"$work/large.json")" = true ]
+}
+
 # shellcheck disable=SC2016 # expanded over there
 host_selftests() { on host '/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host 600'; }
 
@@ -125,6 +167,13 @@ if [[ $what == *devices* ]]; then
 	lab_test "a guest VM starts" create_u1 || finish
 	run_test "its checkers start" start_checkers || finish
 	lab_test "it moves while its disk is busy" devices || true
+fi
+if [[ $what == *large* ]]; then
+	run_test "the lab comes up" lab_up || finish
+	run_test "a compiler is put on its disk" carry_compiler || finish
+	lab_test "a guest VM of 1 GiB starts" guest create hv1 u1 1024 2 || finish
+	run_test "its checkers start" start_checkers || finish
+	lab_test "it moves by superpages, and these stay whole" large || true
 fi
 if [[ $what == *hypervisors* ]]; then
 	export LAB_HOST_ONLY=1

@@ -145,15 +145,22 @@ static void measure(const char *name, uint32_t nr, uint32_t per_extent, uint32_t
 /* What a transaction costs beside its swaps, once. */
 static void empty(void)
 {
+	const char *name = "begin and commit";
+	bool mark = marked && !strcmp(marked, name);
 	uint64_t ticks;
 	int txn;
 
 	make(1, ORDER_4K);
+	if (mark)
+		MARK("1");
 	ticks = __rdtsc();
 	txn = txn_begin(dev, a, b, NULL);
 	if (txn < 0 || txn_end(txn, VMBEAM_TXN_COMMIT) || close(txn))
-		die("begin and commit");
-	report("begin and commit", 0, 1, __rdtsc() - ticks, 0);
+		die(name);
+	ticks = __rdtsc() - ticks;
+	if (mark)
+		MARK("0");
+	report(name, 0, 1, ticks, 0);
 	destroy();
 }
 

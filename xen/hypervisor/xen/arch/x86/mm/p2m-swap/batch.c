@@ -30,9 +30,9 @@
 
 /*
  * How long the domains may be paused at a time, in units of what a pair of 4k
- * frames costs, some 400 instructions.  What a pair of superpages and an
- * exchange of contents cost in these units was measured: docs/hypercall.md of
- * the project.
+ * frames costs: 230 to 480 instructions, so a pair of superpages is some 64 of
+ * them, and an exchange of contents 8.  Measured: docs/hypercall.md of the
+ * project.
  */
 static unsigned int __read_mostly opt_pause_cost = 1024;
 integer_runtime_param("p2m-swap-pause", opt_pause_cost);
