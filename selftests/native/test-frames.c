@@ -346,4 +346,25 @@ TEST_F(frames, release)
 	EXPECT_EQ(0, ask(self, op_export_release, 0));
 }
 
+/* Pieces of 2 MiB: whole, aligned on both sides, in order. */
+TEST_F(frames, shape)
+{
+	ASSERT_EQ(0, ask(self, op_guest_frames, 0));
+	EXPECT_EQ(8888, told(self, "frames"));
+	EXPECT_EQ(0, told(self, "large"));
+
+	for (int i = 0; i < 6 * 512; i++)
+		m->p2m[i] = 512 * 50 + i;
+	m->p2m[512] = 0;			/* a hole at its beginning */
+	m->p2m[3 * 512 - 1] = 7;		/* the last one is elsewhere */
+	for (int i = 3 * 512; i < 4 * 512; i++)
+		m->p2m[i]++;			/* in order, but not aligned */
+	ASSERT_EQ(0, ask(self, op_guest_frames, 0));
+	EXPECT_EQ(3 * 512, told(self, "large"));
+
+	memset(m->p2m, 0, sizeof(m->p2m));
+	EXPECT_EQ(-EIO, ask(self, op_guest_frames, 0));
+	EXPECT_NE(NULL, strstr(self->r.error, "domain 5 has no frames"));
+}
+
 TEST_HARNESS_MAIN
