@@ -85,8 +85,8 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  *                within one of the extents, or comes too late; nr_done beyond the number of pairs; a domain is the
  *                caller or another control domain, or both are the same
  *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS in either list, or XEN_P2M_SWAP_MAX_PAIRS
- *   -EOPNOTSUPP  a domain is not HVM with HAP; or it has IOMMU mappings, access to a device's memory or ports, altp2m,
- *                log-dirty, populate-on-demand entries, memory sharing or paging
+ *   -EOPNOTSUPP  the caller is not PV; a domain is not HVM with HAP; or it has IOMMU mappings, access to a device's
+ *                memory or ports, altp2m, log-dirty, populate-on-demand entries, memory sharing or paging
  *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB)
  *   -EFAULT      a guest handle is bad. If it is that of the statuses, nr_done counts pairs whose status was not written:
  *                they are found out by swapping them back

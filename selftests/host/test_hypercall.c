@@ -201,7 +201,7 @@ TEST_F_TIMEOUT(hypercall, excluded_in_no_order, TIMEOUT)
 	self->excluded[0] = (xen_p2m_swap_extent_t){ .gfn_a = 5, .gfn_b = 5, .nr = 2 };
 	self->excluded[1] = (xen_p2m_swap_extent_t){ .gfn_a = 6, .gfn_b = 6, .nr = 1 };
 	EXPECT_REFUSED(EINVAL);
-	self->excluded[1].gfn_a = self->excluded[1].gfn_b = 4;
+	self->excluded[1] = (xen_p2m_swap_extent_t){ .gfn_a = 4, .gfn_b = 4, .nr = 1 };
 	EXPECT_REFUSED(EINVAL);
 }
 

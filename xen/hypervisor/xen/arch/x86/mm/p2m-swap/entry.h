@@ -67,7 +67,7 @@ static always_inline mfn_t entry_mfn(uint64_t entry)
     return maddr_to_mfn(entry & ENTRY_MFN_MASK);
 }
 
-/* It has a table of the next level below it, all of it up to date. */
+/* It has a table of the next level below it, and is not stale itself. */
 static always_inline bool entry_is_table(uint64_t e)
 {
     if ( using_vmx() )

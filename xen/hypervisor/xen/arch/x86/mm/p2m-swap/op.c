@@ -263,6 +263,14 @@ static void invalidate_mapcaches(struct domain *d)
 
 static int check_op(const struct xen_p2m_swap *op)
 {
+    /*
+     * The caller is where frames are mapped, too.  An HVM domain's mapping is a
+     * P2M entry, and p2m_entry_modify() drops the frame's reference before the
+     * entry is gone from the tables and from TLBs.
+     */
+    if ( !is_pv_domain(current->domain) )
+        return -EOPNOTSUPP;
+
     if ( op->flags & ~(XEN_P2M_SWAP_EXCHANGE | XEN_P2M_SWAP_INVALIDATE) )
         return -EINVAL;
 
@@ -298,6 +306,9 @@ static int run_call(struct xen_p2m_swap *op, struct domain *a,
 {
     struct swap_call *c = xmalloc(struct swap_call);
     int rc;
+
+    /* As public/p2m_swap.h has it: pages that a heap in pieces still has. */
+    BUILD_BUG_ON(sizeof(*c) > 4 * PAGE_SIZE);
 
     if ( !c )
         return -ENOMEM;

@@ -32,14 +32,16 @@
  */
 struct swap_seg {
     unsigned long gfn[2];
-    mfn_t table[2];         /* of the P2M; INVALID_MFN: there is no such entry */
+    union {
+        mfn_t table[2];     /* of the P2M; INVALID_MFN: there is no such entry */
+        struct page_info *pg[2];    /* at order 9, once it is taken */
+    };
     uint16_t first;         /* pair: index into the batch's statuses */
     uint16_t nr;
     uint16_t kept;          /* how many of them are excluded */
     uint8_t order;          /* 0 or PAGE_ORDER_2M */
     bool nomem;             /* its superpage could not be split */
     bool busy;              /* a frame of its superpage: take it frame by frame */
-    struct page_info *pg[2];    /* at order 9, once it is taken */
 };
 
 /* Lives as long as one run of the hypercall; nothing in it is trusted later. */
