@@ -118,9 +118,9 @@ carry_compiler() {
 	"$lab/tree.sh" run build sh -euc '
 		cc1=$(gcc -print-prog-name=cc1)
 		cp "$cc1" $(ldd "$cc1" | grep -o "/[^ ]*") "$1"
-		gcc -E -O2 -std=gnu11 -D_GNU_SOURCE -Iuserspace/common -Iuserspace/lib -Iinclude/uapi userspace/common/savestream.c -o "$1/source.i"
-		strip "$1/cc1"' sh "/vmbeam${cc#"$VMBEAM_TOP"}"
-	on host 'mkdir -p /run/disk && mount /dev/vdb /run/disk'
+		gcc -E -O2 -std=gnu11 -D_GNU_SOURCE lab/workload/memcheck.c -o "$1/source.i"
+		strip "$1/cc1"' sh "/vmbeam${cc#"$VMBEAM_TOP"}" || return 1
+	on host 'mkdir -p /run/disk && mount /dev/vdb /run/disk' || return 1
 	"$lab/lab" put host "$cc" /run/disk && on host 'umount /run/disk && sync'
 }
 
