@@ -12,8 +12,11 @@ demo: deps ## build all, boot the lab, move a running guest VM there and back, s
 check: deps ## lint, native tests, module builds, and all selftests at all levels in the lab
 	selftests/check.sh
 
-soak: deps ## what takes long: boots in a row, checksums, rollbacks in a row; writes build/soak/*.json
+soak: deps ## what takes long: boots in a row, checksums, rollbacks in a row (more: selftests/soak.sh); writes build/soak/*.json
 	selftests/soak.sh
+
+mutations: deps ## can the host selftests fail? takes one check after the other out of the hypervisor; an hour
+	selftests/mutations.sh
 
 swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.json and the table in docs/hypercall.md
 	selftests/swap-cost.sh
@@ -50,4 +53,4 @@ clean: ## what was built in the checkout; the cache outside it goes with lab/lab
 deps: # what the host needs to make the trees; everything else is in them
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
 
-.PHONY: help demo check soak swap-cost swap-profile modules tools xen qemu lint install clean deps
+.PHONY: help demo check soak mutations swap-cost swap-profile modules tools xen qemu lint install clean deps

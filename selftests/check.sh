@@ -17,6 +17,12 @@ modules() { "$lab/tree.sh" run "$1" kmod/build.sh "$1"; }
 # shellcheck disable=SC2016 # expanded over there
 host_selftests() { on host '/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host 300; rc=$?; /lab/start host; exit $rc'; }
 guest_selftests() { on hv1 "/lab/stop; VMBEAM_TEST_DOMID=\$(xl domid u1) sh /lab/selftests/run.sh /lab/selftests/guest 300; rc=\$?; /lab/start guest; exit \$rc"; }
+# What is told beforehand is what goes: a guest VM that was made by plain xl lies in pieces of 2 MiB.
+told_beforehand() {
+	local told; told=$(on host "vmbeam check --json hv1/u1 hv2") || return 1
+	echo "$told"
+	[ "$(field "$told" '.frames | .superpages >= 0.9 * .total and .superpages <= .total')" = true ]
+}
 migration() { migrate "$@"; local rc=$?; echo "$report"; return $rc; }
 
 run_test "lint" ./lint.sh || true
@@ -33,6 +39,7 @@ free1=$(free_mib hv1); free2=$(free_mib hv2)
 lab_test "a guest VM starts" create_u1 || finish
 lab_test "selftests of the export, in nested Xen" guest_selftests || true
 run_test "its checkers start" start_checkers || finish
+run_test "vmbeam check tells how u1's frames lie" told_beforehand || true
 lab_test "u1 moves from hv1 to hv2" migration u1 hv1 hv2 || finish
 run_test "hv1 has its memory back" [ "$(free_mib hv1)" = "$free1" ] || true
 lab_test "u1 moves back from hv2 to hv1" migration u1 hv2 hv1 || finish
