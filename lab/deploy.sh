@@ -14,7 +14,7 @@ tree=build tests=build/selftests levels=all
 if [ "$LAB_SERIES" = 4.17 ]; then tree=bookworm tests=build/selftests-bookworm levels=host; fi
 
 build() {
-	local helper linux
+	local helper linux level
 	helper=$(xen/tools/build.sh ${LAB_SERIES:+"$LAB_SERIES"}); linux=$("$lab/source.sh" linux)
 	"$lab/tree.sh" run "$tree" kmod/build.sh "$tree"
 	"$lab/tree.sh" run "$tree" make -s -j2 -C selftests "$levels" O="/vmbeam/$tests" KSELFTEST_DIR="/cache/${linux##*/}/tools/testing/selftests"
@@ -30,7 +30,8 @@ build() {
 	find "build/modules-$tree" -name '*.ko' -exec cp {} $stage/root/lab/ \;
 	# Every byte is decrypted by an emulated CPU: debug information stays here.
 	find $stage/root \( -name '*.ko' -o -perm -u+x -type f \) -exec strip -g {} + 2>/dev/null || true
-	cp -r "$tests"/* selftests/run.sh $stage/root/lab/selftests/; rm -rf $stage/root/lab/selftests/{lib,include,native}
+	cp selftests/run.sh $stage/root/lab/selftests/
+	for level in host guest tools; do [ ! -d "$tests/$level" ] || cp -r "$tests/$level" $stage/root/lab/selftests/; done
 	cp "$helper/test-p2m-swap" $stage/root/lab/selftests/host/
 	cp lab/carry/* $stage/root/lab/
 	cp lab/carry/vmbeamd.conf $stage/root/etc/vmbeam/

@@ -129,9 +129,10 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 }
 
 /**
- * vmbeam_hypercall_present - does the hypervisor have the op?
+ * vmbeam_hypercall_present - does the hypervisor have the op, and for this domain?
  *
- * An empty call to a domain that cannot be. What it answers does not matter, as long as it knows the number.
+ * An empty call to a domain that cannot be. What it answers does not matter, as long as it knows the number, and does
+ * not refuse a caller that is not PV.
  */
 bool vmbeam_hypercall_present(void)
 {
@@ -139,6 +140,7 @@ bool vmbeam_hypercall_present(void)
 		.domid_a = DOMID_INVALID,
 		.domid_b = DOMID_INVALID,
 	};
+	long rc = HYPERVISOR_memory_op(XENMEM_p2m_swap, &op);
 
-	return HYPERVISOR_memory_op(XENMEM_p2m_swap, &op) != -ENOSYS;
+	return rc != -ENOSYS && rc != -EOPNOTSUPP;
 }

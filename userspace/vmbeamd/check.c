@@ -55,7 +55,7 @@ static void check_module(struct migration *m)
 	else if (q.role != VMBEAM_ROLE_HOST)
 		problem(m, "%s is not vmbeam_host.ko's: vmbeamd runs in the host management VM", VMBEAM_DEVICE);
 	else if (!(q.features & VMBEAM_FEATURE_SWAP))
-		problem(m, "the host hypervisor lacks the swap op: boot the patched Xen");
+		problem(m, "the host hypervisor lacks the swap op, or its dom0 is not PV: boot the patched Xen, without dom0=pvh");
 	else if (!(q.features & VMBEAM_FEATURE_SUPERPAGES) || !(q.features & VMBEAM_FEATURE_INVALIDATE))
 		problem(m, "the host's vmbeam_host.ko, or its Xen, cannot do all that vmbeamd needs: it is older");
 	else if (!(q.features & VMBEAM_FEATURE_EXCHANGE))
