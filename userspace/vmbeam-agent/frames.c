@@ -54,6 +54,17 @@ static void exports_init(void)
 	ready = true;
 }
 
+/* Memory that a child shares with the agent, zeroed; NULL with the error in @r. */
+static void *share(struct request *r, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p != MAP_FAILED)
+		return p;
+	fail(r, -ENOMEM, "out of memory");
+	return NULL;
+}
+
 /* --- reading frames ---------------------------------------------------------------------------------------------- */
 
 static int frames_add(struct frames *f, uint64_t pfn, uint64_t gfn)
@@ -260,13 +271,10 @@ int op_guest_frames(struct request *r)
 
 	if (rc)
 		return rc;
-	if (!shape) {
-		shape = mmap(NULL, sizeof(*shape), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (shape == MAP_FAILED) {
-			shape = NULL;
-			return fail(r, -ENOMEM, "out of memory");
-		}
-	}
+	if (!shape)
+		shape = share(r, sizeof(*shape));
+	if (!shape)
+		return -ENOMEM;
 	job.shape = shape;
 	snprintf(key, sizeof(key), "guest-frames %u", job.domid);
 	rc = work_run(r, key, shape_work, &job, -1);
@@ -507,13 +515,10 @@ static int export_fill(struct request *r, struct export *e, uint32_t domid, bool
 	int rc;
 
 	snprintf(key, sizeof(key), "export-fill %llu", (unsigned long long)e->id);
-	if (!e->filled) {
-		e->filled = mmap(NULL, sizeof(*e->filled), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (e->filled == MAP_FAILED) {
-			e->filled = NULL;
-			return fail(r, -ENOMEM, "out of memory");
-		}
-	}
+	if (!e->filled)
+		e->filled = share(r, sizeof(*e->filled));
+	if (!e->filled)
+		return -ENOMEM;
 	rc = work_run(r, key, fill_work, &fill, e->fd);
 	return rc || r->again ? rc : put_export(r, e);
 }
