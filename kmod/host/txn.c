@@ -118,7 +118,7 @@ static void cut_untouched(const struct vmbeam_batch *batch, const struct xen_p2m
 
 /*
  * Append those pairs of the batch to a log that were dealt with, or those that were not; excluded ones are marked.
- * Unless all were swapped, @by_status is added to.
+ * Unless all were swapped, @by_status is added to; NULL: nobody wants to know.
  */
 static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batch, bool dealt_with,
 			 u32 by_status[VMBEAM_PAIR_MASK + 1])
@@ -152,7 +152,8 @@ static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batc
 			if (done) {
 				run.nr = same_status(batch, k, min(run.nr, batch->nr_done - k));
 				run.kept = pair_kept(batch->status[k]);
-				by_status[batch->status[k] & VMBEAM_PAIR_MASK] += run.nr;
+				if (by_status)
+					by_status[batch->status[k] & VMBEAM_PAIR_MASK] += run.nr;
 				done = run.kept || pair_moved(batch->status[k]);
 			} else {
 				cut_untouched(batch, extent, j, x, &run);
@@ -549,8 +550,6 @@ static void do_rollback(struct vmbeam_txn *txn)
 	int rc = 0;
 
 	while (!rc && vmbeam_log_last(&txn->log)) {
-		u32 by_status[VMBEAM_PAIR_MASK + 1] = { 0 };
-
 		fill_rollback(txn);
 		if (!batch->nr_extents)
 			break;
@@ -565,7 +564,7 @@ static void do_rollback(struct vmbeam_txn *txn)
 		count_pauses(told, batch);
 		spin_unlock(&txn->outcome->lock);
 		note_stuck(txn);
-		record_batch(&txn->stuck, batch, false, by_status);
+		record_batch(&txn->stuck, batch, false, NULL);
 		cond_resched();
 	}
 	txn->last_error = rc;
