@@ -14,8 +14,6 @@ cd "$top"
 
 native() { "$lab/source.sh" linux >/dev/null; "$lab/tree.sh" run build make -s -C selftests/native run SAN=1; }
 modules() { "$lab/tree.sh" run "$1" kmod/build.sh "$1"; }
-# shellcheck disable=SC2016 # expanded over there
-host_selftests() { on host '/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host 300; rc=$?; /lab/start host; exit $rc'; }
 guest_selftests() { on hv1 "/lab/stop; VMBEAM_TEST_DOMID=\$(xl domid u1) sh /lab/selftests/run.sh /lab/selftests/guest 300; rc=\$?; /lab/start guest; exit \$rc"; }
 # What is told beforehand is what goes: a guest VM that was made by plain xl lies in pieces of 2 MiB.
 told_beforehand() {
@@ -34,7 +32,7 @@ run_test "modules build against 6.1, W=1" modules bookworm || true
 run_test "the host hypervisor builds with XSM, FLASK and its policy" xen/build.sh xsm || true
 
 run_test "the lab comes up" lab_up || finish
-lab_test "selftests of the swap, in the host management VM" host_selftests || true
+lab_test "selftests of the swap, in the host management VM" host_selftests 300 || true
 free1=$(free_mib hv1); free2=$(free_mib hv2)
 lab_test "a guest VM starts" create_u1 || finish
 lab_test "selftests of the export, in nested Xen" guest_selftests || true

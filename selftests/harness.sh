@@ -44,3 +44,5 @@ lab_up() { "$lab/lab" down && "$lab/lab" up && "$lab/deploy.sh" && "$lab/logs.sh
 create_u1() { guest create hv1 u1 256 2; }
 start_checkers() { guest workload u1 128; }
 off_and_clean() { shutdown_and_check u1 "$1"; }
+# host_selftests SECONDS: the limit of each binary
+host_selftests() { on host "/lab/stop; sh /lab/selftests/run.sh /lab/selftests/host $1; rc=\$?; /lab/start host; exit \$rc"; }

@@ -3,8 +3,8 @@
 # Where the instructions of a swap go, by function: one case of tools/swap_cost, with QEMU's -icount and a plugin that
 # counts. Nothing is sampled.
 #
-#   swap-profile.sh ["CASE"]    begin and commit, 4k scattered, 4k runs of 512, 2m (if none is named), 2m with 8 excluded; writes
-#                               build/swap-profile-CASE.txt
+#   swap-profile.sh ["CASE"]    begin and commit, 4k scattered, 4k runs of 512, 2m (if none is named), 2m with 8 excluded;
+#                               writes build/swap-profile-CASE.txt
 set -euo pipefail
 top=$(readlink -f "$(dirname "$0")/..")
 lab=$top/lab
