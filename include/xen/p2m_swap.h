@@ -87,7 +87,7 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS in either list, or XEN_P2M_SWAP_MAX_PAIRS
  *   -EOPNOTSUPP  the caller is not PV; a domain is not HVM with HAP; or it has IOMMU mappings, access to a device's
  *                memory or ports, altp2m, log-dirty, populate-on-demand entries, memory sharing or paging
- *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB)
+ *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB and 8 KiB)
  *   -EFAULT      a guest handle is bad. If it is that of the statuses, nr_done counts pairs whose status was not written:
  *                they are found out by swapping them back
  *   -ENOSYS      the hypervisor does not have the op

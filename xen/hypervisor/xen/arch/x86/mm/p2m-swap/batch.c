@@ -62,7 +62,7 @@ int p2m_swap_check_domain(const struct domain *d)
 
 void p2m_swap_batch_reset(struct swap_batch *b)
 {
-    b->nr_segs = 0;
+    b->end = b->seg;
     b->nr_pairs = 0;
     b->nr_done = 0;
 
@@ -71,38 +71,10 @@ void p2m_swap_batch_reset(struct swap_batch *b)
     b->any_kept = false;
 }
 
-/* Where the gfn's entry is in its table. */
-static unsigned int table_index(unsigned long gfn)
-{
-    return gfn & (SUPERPAGE_PAGES - 1);
-}
-
-/* Takes pairs from the beginning of a run.  Returns how many; 0: it is full. */
-unsigned int p2m_swap_batch_add(struct swap_batch *b, unsigned long gfn_a,
-                                unsigned long gfn_b, unsigned int nr)
-{
-    unsigned int room =
-        SUPERPAGE_PAGES - max(table_index(gfn_a), table_index(gfn_b));
-
-    nr = min(nr, room);
-
-    if ( b->nr_segs == BATCH_SEGS || nr > BATCH_PAIRS - b->nr_pairs )
-        return 0;
-
-    b->seg[b->nr_segs++] = (struct swap_seg){
-        .gfn = { gfn_a, gfn_b },
-        .first = b->nr_pairs,
-        .nr = nr,
-    };
-    b->nr_pairs += nr;
-
-    return nr;
-}
-
 /* Excludes pairs of the segment that was added last, from its @i-th on. */
 void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i, unsigned int nr)
 {
-    struct swap_seg *seg = &b->seg[b->nr_segs - 1];
+    struct swap_seg *seg = b->end - 1;
 
     ASSERT(i + nr <= seg->nr);
 
@@ -141,26 +113,12 @@ static void set_status(struct swap_batch *b, const struct swap_seg *seg,
         st[i] = XEN_P2M_SWAP_ST_KEPT;
 }
 
-static bool is_aligned(const struct swap_seg *seg)
+/* Find where the entries of both sides are, at one order. */
+static void find_entries(struct swap_batch *b, struct swap_seg *seg,
+                         struct swap_walk *walk)
 {
-    return seg->nr == SUPERPAGE_PAGES &&
-           !((seg->gfn[0] | seg->gfn[1]) & (SUPERPAGE_PAGES - 1));
-}
-
-/*
- * Find where the entries of both sides are, at one order.  Returns the status of
- * all pairs if there is no memory for that.
- */
-static uint8_t find_entries(struct swap_seg *seg, struct swap_walk *walk)
-{
-    unsigned int order = is_aligned(seg) && !seg->busy ? PAGE_ORDER_2M : 0;
+    unsigned int order = seg->order;
     unsigned int side = 0;
-
-    seg->order = 0;
-    if ( !order &&
-         likely(walk_has_table(&walk[0], seg->gfn[0], &seg->table[0])) &&
-         likely(walk_has_table(&walk[1], seg->gfn[1], &seg->table[1])) )
-        return XEN_P2M_SWAP_ST_SWAPPED;
 
     while ( side < 2 )
     {
@@ -168,14 +126,17 @@ static uint8_t find_entries(struct swap_seg *seg, struct swap_walk *walk)
                                      &seg->table[side]);
 
         if ( rc < 0 )
-            return on_side(XEN_P2M_SWAP_ST_NOMEM, side);
+        {
+            seg->kind = SEG_NOMEM;
+            set_status(b, seg, on_side(XEN_P2M_SWAP_ST_NOMEM, side));
+            return;
+        }
 
         if ( mfn_eq(seg->table[side], INVALID_MFN) )
         {
-            /* No pair of these can go: nothing is to be split for them. */
-            seg->table[!side] = INVALID_MFN;
-            order = 0;
-            break;
+            /* Nothing is to be split for these. */
+            seg->kind = SEG_ABSENT;
+            return;
         }
 
         if ( rc != order )
@@ -188,36 +149,16 @@ static uint8_t find_entries(struct swap_seg *seg, struct swap_walk *walk)
             side++;
     }
 
-    seg->order = order;
-
-    return XEN_P2M_SWAP_ST_SWAPPED;
+    seg->kind = order ? SEG_SUPERPAGE : SEG_PAIRS;
 }
 
-static unsigned int seg_cost(const struct swap_batch *b,
-                             const struct swap_seg *seg)
+/* The segment's first entry, which is unmapped by any that is in its table. */
+static always_inline uint64_t *map_entry(const struct swap_seg *seg,
+                                         unsigned int side, unsigned int order)
 {
-    if ( seg->order )
-        return COST_SUPERPAGE + seg->kept * COST_EXCHANGE;
+    uint64_t *table = map_domain_page(seg->table[side]);
 
-    return seg->nr * (b->exchange ? COST_EXCHANGE : 1);
-}
-
-static uint64_t *map_entry(const struct swap_seg *seg, unsigned int side)
-{
-    uint64_t *table;
-
-    if ( mfn_eq(seg->table[side], INVALID_MFN) )
-        return NULL;
-
-    table = map_domain_page(seg->table[side]);
-
-    return table + table_index(seg->gfn[side] >> seg->order);
-}
-
-static void unmap_entry(const uint64_t *entry)
-{
-    if ( entry )
-        unmap_domain_page(entry);
+    return table + table_index(seg->gfn[side] >> order);
 }
 
 /* Everything but whether it is busy. */
@@ -294,64 +235,71 @@ static uint8_t refuse_pair(const struct swap_batch *b,
     return on_side(XEN_P2M_SWAP_ST_BUSY, p2m_swap_frame_is_idle(pg[0]));
 }
 
-/* The frame of an entry that maps plain RAM at this order, or NULL. */
-static always_inline struct page_info *entry_frame(uint64_t entry,
-                                                   unsigned int order)
+/* The first frame of an entry of a superpage of plain RAM, or NULL. */
+static struct page_info *entry_superpage(uint64_t entry)
 {
     const mfn_t mfn = entry_mfn(entry);
 
-    return likely(entry_is_ram(entry, order)) && likely(mfn_valid(mfn))
+    return entry_is_ram(entry, PAGE_ORDER_2M) && mfn_valid(mfn)
            ? mfn_to_page(mfn) : NULL;
 }
 
-static always_inline struct page_info *freeze_entry(uint64_t entry,
-                                                    owner_t owner,
-                                                    unsigned long gfn)
+/* The entry of a valid frame of plain RAM? */
+static always_inline bool entry_is_frame(uint64_t entry)
 {
-    struct page_info *pg = entry_frame(entry, PAGE_ORDER_4K);
-
-    return likely(pg) &&
-           likely(frame_is_of(pg, owner,
-                              &machine_to_phys_mapping[mfn_x(entry_mfn(entry))],
-                              gfn)) &&
-           likely(frame_freeze(pg)) ? pg : NULL;
-}
-
-/* From the domain on @side to the other one, which has it at @gfn. */
-static always_inline void hand_over(struct swap_batch *b, unsigned int side,
-                                    struct page_info *pg, uint64_t entry,
-                                    unsigned long gfn)
-{
-    page_list_del(pg, &b->d[side]->page_list);
-    page_list_add_tail(pg, &b->taken[!side]);
-    frame_hand_over(pg, b->owner[!side],
-                    &machine_to_phys_mapping[mfn_x(entry_mfn(entry))], gfn);
+    return likely(entry_is_ram(entry, PAGE_ORDER_4K)) &&
+           likely(mfn_valid(entry_mfn(entry)));
 }
 
 /* Returns whether both frames have changed hands; or none has. */
-static always_inline bool take_pair(struct swap_batch *b,
-                                    const struct swap_seg *seg, unsigned int i,
-                                    uint64_t *e0, uint64_t *e1)
+static always_inline bool take_frames(struct swap_batch *b,
+                                      const struct swap_seg *seg,
+                                      unsigned int i, uint64_t *e0,
+                                      uint64_t *e1, uint64_t old0,
+                                      uint64_t old1)
 {
-    const uint64_t old0 = *e0, old1 = *e1;
-    struct page_info *pg0, *pg1;
+    const mfn_t mfn0 = entry_mfn(old0), mfn1 = entry_mfn(old1);
+    const pdx_t pdx0 = mfn_to_pdx(mfn0), pdx1 = mfn_to_pdx(mfn1);
+    struct page_info *const pg0 = mfn_to_page(mfn0);
+    struct page_info *const pg1 = mfn_to_page(mfn1);
+    unsigned long *const m2p0 = &machine_to_phys_mapping[mfn_x(mfn0)];
+    unsigned long *const m2p1 = &machine_to_phys_mapping[mfn_x(mfn1)];
+    const unsigned long gfn0 = seg->gfn[0] + i, gfn1 = seg->gfn[1] + i;
+    struct taken_pair *taken;
 
-    pg0 = freeze_entry(old0, b->owner[0], seg->gfn[0] + i);
-    if ( unlikely(!pg0) )
+    if ( unlikely(!frame_is_of(pg0, b->owner[0], m2p0, gfn0)) ||
+         unlikely(!frame_is_of(pg1, b->owner[1], m2p1, gfn1)) ||
+         unlikely(!frame_freeze(pg0)) )
         return false;
 
-    pg1 = freeze_entry(old1, b->owner[1], seg->gfn[1] + i);
-    if ( unlikely(!pg1) )
+    if ( unlikely(!frame_freeze(pg1)) )
     {
         frame_thaw(pg0);
         return false;
     }
 
+    taken = b->taken_end++;
+    ASSERT(taken < b->taken + PAUSE_PAIRS);
+    taken->pdx[0] = pdx0;
+    taken->pdx[1] = pdx1;
+
     swap_entries(e0, e1, old0, old1);
-    hand_over(b, 0, pg0, old0, seg->gfn[1] + i);
-    hand_over(b, 1, pg1, old1, seg->gfn[0] + i);
+    frames_relink(pg0, pdx0, &b->d[0]->page_list,
+                  pg1, pdx1, &b->d[1]->page_list);
+    frame_hand_over(pg0, b->owner[1], m2p0, gfn1);
+    frame_hand_over(pg1, b->owner[0], m2p1, gfn0);
 
     return true;
+}
+
+static always_inline bool take_pair(struct swap_batch *b,
+                                    const struct swap_seg *seg, unsigned int i,
+                                    uint64_t *e0, uint64_t *e1)
+{
+    const uint64_t old0 = *e0, old1 = *e1;
+
+    return entry_is_frame(old0) && entry_is_frame(old1) &&
+           take_frames(b, seg, i, e0, e1, old0, old1);
 }
 
 /* Returns whether an entry of the pair was stale, and is not any more. */
@@ -373,48 +321,69 @@ static bool refresh_pair(const struct swap_batch *b, const struct swap_seg *seg,
     return stale[0] || stale[1];
 }
 
-/* Returns whether any pair has changed hands. */
-static bool take_small(struct swap_batch *b, const struct swap_seg *seg)
+/* A pair that could not be taken.  Returns its status. */
+static noinline uint8_t take_or_refuse(struct swap_batch *b,
+                                       const struct swap_seg *seg,
+                                       unsigned int i, uint64_t *e0,
+                                       uint64_t *e1)
 {
-    uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
+    if ( refresh_pair(b, seg, i, *e0, *e1) && take_pair(b, seg, i, e0, e1) )
+        return XEN_P2M_SWAP_ST_SWAPPED;
+
+    return refuse_pair(b, seg, i);
+}
+
+/*
+ * Segments of pairs, from @seg on, as many as follow each other.  Returns where
+ * they end.  On its own it has all registers.
+ */
+static noinline struct swap_seg *take_pairs(struct swap_batch *b,
+                                            struct swap_seg *seg,
+                                            const struct swap_seg *end)
+{
+    for ( ; seg < end && seg->kind == SEG_PAIRS; seg++ )
+    {
+        uint64_t *e0 = map_entry(seg, 0, PAGE_ORDER_4K);
+        uint64_t *e1 = map_entry(seg, 1, PAGE_ORDER_4K);
+        uint8_t *st = b->status + seg->first;
+        unsigned int i;
+
+        for ( i = 0; i < seg->nr; i++ )
+        {
+            if ( is_kept(b, seg, i) )
+                st[i] = XEN_P2M_SWAP_ST_KEPT;
+            else if ( likely(take_pair(b, seg, i, &e0[i], &e1[i])) )
+                st[i] = XEN_P2M_SWAP_ST_SWAPPED;
+            else
+                st[i] = take_or_refuse(b, seg, i, &e0[i], &e1[i]);
+        }
+
+        unmap_domain_page(e1);
+        unmap_domain_page(e0);
+    }
+
+    return seg;
+}
+
+static void refuse_pairs(struct swap_batch *b, const struct swap_seg *seg)
+{
     uint8_t *st = b->status + seg->first;
-    bool any = false;
     unsigned int i;
 
     for ( i = 0; i < seg->nr; i++ )
-    {
-        if ( is_kept(b, seg, i) )
-        {
-            st[i] = XEN_P2M_SWAP_ST_KEPT;
-            continue;
-        }
-
-        if ( likely(e0 && e1) &&
-             (likely(take_pair(b, seg, i, &e0[i], &e1[i])) ||
-              (refresh_pair(b, seg, i, e0[i], e1[i]) &&
-               take_pair(b, seg, i, &e0[i], &e1[i]))) )
-        {
-            st[i] = XEN_P2M_SWAP_ST_SWAPPED;
-            any = true;
-        }
-        else
-            st[i] = refuse_pair(b, seg, i);
-    }
-
-    unmap_entry(e1);
-    unmap_entry(e0);
-
-    return any;
+        st[i] = is_kept(b, seg, i) ? XEN_P2M_SWAP_ST_KEPT
+                                   : refuse_pair(b, seg, i);
 }
 
 /* All frames of both sides, the excluded ones, too; or none. */
 static bool take_superpage(struct swap_batch *b, struct swap_seg *seg)
 {
-    uint64_t *e0 = map_entry(seg, 0), *e1 = map_entry(seg, 1);
+    uint64_t *e0 = map_entry(seg, 0, PAGE_ORDER_2M);
+    uint64_t *e1 = map_entry(seg, 1, PAGE_ORDER_2M);
     const uint64_t old0 = *e0, old1 = *e1;
     /* What was done for a segment after it was found may have changed it. */
-    struct page_info *pg0 = entry_frame(old0, PAGE_ORDER_2M);
-    struct page_info *pg1 = entry_frame(old1, PAGE_ORDER_2M);
+    struct page_info *pg0 = entry_superpage(old0);
+    struct page_info *pg1 = entry_superpage(old1);
     bool chained0, chained1, taken = false;
 
     if ( !pg0 || !pg1 ||
@@ -442,8 +411,8 @@ static bool take_superpage(struct swap_batch *b, struct swap_seg *seg)
     taken = true;
 
  out:
-    unmap_entry(e1);
-    unmap_entry(e0);
+    unmap_domain_page(e1);
+    unmap_domain_page(e0);
 
     return taken;
 }
@@ -463,20 +432,16 @@ static void release_superpage(const struct swap_batch *b,
     p2m_swap_thaw_run(seg->pg[1], SUPERPAGE_PAGES);
 }
 
-static void release_small(struct swap_batch *b)
+static void release_pairs(struct swap_batch *b)
 {
-    unsigned int side;
+    const struct taken_pair *taken, *const end = b->taken_end;
 
-    for ( side = 0; side < 2; side++ )
+    for ( taken = b->taken; taken < end; taken++ )
     {
-        struct page_list_head *taken = &b->taken[side];
-        struct page_info *pg;
-
-        page_list_for_each ( pg, taken )
-            frame_thaw(pg);
-        page_list_splice(taken, &b->d[side]->page_list);
-        INIT_PAGE_LIST_HEAD(taken);
+        frame_thaw(pdx_to_page(taken->pdx[0]));
+        frame_thaw(pdx_to_page(taken->pdx[1]));
     }
+    b->taken_end = b->taken;
 }
 
 static always_inline void lock_page_alloc(struct domain *d)
@@ -501,12 +466,12 @@ static void unlock_page_alloc(struct domain *d)
  * taken frame by frame when the domains have run: for that it must be split,
  * which is not possible here, and nothing behind it may come before it.
  */
-static int move_segs(struct swap_batch *b, unsigned int start,
-                     unsigned int *end)
+static int move_segs(struct swap_batch *b, struct swap_seg *start,
+                     struct swap_seg **end)
 {
     struct domain *d0 = b->d[b->first], *d1 = b->d[!b->first];
-    bool any = false;
-    unsigned int i;
+    struct swap_seg *seg = start;
+    bool any_superpage = false;
     int rc = -ESRCH;
 
     lock_page_alloc(d0);
@@ -518,25 +483,37 @@ static int move_segs(struct swap_batch *b, unsigned int start,
     /* From here on nothing fails. */
     rc = 0;
 
-    for ( i = start; i < *end; i++ )
+    while ( seg < *end )
     {
-        struct swap_seg *seg = &b->seg[i];
-
-        if ( seg->nomem )
+        switch ( seg->kind )
+        {
+        case SEG_PAIRS:
+            seg = take_pairs(b, seg, *end);
             continue;
 
-        if ( !seg->order )
-            any |= take_small(b, seg);
-        else if ( take_superpage(b, seg) )
-            any = true;
-        else
-        {
-            seg->busy = true;
-            *end = i;
+        case SEG_ABSENT:
+            refuse_pairs(b, seg);
+            break;
+
+        case SEG_SUPERPAGE:
+            if ( take_superpage(b, seg) )
+                any_superpage = true;
+            else
+            {
+                seg->order = PAGE_ORDER_4K;
+                *end = seg;
+            }
+            break;
+
+        default:
+            /* It has its status. */
+            break;
         }
+
+        seg++;
     }
 
-    if ( !any )
+    if ( !any_superpage && b->taken_end == b->taken )
         goto out;
 
     /*
@@ -547,10 +524,10 @@ static int move_segs(struct swap_batch *b, unsigned int start,
     flush_all(FLUSH_TLB | FLUSH_HVM_ASID_CORE);
     b->op->nr_flushes++;
 
-    for ( i = start; i < *end; i++ )
-        if ( b->seg[i].order && !b->seg[i].nomem )
-            release_superpage(b, &b->seg[i]);
-    release_small(b);
+    for ( seg = start; any_superpage && seg < *end; seg++ )
+        if ( seg->kind == SEG_SUPERPAGE )
+            release_superpage(b, seg);
+    release_pairs(b);
 
  out:
     unlock_page_alloc(d1);
@@ -563,40 +540,43 @@ static int move_segs(struct swap_batch *b, unsigned int start,
  * Find the entries of as many segments as the pause has room for, but of one at
  * least.  Returns where they end.
  */
-static unsigned int find_segs(struct swap_batch *b, unsigned int start)
+static noinline struct swap_seg *find_segs(struct swap_batch *b,
+                                           struct swap_seg *start)
 {
+    const unsigned int limit = min(opt_pause_cost, PAUSE_PAIRS);
+    const unsigned int pair_cost = b->exchange ? COST_EXCHANGE : 1;
+    struct swap_seg *seg;
     struct swap_walk walk[2];
-    unsigned int i, cost = 0;
+    unsigned int cost = 0;
 
     p2m_swap_walk_begin(&walk[0], b->d[0]);
     p2m_swap_walk_begin(&walk[1], b->d[1]);
 
-    for ( i = start; i < b->nr_segs; i++ )
+    for ( seg = start; seg < b->end; seg++ )
     {
-        struct swap_seg *seg = &b->seg[i];
-        uint8_t st = find_entries(seg, walk);
+        if ( likely(seg->order == PAGE_ORDER_4K) &&
+             likely(walk_has_table(&walk[0], seg->gfn[0], &seg->table[0])) &&
+             likely(walk_has_table(&walk[1], seg->gfn[1], &seg->table[1])) )
+            seg->kind = SEG_PAIRS;
+        else
+            find_entries(b, seg, walk);
 
-        seg->nomem = st != XEN_P2M_SWAP_ST_SWAPPED;
-        if ( seg->nomem )
-        {
-            set_status(b, seg, st);
-            continue;
-        }
-
-        cost += seg_cost(b, seg);
-        if ( cost > opt_pause_cost && i > start )
+        cost += unlikely(seg->kind == SEG_SUPERPAGE)
+                ? COST_SUPERPAGE + seg->kept * COST_EXCHANGE
+                : seg->nr * pair_cost;
+        if ( unlikely(cost > limit) && seg > start )
             break;
     }
 
     p2m_swap_walk_end(&walk[1]);
     p2m_swap_walk_end(&walk[0]);
 
-    return i;
+    return seg;
 }
 
-/* On an error no pair from @start on was touched. */
-static int swap_locked(struct swap_batch *b, unsigned int start,
-                       unsigned int *end)
+/* On an error no pair of @start or behind it was touched. */
+static int swap_locked(struct swap_batch *b, struct swap_seg *start,
+                       struct swap_seg **end)
 {
     int rc = p2m_swap_check_domain(b->d[0]) ?: p2m_swap_check_domain(b->d[1]);
 
@@ -650,10 +630,10 @@ static void count_pause(struct xen_p2m_swap *op, s_time_t ns)
 }
 
 /* One pause.  @start: segment to begin with; on success, to go on with. */
-static int swap_some(struct swap_batch *b, unsigned int *start)
+static int swap_some(struct swap_batch *b, struct swap_seg **start)
 {
     struct domain *d0 = b->d[b->first], *d1 = b->d[!b->first];
-    unsigned int end = *start;
+    struct swap_seg *end = *start;
     s_time_t began = NOW();
     int rc;
 
@@ -678,25 +658,26 @@ static int swap_some(struct swap_batch *b, unsigned int *start)
 
     count_pause(b->op, NOW() - began);
 
-    for ( ; !rc && *start < end; ++*start )
-        b->nr_done += b->seg[*start].nr;
+    if ( rc )
+        return rc;
 
-    return rc;
+    *start = end;
+    b->nr_done = end < b->end ? end->first : b->nr_pairs;
+
+    return 0;
 }
 
 /* b->nr_done tells how many pairs were dealt with, also after an error. */
 int p2m_swap_batch_run(struct swap_batch *b)
 {
-    unsigned int side, next = 0;
+    struct swap_seg *next = b->seg;
+    unsigned int side;
     int rc = 0;
 
     for ( side = 0; side < 2; side++ )
-    {
         b->owner[side] = owner_of(b->d[side]);
-        INIT_PAGE_LIST_HEAD(&b->taken[side]);
-    }
 
-    while ( !rc && next < b->nr_segs )
+    while ( !rc && next < b->end )
         rc = swap_some(b, &next);
 
     return rc;

@@ -134,8 +134,8 @@ static int find_region(struct swap_walk *w, unsigned long gfn)
     {
         w->l2_mfn = table;
         w->l2 = map_domain_page(table);
+        w->region = gfn >> REGION_ORDER;
     }
-    w->region = gfn >> REGION_ORDER;
 
     return 0;
 }

@@ -101,7 +101,7 @@ struct swap_walk {
     struct domain *d;
     unsigned long max_gfn;
     unsigned long region;   /* gfn >> REGION_ORDER of l2; ~0UL: none */
-    const uint64_t *l2;     /* NULL: nothing is there */
+    const uint64_t *l2;     /* NULL: none */
     mfn_t l2_mfn;
 };
 
@@ -121,7 +121,7 @@ static always_inline bool walk_has_table(const struct swap_walk *w,
 {
     uint64_t e;
 
-    if ( unlikely(gfn >> REGION_ORDER != w->region) || unlikely(!w->l2) )
+    if ( unlikely(gfn >> REGION_ORDER != w->region) )
         return false;
 
     e = walk_entry(w, gfn);

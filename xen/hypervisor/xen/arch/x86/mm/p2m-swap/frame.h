@@ -24,6 +24,10 @@
 /* What page_get_owner() reads, so that it need not be converted each time. */
 typedef typeof(((struct page_info *)0)->v.inuse._domain) owner_t;
 
+/* A place in a list of frames, and what it names its neighbours by. */
+typedef typeof(((struct page_info *)0)->list) links_t;
+typedef typeof(((links_t *)0)->next) pdx_t;
+
 static always_inline owner_t owner_of(const struct domain *d)
 {
     return virt_to_pdx(d);
@@ -89,6 +93,40 @@ static always_inline bool frame_freeze(struct page_info *pg)
     frame_thaw(pg);
 
     return false;
+}
+
+/* The frame takes the place in a list that another one had. */
+static always_inline void frame_relink(struct page_info *pg, pdx_t pdx,
+                                       links_t place,
+                                       const struct page_info *had_it,
+                                       struct page_list_head *list)
+{
+    if ( unlikely(list->next == had_it) )
+        list->next = pg;
+    else
+        pdx_to_page(place.prev)->list.next = pdx;
+
+    if ( unlikely(list->tail == had_it) )
+        list->tail = pg;
+    else
+        pdx_to_page(place.next)->list.prev = pdx;
+
+    pg->list = place;
+}
+
+/*
+ * Two frames change places in their owners' lists.  So lists that had frames in
+ * the order of memory have them so again when they are swapped back.
+ */
+static always_inline void frames_relink(struct page_info *pg0, pdx_t pdx0,
+                                        struct page_list_head *list0,
+                                        struct page_info *pg1, pdx_t pdx1,
+                                        struct page_list_head *list1)
+{
+    const links_t place0 = pg0->list, place1 = pg1->list;
+
+    frame_relink(pg1, pdx1, place0, pg0, list0);
+    frame_relink(pg0, pdx0, place1, pg1, list1);
 }
 
 /* Makes a frozen frame its new owner's, but for the list. */

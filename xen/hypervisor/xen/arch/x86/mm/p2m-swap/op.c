@@ -27,7 +27,7 @@
 struct extent_list {
     XEN_GUEST_HANDLE_64(xen_p2m_swap_extent_t) extents;
     unsigned int nr;
-    unsigned int start, end;    /* of the window; both 0: there is nothing in it */
+    unsigned int start, held;   /* of the window; 0 are held before the first */
     xen_p2m_swap_extent_t window[WINDOW];
 };
 
@@ -45,33 +45,32 @@ struct swap_call {
 
 static int move_window(struct extent_list *list, unsigned int idx)
 {
-    unsigned int i, nr = min(WINDOW, list->nr - idx);
+    unsigned int nr = min(WINDOW, list->nr - idx);
 
-    list->start = list->end = 0;
+    list->held = 0;
 
     if ( copy_from_guest_offset(list->window, list->extents, idx, nr) )
         return -EFAULT;
 
-    for ( i = 0; i < nr; i++ )
-    {
-        const xen_p2m_swap_extent_t *e = &list->window[i];
-
-        if ( !e->nr || e->pad || e->gfn_a + e->nr - 1 < e->gfn_a ||
-             e->gfn_b + e->nr - 1 < e->gfn_b )
-            return -EINVAL;
-    }
-
     list->start = idx;
-    list->end = idx + nr;
+    list->held = nr;
 
     return 0;
 }
 
-/* What it points to is good until the next call. */
+/* Everyone asks who takes one out of the window. */
+static always_inline bool extent_is_valid(const xen_p2m_swap_extent_t *e)
+{
+    return e->nr && !e->pad && e->gfn_a + (e->nr - 1) >= e->gfn_a &&
+           e->gfn_b + (e->nr - 1) >= e->gfn_b;
+}
+
+/* What it points to is good until the next call, and may not be valid. */
 static always_inline const xen_p2m_swap_extent_t *get_extent(
     struct extent_list *list, unsigned int idx)
 {
-    if ( unlikely(idx < list->start) || unlikely(idx >= list->end) )
+    /* Before the window is behind it, too: the difference wraps. */
+    if ( unlikely(idx - list->start >= list->held) )
     {
         int rc = move_window(list, idx);
 
@@ -93,28 +92,33 @@ static bool is_within(const xen_p2m_swap_extent_t *x,
 }
 
 /*
- * Check both lists, and find where nr_done is in them.  Each excluded extent has
- * to be within one of the others, and they have to come in the same order: that
- * is known before anything is swapped.
+ * Find where nr_done is in the lists, and check them as far.  With excluded
+ * extents that is to the end: each has to be within one of the others, and they
+ * have to come in the same order.  So that is known before anything is swapped.
  */
-static int find_place(struct swap_call *c, const struct xen_p2m_swap *op,
-                      struct place *place)
+static noinline int find_place(struct swap_call *c,
+                               const struct xen_p2m_swap *op,
+                               struct place *place)
 {
     unsigned int i, total = 0, x = 0;
+    bool found = false;
 
-    for ( i = 0; i < c->extents.nr; i++ )
+    for ( i = 0; i < c->extents.nr && (c->excluded.nr || !found); i++ )
     {
         const xen_p2m_swap_extent_t *e = get_extent(&c->extents, i);
         unsigned int off = 0;
 
         if ( IS_ERR(e) )
             return PTR_ERR(e);
+        if ( !extent_is_valid(e) )
+            return -EINVAL;
 
         if ( e->nr > XEN_P2M_SWAP_MAX_PAIRS - total )
             return -E2BIG;
 
         if ( op->nr_done >= total && op->nr_done <= total + e->nr )
         {
+            found = true;
             place->idx = i;
             place->off = op->nr_done - total;
             place->excluded_to = 0;
@@ -126,6 +130,8 @@ static int find_place(struct swap_call *c, const struct xen_p2m_swap *op,
 
             if ( IS_ERR(excluded) )
                 return PTR_ERR(excluded);
+            if ( !extent_is_valid(excluded) )
+                return -EINVAL;
             if ( !is_within(excluded, e, off) )
                 break;
 
@@ -145,7 +151,8 @@ static int find_place(struct swap_call *c, const struct xen_p2m_swap *op,
 
 /* Excludes what is to be excluded of the segment that was added last. */
 static int keep_excluded(struct swap_call *c, struct place *place,
-                         const xen_p2m_swap_extent_t *e, unsigned int nr)
+                         const xen_p2m_swap_extent_t *e, unsigned int off,
+                         unsigned int nr)
 {
     for ( ; place->excluded < c->excluded.nr; place->excluded++ )
     {
@@ -155,17 +162,19 @@ static int keep_excluded(struct swap_call *c, struct place *place,
 
         if ( IS_ERR(x) )
             return PTR_ERR(x);
+        if ( !extent_is_valid(x) )
+            return -EINVAL;
         if ( !is_within(x, e, place->excluded_to) )
             return 0;
 
         begin = x->gfn_a - e->gfn_a;
         end = begin + x->nr;
-        from = max(begin, place->off);
-        to = min(end, place->off + nr);
+        from = max(begin, off);
+        to = min(end, off + nr);
         if ( from < to )
-            p2m_swap_batch_keep(&c->batch, from - place->off, to - from);
+            p2m_swap_batch_keep(&c->batch, from - off, to - from);
         /* The rest is for the next segment. */
-        if ( end > place->off + nr )
+        if ( end > off + nr )
             return 0;
         place->excluded_to = end;
     }
@@ -173,48 +182,75 @@ static int keep_excluded(struct swap_call *c, struct place *place,
     return 0;
 }
 
-/* The next pairs; the caller may have changed the lists meanwhile. */
-static int fill_batch(struct swap_call *c, struct place *place)
+/*
+ * Extents from @e on, and from the place in the first of them.  Returns 1 when
+ * the batch is full, and then the place is where it ends.  On its own the loop
+ * has all registers.
+ */
+static noinline int add_extents(struct swap_call *c, struct place *place,
+                                const xen_p2m_swap_extent_t *e,
+                                const xen_p2m_swap_extent_t *end)
 {
-    p2m_swap_batch_reset(&c->batch);
+    const xen_p2m_swap_extent_t *const first = e;
+    const bool excluding = c->excluded.nr;
+    unsigned int off = place->off;
+    int rc = 0;
 
-    while ( place->idx < c->extents.nr )
+    for ( ; e < end; e++ )
     {
-        const xen_p2m_swap_extent_t *e = get_extent(&c->extents, place->idx);
-        unsigned int nr;
-
-        if ( IS_ERR(e) )
-            return PTR_ERR(e);
-        if ( place->off > e->nr )
+        if ( unlikely(!extent_is_valid(e)) || unlikely(off > e->nr) )
             return -EINVAL;
 
-        if ( place->off < e->nr )
+        while ( off < e->nr )
         {
-            nr = p2m_swap_batch_add(&c->batch, e->gfn_a + place->off,
-                                    e->gfn_b + place->off, e->nr - place->off);
-            if ( !nr )
-                return 0;
+            unsigned int nr = batch_add(&c->batch, e->gfn_a + off,
+                                        e->gfn_b + off, e->nr - off);
 
-            if ( c->excluded.nr )
+            if ( unlikely(!nr) )
             {
-                int rc = keep_excluded(c, place, e, nr);
+                rc = 1;
+                goto out;
+            }
 
+            if ( unlikely(excluding) )
+            {
+                rc = keep_excluded(c, place, e, off, nr);
                 if ( rc )
                     return rc;
             }
 
-            place->off += nr;
+            off += nr;
         }
 
-        if ( place->off == e->nr )
-        {
-            place->idx++;
-            place->off = 0;
-            place->excluded_to = 0;
-        }
+        off = 0;
+        place->excluded_to = 0;
     }
 
-    return 0;
+ out:
+    place->idx += e - first;
+    place->off = off;
+
+    return rc;
+}
+
+/* The next pairs; the caller may have changed the lists meanwhile. */
+static int fill_batch(struct swap_call *c, struct place *place)
+{
+    int rc = 0;
+
+    p2m_swap_batch_reset(&c->batch);
+
+    while ( !rc && place->idx < c->extents.nr )
+    {
+        const xen_p2m_swap_extent_t *e = get_extent(&c->extents, place->idx);
+
+        if ( IS_ERR(e) )
+            return PTR_ERR(e);
+
+        rc = add_extents(c, place, e, c->extents.window + c->extents.held);
+    }
+
+    return min(rc, 0);
 }
 
 /* Returns -ERESTART when it stopped to be continued. */
@@ -315,10 +351,10 @@ static int run_call(struct xen_p2m_swap *op, struct domain *a,
 
     c->extents.extents = op->extents;
     c->extents.nr = op->nr_extents;
-    c->extents.start = c->extents.end = 0;
+    c->extents.start = c->extents.held = 0;
     c->excluded.extents = op->excluded;
     c->excluded.nr = op->nr_excluded;
-    c->excluded.start = c->excluded.end = 0;
+    c->excluded.start = c->excluded.held = 0;
 
     c->batch.d[0] = a;
     c->batch.d[1] = b;
@@ -326,8 +362,11 @@ static int run_call(struct xen_p2m_swap *op, struct domain *a,
     c->batch.exchange = op->flags & XEN_P2M_SWAP_EXCHANGE;
     c->batch.any_kept = true;   /* that is, unknown: cleared by the reset */
     c->batch.op = op;
+    c->batch.taken = xmalloc_array(struct taken_pair, PAUSE_PAIRS);
+    c->batch.taken_end = c->batch.taken;
 
-    rc = do_swap(c, op);
+    rc = c->batch.taken ? do_swap(c, op) : -ENOMEM;
+    xfree(c->batch.taken);
     xfree(c);
 
     return rc;

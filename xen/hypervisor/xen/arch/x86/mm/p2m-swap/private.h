@@ -23,25 +23,46 @@
 #include "frame.h"
 
 /* Bounds of a batch: they keep struct swap_batch within 16k. */
-#define BATCH_SEGS      192U
+#define BATCH_SEGS      240U
 #define BATCH_PAIRS     4096U
+
+/* Pairs of 4k frames that one pause takes at most. */
+#define PAUSE_PAIRS     1024U
+
+/* What a segment is, by the entries that were found for it. */
+enum seg_kind {
+    SEG_PAIRS,              /* of 4k frames, in one table on each side */
+    SEG_SUPERPAGE,          /* one entry on each side */
+    SEG_ABSENT,             /* a side has no entry: no pair of it can go */
+    SEG_NOMEM,              /* its superpage could not be split */
+};
 
 /*
  * Pairs that follow each other on both sides, and whose entries are in one
- * table on each side.  At order 9 it is one entry a side.
+ * table on each side.
  */
 struct swap_seg {
     unsigned long gfn[2];
     union {
-        mfn_t table[2];     /* of the P2M; INVALID_MFN: there is no such entry */
-        struct page_info *pg[2];    /* at order 9, once it is taken */
+        mfn_t table[2];     /* of the P2M */
+        struct page_info *pg[2];    /* of a superpage, once it is taken */
     };
     uint16_t first;         /* pair: index into the batch's statuses */
     uint16_t nr;
     uint16_t kept;          /* how many of them are excluded */
-    uint8_t order;          /* 0 or PAGE_ORDER_2M */
-    bool nomem;             /* its superpage could not be split */
-    bool busy;              /* a frame of its superpage: take it frame by frame */
+    uint8_t order;          /* of the entries to look for: 0 or PAGE_ORDER_2M */
+    uint8_t kind;           /* enum seg_kind */
+};
+
+/* Where the gfn's entry is in its table. */
+static always_inline unsigned int table_index(unsigned long gfn)
+{
+    return gfn & (SUPERPAGE_PAGES - 1);
+}
+
+/* Two frames that have changed hands, and are frozen. */
+struct taken_pair {
+    pdx_t pdx[2];
 };
 
 /* Lives as long as one run of the hypercall; nothing in it is trusted later. */
@@ -54,10 +75,11 @@ struct swap_batch {
     /* What the caller is told, besides the statuses. */
     struct xen_p2m_swap *op;
 
-    /* Of one pause: frames of single pairs that A and B have been given. */
-    struct page_list_head taken[2];
+    /* Of one pause: the 4k frames that have been taken, PAUSE_PAIRS at most. */
+    struct taken_pair *taken, *taken_end;
 
-    unsigned int nr_segs, nr_pairs, nr_done;
+    struct swap_seg *end;   /* of those of seg[] that are used */
+    unsigned int nr_pairs, nr_done;
     struct swap_seg seg[BATCH_SEGS];
     /* Pairs that are excluded. */
     bool any_kept;
@@ -65,6 +87,44 @@ struct swap_batch {
     /* XEN_P2M_SWAP_ST_*, written when a pair is dealt with. */
     uint8_t status[BATCH_PAIRS];
 };
+
+/* Takes pairs from the beginning of a run.  Returns how many; 0: it is full. */
+static always_inline unsigned int batch_add(struct swap_batch *b,
+                                            unsigned long gfn_a,
+                                            unsigned long gfn_b,
+                                            unsigned int nr)
+{
+    struct swap_seg *seg = b->end;
+    unsigned int pairs = b->nr_pairs;
+
+    if ( unlikely(seg == b->seg + BATCH_SEGS) )
+        return 0;
+
+    seg->kept = 0;
+    seg->order = PAGE_ORDER_4K;
+
+    if ( nr > 1 )
+    {
+        nr = min(nr, SUPERPAGE_PAGES -
+                     max(table_index(gfn_a), table_index(gfn_b)));
+        if ( nr == SUPERPAGE_PAGES )
+            seg->order = PAGE_ORDER_2M;
+    }
+
+    seg->first = pairs;
+    pairs += nr;
+    if ( unlikely(pairs > BATCH_PAIRS) )
+        return 0;
+
+    seg->gfn[0] = gfn_a;
+    seg->gfn[1] = gfn_b;
+    seg->nr = nr;
+
+    b->end = seg + 1;
+    b->nr_pairs = pairs;
+
+    return nr;
+}
 
 static inline uint8_t on_side(uint8_t status, unsigned int side)
 {
@@ -74,8 +134,6 @@ static inline uint8_t on_side(uint8_t status, unsigned int side)
 /* batch.c */
 int p2m_swap_check_domain(const struct domain *d);
 void p2m_swap_batch_reset(struct swap_batch *b);
-unsigned int p2m_swap_batch_add(struct swap_batch *b, unsigned long gfn_a,
-                                unsigned long gfn_b, unsigned int nr);
 void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i,
                          unsigned int nr);
 int p2m_swap_batch_run(struct swap_batch *b);
