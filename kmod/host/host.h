@@ -12,15 +12,12 @@
 #define _VMBEAM_HOST_H
 
 #include <linux/list.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
 #include "../common/ioctl.h"
 #include "hypercall.h"
-
-/* Bounds of one VMBEAM_TXN_SWAP, checked before anything is allocated: 1.5 MiB of extents, 1 MiB of statuses. */
-#define VMBEAM_MAX_EXTENTS	65536U
-#define VMBEAM_MAX_FRAMES	(1U << 20)
 
 /* Bound of the table of outcomes; part of the ABI (VMBEAM_TXN_BEGIN). */
 #define VMBEAM_MAX_OUTCOMES	65536U
@@ -39,18 +36,29 @@
  * @gfn_b: domain B's
  * @nr: pairs; never more than a batch has, so that a whole one always fits into a hypercall
  * @kept: they were excluded: nothing is to be put back, but the superpage around them may be
+ *
+ * Laid out as the caller's extents are, and the hypervisor's: a list of these can be all three, and is not copied.
+ * There, @kept is what must be 0.
  */
 struct vmbeam_run {
 	u64 gfn_a;
 	u64 gfn_b;
 	u32 nr;
-	bool kept;
+	u32 kept;
 };
 
+/**
+ * struct vmbeam_block - a part of a log
+ * @link: in one of the log's lists
+ * @size: how many of @run there is room for
+ * @nr: of @run
+ * @run: the oldest first
+ */
 struct vmbeam_block {
 	struct list_head link;
+	u32 size;
 	u32 nr;
-	struct vmbeam_run run[VMBEAM_BLOCK_RUNS];
+	struct vmbeam_run run[];
 };
 
 /**
@@ -67,10 +75,19 @@ struct vmbeam_log {
 	u64 nr_pairs;
 };
 
+/*
+ * Bounds of one VMBEAM_TXN_SWAP, checked before anything is allocated: 1 MiB of extents, which may become a block of
+ * the log, and 1 MiB of statuses.
+ */
+#define VMBEAM_MAX_EXTENTS	((u32)((SZ_1M - sizeof(struct vmbeam_block)) / sizeof(struct vmbeam_run)))
+#define VMBEAM_MAX_FRAMES	(1U << 20)
+
 void vmbeam_log_init(struct vmbeam_log *log);
 void vmbeam_log_free(struct vmbeam_log *log);
 int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp);
+struct vmbeam_block *vmbeam_block_alloc(u32 size);
 void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run);
+bool vmbeam_log_adopt(struct vmbeam_log *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs);
 const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log);
 void vmbeam_log_cut(struct vmbeam_log *log, u32 nr);
 bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct vmbeam_run *run);

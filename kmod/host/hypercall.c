@@ -44,6 +44,7 @@ static_assert(XEN_P2M_SWAP_PAUSE_SHIFT == 10);
 
 void vmbeam_batch_reset(struct vmbeam_batch *batch)
 {
+	batch->extents = batch->own;
 	batch->nr_extents = 0;
 	batch->nr_excluded = 0;
 	batch->first_excluded = 0;
@@ -52,9 +53,18 @@ void vmbeam_batch_reset(struct vmbeam_batch *batch)
 	batch->ns = 0;
 }
 
+/* Extents that stay where they are until they were swapped, in place of any that were added. */
+void vmbeam_batch_borrow(struct vmbeam_batch *batch, const struct xen_p2m_swap_extent *extents, u32 nr_extents,
+			 u32 nr_pairs)
+{
+	batch->extents = extents;
+	batch->nr_extents = nr_extents;
+	batch->nr_pairs = nr_pairs;
+}
+
 void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr)
 {
-	batch->extent[batch->nr_extents++] = (struct xen_p2m_swap_extent) {
+	batch->own[batch->nr_extents++] = (struct xen_p2m_swap_extent) {
 		.gfn_a = gfn_a,
 		.gfn_b = gfn_b,
 		.nr = nr,
@@ -109,7 +119,7 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 		.flags = flags,
 		.nr_extents = batch->nr_extents,
 		.nr_excluded = batch->nr_excluded,
-		.extents.p = (uintptr_t)batch->extent,
+		.extents.p = (uintptr_t)batch->extents,
 		.excluded.p = (uintptr_t)batch->excluded,
 		.status.p = (uintptr_t)batch->status,
 	};

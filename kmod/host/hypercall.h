@@ -35,7 +35,8 @@ typedef struct {
 
 /**
  * struct vmbeam_batch - the argument and the result of one hypercall
- * @nr_extents: of @extent
+ * @extents: what is to be swapped: @own, or the caller's own list
+ * @nr_extents: of @extents
  * @nr_excluded: of @excluded
  * @first_excluded: of the extent that was added last
  * @nr_pairs: frames of all extents, at most VMBEAM_BATCH_PAIRS
@@ -43,13 +44,14 @@ typedef struct {
  * @all_swapped: every pair is VMBEAM_PAIR_SWAPPED
  * @ns: time spent in the hypercall
  * @op: what the hypervisor counted besides
- * @extent: no pad to fill in: it is zero in what vmbeam_batch_add() writes
- * @excluded: parts of @extent, in the same order
+ * @own: of vmbeam_batch_add()
+ * @excluded: parts of @extents, in the same order
  * @status: XEN_P2M_SWAP_ST_*
  *
  * About 150 KiB: allocated once for a transaction, since a rollback must not depend on memory.
  */
 struct vmbeam_batch {
+	const struct xen_p2m_swap_extent *extents;
 	u32 nr_extents;
 	u32 nr_excluded;
 	u32 first_excluded;
@@ -58,12 +60,14 @@ struct vmbeam_batch {
 	bool all_swapped;
 	u64 ns;
 	struct xen_p2m_swap op;
-	struct xen_p2m_swap_extent extent[VMBEAM_BATCH_EXTENTS];
+	struct xen_p2m_swap_extent own[VMBEAM_BATCH_EXTENTS];
 	struct xen_p2m_swap_extent excluded[VMBEAM_BATCH_EXCLUDED];
 	u8 status[VMBEAM_BATCH_PAIRS];
 };
 
 void vmbeam_batch_reset(struct vmbeam_batch *batch);
+void vmbeam_batch_borrow(struct vmbeam_batch *batch, const struct xen_p2m_swap_extent *extents, u32 nr_extents,
+			 u32 nr_pairs);
 void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
 void vmbeam_batch_exclude(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
 int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags);

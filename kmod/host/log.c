@@ -13,7 +13,7 @@
 
 #include "host.h"
 
-static_assert(sizeof(struct vmbeam_block) <= 8192);
+static_assert(struct_size_t(struct vmbeam_block, run, VMBEAM_BLOCK_RUNS) <= 8192);
 
 void vmbeam_log_init(struct vmbeam_log *log)
 {
@@ -29,7 +29,7 @@ void vmbeam_log_free(struct vmbeam_log *log)
 
 	list_splice(&log->spare, &log->blocks);
 	list_for_each_entry_safe(block, next, &log->blocks, link)
-		kfree(block);
+		kvfree(block);
 	vmbeam_log_init(log);
 }
 
@@ -43,7 +43,29 @@ static u32 room_in_last(const struct vmbeam_log *log)
 {
 	const struct vmbeam_block *block = last_block(log);
 
-	return block ? VMBEAM_BLOCK_RUNS - block->nr : 0;
+	return block ? block->size - block->nr : 0;
+}
+
+/* Nothing is appended to the last block any more. */
+static void seal_last(struct vmbeam_log *log)
+{
+	struct vmbeam_block *block = last_block(log);
+
+	log->room -= room_in_last(log);
+	if (block)
+		block->size = block->nr;
+}
+
+/* An empty block that is in no log yet, and freed by kvfree(); or NULL. */
+struct vmbeam_block *vmbeam_block_alloc(u32 size)
+{
+	struct vmbeam_block *block = kvmalloc(struct_size(block, run, size), GFP_KERNEL_ACCOUNT);
+
+	if (block) {
+		block->size = size;
+		block->nr = 0;
+	}
+	return block;
 }
 
 /**
@@ -57,10 +79,12 @@ static u32 room_in_last(const struct vmbeam_log *log)
 int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp)
 {
 	while (log->room < nr_runs) {
-		struct vmbeam_block *block = kmalloc(sizeof(*block), gfp);
+		/* Not the other allocation: this one may have to be without fail. */
+		struct vmbeam_block *block = kmalloc(struct_size(block, run, VMBEAM_BLOCK_RUNS), gfp);
 
 		if (!block)
 			return -ENOMEM;
+		block->size = VMBEAM_BLOCK_RUNS;
 		block->nr = 0;
 		list_add_tail(&block->link, &log->spare);
 		log->room += VMBEAM_BLOCK_RUNS;
@@ -88,12 +112,38 @@ void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
 			return;
 		}
 	}
-	if (!block || block->nr == VMBEAM_BLOCK_RUNS) {
+	if (!block || block->nr == block->size) {
 		block = list_first_entry(&log->spare, struct vmbeam_block, link);
 		list_move_tail(&block->link, &log->blocks);
 	}
 	block->run[block->nr++] = *run;
 	log->room--;
+}
+
+/**
+ * vmbeam_log_adopt - append runs that are in a block already, without a copy
+ * @log: the log
+ * @block: of all runs that may come to be appended; the log's after the first success
+ * @first: of these, the first
+ * @nr_runs: how many
+ * @nr_pairs: pairs in them
+ *
+ * Return: false when something else came between these and those of the block that were appended before: then they
+ * are to be copied
+ */
+bool vmbeam_log_adopt(struct vmbeam_log *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs)
+{
+	if (block->nr != first || (first && block != last_block(log)))
+		return false;
+	if (!first) {
+		seal_last(log);
+		list_add_tail(&block->link, &log->blocks);
+	}
+	/* There is no room behind them: what is there is the caller's list. */
+	block->nr += nr_runs;
+	block->size = block->nr;
+	log->nr_pairs += nr_pairs;
+	return true;
 }
 
 /* The newest run, or NULL. */
@@ -117,9 +167,9 @@ void vmbeam_log_cut(struct vmbeam_log *log, u32 nr)
 	log->room++;
 	if (--block->nr)
 		return;
-	log->room -= VMBEAM_BLOCK_RUNS;
+	log->room -= block->size;
 	list_del(&block->link);
-	kfree(block);
+	kvfree(block);
 }
 
 static bool ranges_overlap(u64 x, u32 nr_x, u64 y, u32 nr_y)
@@ -157,14 +207,13 @@ void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from)
 	struct vmbeam_block *block;
 	u32 i;
 
-	log->room -= room_in_last(log);
-	from->room -= room_in_last(from);
+	seal_last(log);
+	seal_last(from);
 	while ((block = last_block(from))) {
 		for (i = 0; i < block->nr / 2; i++)
 			swap(block->run[i], block->run[block->nr - 1 - i]);
 		list_move_tail(&block->link, &log->blocks);
 	}
-	log->room += room_in_last(log);
 	log->nr_pairs += from->nr_pairs;
 	from->nr_pairs = 0;
 }

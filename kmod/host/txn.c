@@ -126,7 +126,7 @@ static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batc
 	u32 i, j, k = 0, x = 0;
 
 	for (i = 0; i < batch->nr_extents; i++) {
-		const struct xen_p2m_swap_extent *extent = &batch->extent[i];
+		const struct xen_p2m_swap_extent *extent = &batch->extents[i];
 		struct vmbeam_run run;
 
 		if (batch->all_swapped) {
@@ -167,10 +167,20 @@ static void record_batch(struct vmbeam_log *log, const struct vmbeam_batch *batc
 
 /* Swap */
 
+/* A list is the caller's, the record's and the hypervisor's in one: see struct vmbeam_run. */
+static_assert(sizeof(struct vmbeam_run) == sizeof(struct vmbeam_extent_pair));
+static_assert(offsetof(struct vmbeam_run, gfn_b) == offsetof(struct vmbeam_extent_pair, gfn_b));
+static_assert(offsetof(struct vmbeam_run, nr) == offsetof(struct vmbeam_extent_pair, nr));
+static_assert(offsetof(struct vmbeam_run, kept) == offsetof(struct vmbeam_extent_pair, __reserved));
+static_assert(sizeof(struct vmbeam_run) == sizeof(struct xen_p2m_swap_extent));
+static_assert(offsetof(struct vmbeam_run, gfn_b) == offsetof(struct xen_p2m_swap_extent, gfn_b));
+static_assert(offsetof(struct vmbeam_run, nr) == offsetof(struct xen_p2m_swap_extent, nr));
+static_assert(offsetof(struct vmbeam_run, kept) == offsetof(struct xen_p2m_swap_extent, pad));
+
 /* Where the next batch begins, in the caller's lists. */
 struct cursor {
-	const struct vmbeam_extent_pair *pairs;
-	const struct vmbeam_extent_pair *excluded;
+	const struct vmbeam_run *pairs;
+	const struct vmbeam_run *excluded;
 	u32 nr_pairs;
 	u32 nr_excluded;
 	u32 index;
@@ -180,7 +190,7 @@ struct cursor {
 };
 
 /* Are all pairs of @x among those of @pair, from its @done-th on? */
-static bool is_part(const struct vmbeam_extent_pair *x, const struct vmbeam_extent_pair *pair, u32 done)
+static bool is_part(const struct vmbeam_run *x, const struct vmbeam_run *pair, u32 done)
 {
 	u64 at = x->gfn_a - pair->gfn_a;
 
@@ -191,10 +201,10 @@ static bool is_part(const struct vmbeam_extent_pair *x, const struct vmbeam_exte
 /* Exclude what is to be excluded of the extent that was added last: @nr frames of pairs[index] from @done on. */
 static void exclude(struct vmbeam_batch *batch, struct cursor *at, u32 nr)
 {
-	const struct vmbeam_extent_pair *pair = &at->pairs[at->index];
+	const struct vmbeam_run *pair = &at->pairs[at->index];
 
 	for (; at->next_excluded < at->nr_excluded; at->next_excluded++) {
-		const struct vmbeam_extent_pair *x = &at->excluded[at->next_excluded];
+		const struct vmbeam_run *x = &at->excluded[at->next_excluded];
 		u32 begin, end;
 
 		if (!is_part(x, pair, at->excluded_to))
@@ -210,12 +220,31 @@ static void exclude(struct vmbeam_batch *batch, struct cursor *at, u32 nr)
 	}
 }
 
+/* As many whole extents as fit into a batch: these need not be copied. Returns whether there are any. */
+static bool borrow_extents(struct vmbeam_batch *batch, struct cursor *at)
+{
+	const struct vmbeam_run *pair = &at->pairs[at->index];
+	u32 left = min(at->nr_pairs - at->index, VMBEAM_BATCH_EXTENTS), nr = 0, nr_pairs = 0;
+
+	if (at->nr_excluded || at->done)
+		return false;
+	while (nr < left && pair[nr].nr <= VMBEAM_BATCH_PAIRS - nr_pairs)
+		nr_pairs += pair[nr++].nr;
+	if (!nr)
+		return false;
+	vmbeam_batch_borrow(batch, (const struct xen_p2m_swap_extent *)pair, nr, nr_pairs);
+	at->index += nr;
+	return true;
+}
+
 static void fill_batch(struct vmbeam_batch *batch, struct cursor *at)
 {
 	vmbeam_batch_reset(batch);
+	if (borrow_extents(batch, at))
+		return;
 	while (at->index < at->nr_pairs && batch->nr_pairs < VMBEAM_BATCH_PAIRS &&
 	       batch->nr_extents < VMBEAM_BATCH_EXTENTS) {
-		const struct vmbeam_extent_pair *pair = &at->pairs[at->index];
+		const struct vmbeam_run *pair = &at->pairs[at->index];
 		u64 gfn_a = pair->gfn_a + at->done;
 		u32 left = pair->nr - at->done;
 		u32 nr = min(left, VMBEAM_BATCH_PAIRS - batch->nr_pairs);
@@ -278,13 +307,27 @@ static void count_swap(struct vmbeam_txn *txn, struct vmbeam_txn_swap *arg,
 	spin_unlock(&txn->outcome->lock);
 }
 
-/* @status, if any, has room for all frames of @pairs. */
-static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pairs,
-		   const struct vmbeam_extent_pair *excluded, struct vmbeam_txn_swap *arg, u8 *status)
+/* What went to the log; @first: the batch's first extent in the list, if it was borrowed. */
+static void record_swap(struct vmbeam_txn *txn, struct vmbeam_block *list, u32 first,
+			u32 by_status[VMBEAM_PAIR_MASK + 1])
+{
+	const struct vmbeam_batch *batch = &txn->batch;
+
+	if (!batch->all_swapped || batch->extents == batch->own ||
+	    !vmbeam_log_adopt(&txn->log, list, first, batch->nr_extents, batch->nr_pairs))
+		record_batch(&txn->log, batch, true, by_status);
+}
+
+/*
+ * @list: the log's afterwards, if it is not empty
+ * @status: if any, it has room for all frames of the list
+ */
+static int do_swap(struct vmbeam_txn *txn, struct vmbeam_block *list, const struct vmbeam_block *excluded,
+		   struct vmbeam_txn_swap *arg, u8 *status)
 {
 	struct cursor at = {
-		.pairs = pairs,
-		.excluded = excluded,
+		.pairs = list->run,
+		.excluded = excluded->run,
 		.nr_pairs = arg->nr_pairs,
 		.nr_excluded = arg->nr_excluded,
 	};
@@ -295,6 +338,7 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 	/* Once also without pairs: there may be something to ask of the device models. */
 	do {
 		u32 by_status[VMBEAM_PAIR_MASK + 1] = { 0 };
+		u32 first = at.index;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -304,7 +348,7 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 			return rc;
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, flags);
 		flags &= ~VMBEAM_SWAP_INVALIDATE;
-		record_batch(&txn->log, batch, true, by_status);
+		record_swap(txn, list, first, by_status);
 		if (status)
 			memcpy(status + arg->nr_done, batch->status, batch->nr_done);
 		count_swap(txn, arg, by_status);
@@ -315,17 +359,17 @@ static int do_swap(struct vmbeam_txn *txn, const struct vmbeam_extent_pair *pair
 	return 0;
 }
 
-static bool pair_valid(const struct vmbeam_extent_pair *pair)
+static bool pair_valid(const struct vmbeam_run *pair)
 {
 	u64 end;
 
-	return pair->nr && !pair->__reserved && !check_add_overflow(pair->gfn_a, (u64)pair->nr, &end) &&
+	return pair->nr && !pair->kept && !check_add_overflow(pair->gfn_a, (u64)pair->nr, &end) &&
 	       !check_add_overflow(pair->gfn_b, (u64)pair->nr, &end);
 }
 
 /* Frames in the caller's list, or an error. */
-static long check_pairs(const struct vmbeam_extent_pair *pairs, u32 nr_pairs,
-			const struct vmbeam_extent_pair *excluded, u32 nr_excluded)
+static long check_pairs(const struct vmbeam_run *pairs, u32 nr_pairs,
+			const struct vmbeam_run *excluded, u32 nr_excluded)
 {
 	u64 frames = 0;
 	u32 i, x = 0;
@@ -336,30 +380,27 @@ static long check_pairs(const struct vmbeam_extent_pair *pairs, u32 nr_pairs,
 		if (!pair_valid(&pairs[i]))
 			return -EINVAL;
 		frames += pairs[i].nr;
-		if (frames > VMBEAM_MAX_FRAMES)
-			return -E2BIG;
 		for (; x < nr_excluded && is_part(&excluded[x], &pairs[i], done); x++) {
 			if (!pair_valid(&excluded[x]))
 				return -EINVAL;
 			done = excluded[x].gfn_a - pairs[i].gfn_a + excluded[x].nr;
 		}
 	}
-	return x == nr_excluded ? (long)frames : -EINVAL;
+	if (x < nr_excluded)
+		return -EINVAL;
+	return frames <= VMBEAM_MAX_FRAMES ? (long)frames : -E2BIG;
 }
 
-/* The caller's list of @nr extents; NULL for none. */
-static struct vmbeam_extent_pair *get_pairs(u64 from, u32 nr)
+/* The caller's list of @nr extents, in what can become a part of the log. It is empty as long as it is not. */
+static struct vmbeam_block *get_list(u64 from, u32 nr)
 {
-	struct vmbeam_extent_pair *pairs;
+	struct vmbeam_block *list = vmbeam_block_alloc(nr);
 
-	if (!nr)
-		return NULL;
-	pairs = kvmalloc_array(nr, sizeof(*pairs), GFP_KERNEL_ACCOUNT);
-	if (!pairs)
+	if (!list)
 		return ERR_PTR(-ENOMEM);
-	if (!copy_from_user(pairs, u64_to_user_ptr(from), array_size(nr, sizeof(*pairs))))
-		return pairs;
-	kvfree(pairs);
+	if (!copy_from_user(list->run, u64_to_user_ptr(from), array_size(nr, sizeof(*list->run))))
+		return list;
+	kvfree(list);
 	return ERR_PTR(-EFAULT);
 }
 
@@ -367,7 +408,7 @@ static long txn_swap(struct vmbeam_call *call, void *_arg)
 {
 	struct vmbeam_txn *txn = call->file->private_data;
 	struct vmbeam_txn_swap *arg = _arg;
-	struct vmbeam_extent_pair *pairs, *excluded;
+	struct vmbeam_block *list, *excluded;
 	void __user *ustatus = u64_to_user_ptr(arg->status);
 	u8 *status = NULL;
 	long frames, rc;
@@ -384,14 +425,14 @@ static long txn_swap(struct vmbeam_call *call, void *_arg)
 	arg->nr_kept = 0;
 	arg->nr_large = 0;
 
-	pairs = get_pairs(arg->pairs, arg->nr_pairs);
-	if (IS_ERR(pairs))
-		return PTR_ERR(pairs);
-	excluded = get_pairs(arg->excluded, arg->nr_excluded);
+	list = get_list(arg->pairs, arg->nr_pairs);
+	if (IS_ERR(list))
+		return PTR_ERR(list);
+	excluded = get_list(arg->excluded, arg->nr_excluded);
 	rc = PTR_ERR(excluded);
 	if (IS_ERR(excluded))
-		goto free_pairs;
-	frames = check_pairs(pairs, arg->nr_pairs, excluded, arg->nr_excluded);
+		goto free_list;
+	frames = check_pairs(list->run, arg->nr_pairs, excluded->run, arg->nr_excluded);
 	rc = frames;
 	if (frames < 0)
 		goto out;
@@ -411,7 +452,10 @@ static long txn_swap(struct vmbeam_call *call, void *_arg)
 	rc = mutex_lock_killable(&txn->lock);
 	if (rc)
 		goto out;
-	rc = txn->state == VMBEAM_TXN_OPEN ? do_swap(txn, pairs, excluded, arg, status) : -EBADFD;
+	rc = txn->state == VMBEAM_TXN_OPEN ? do_swap(txn, list, excluded, arg, status) : -EBADFD;
+	/* From the unlock on, what is the log's may be freed at any time. */
+	if (list->nr)
+		list = NULL;
 	mutex_unlock(&txn->lock);
 
 	if (status && copy_to_user(ustatus, status, arg->nr_done) && !rc)
@@ -419,8 +463,8 @@ static long txn_swap(struct vmbeam_call *call, void *_arg)
 out:
 	kvfree(status);
 	kvfree(excluded);
-free_pairs:
-	kvfree(pairs);
+free_list:
+	kvfree(list);
 	return rc;
 }
 
@@ -431,7 +475,7 @@ static bool batch_overlaps(const struct vmbeam_batch *batch, const struct vmbeam
 	u32 i;
 
 	for (i = 0; i < batch->nr_extents; i++)
-		if (vmbeam_run_overlaps(batch->extent[i].gfn_a, batch->extent[i].gfn_b, batch->extent[i].nr, run))
+		if (vmbeam_run_overlaps(batch->extents[i].gfn_a, batch->extents[i].gfn_b, batch->extents[i].nr, run))
 			return true;
 	return false;
 }
@@ -471,7 +515,7 @@ static void turn_excluded(struct vmbeam_batch *batch)
 static void add_in_front(struct vmbeam_batch *batch, const struct vmbeam_run *run)
 {
 	if (batch->nr_extents) {
-		struct xen_p2m_swap_extent *extent = &batch->extent[batch->nr_extents - 1];
+		struct xen_p2m_swap_extent *extent = &batch->own[batch->nr_extents - 1];
 
 		if (run->gfn_a + run->nr == extent->gfn_a && run->gfn_b + run->nr == extent->gfn_b) {
 			extent->gfn_a = run->gfn_a;

@@ -19,10 +19,8 @@
 
 #define SUPER 512
 #define PAIRS 262144		/* 1 GiB */
-#define CALL_EXTENTS 65536	/* at most in one ioctl */
-#define CALL_FRAMES (1U << 20)
-
 static int dev;
+static struct vmbeam_query query;
 static const char *marked;	/* name of a case, or NULL */
 static uint32_t a, b;
 static struct vmbeam_extent_pair pairs[PAIRS], excluded[PAIRS / SUPER * 8];
@@ -117,9 +115,9 @@ static void measure(const char *name, uint32_t nr, uint32_t per_extent, uint32_t
 	for (i = 0; i < nr; i += n) {
 		struct vmbeam_txn_swap res = { .size = sizeof(res), .flags = flags };
 
-		n = nr - i < CALL_EXTENTS ? nr - i : CALL_EXTENTS;
-		if ((uint64_t)n * per_extent > CALL_FRAMES)
-			n = CALL_FRAMES / per_extent;
+		n = nr - i < query.max_extents ? nr - i : query.max_extents;
+		if ((uint64_t)n * per_extent > query.max_frames)
+			n = query.max_frames / per_extent;
 		res.pairs = (uintptr_t)&pairs[i];
 		res.nr_pairs = n;
 		if (nr_excluded) {
@@ -249,7 +247,8 @@ int main(int argc, char **argv)
 {
 	marked = argc > 1 ? argv[1] : NULL;
 	dev = dev_open();
-	if (dev < 0 || domain_setup()) {
+	query = (struct vmbeam_query){ .size = sizeof(query) };
+	if (dev < 0 || call(dev, VMBEAM_QUERY, &query) || domain_setup()) {
 		fprintf(stderr, "needs /dev/vmbeam of vmbeam_host, in dom0, as root\n");
 		return 1;
 	}

@@ -51,8 +51,9 @@ void *test_alloc(size_t size, gfp_t gfp);
 #define kvmalloc(size, gfp)		test_alloc(size, gfp)
 #define kvzalloc(size, gfp)		test_alloc(size, gfp)
 #define kzalloc(size, gfp)		test_alloc(size, gfp)
-#define kvmalloc_array(nr, size, gfp)	test_alloc((size_t)(nr) * (size), gfp)
 #define array_size(nr, size)		((size_t)(nr) * (size))
+#define struct_size_t(type, member, nr)	offsetof(type, member[nr])
+#define struct_size(ptr, member, nr)	struct_size_t(typeof(*(ptr)), member, nr)
 #define kvfree(ptr)			free((void *)(ptr))
 #define kfree(ptr)			free(ptr)
 
@@ -75,11 +76,14 @@ u64 get_random_u64(void);
 
 #define u64_to_user_ptr(addr)	((void *)(uintptr_t)(addr))
 #define PAGE_SIZE		4096
+#define SZ_1M			0x100000
 #define get_user(value, ptr)	((value) = *(ptr), 0)
 
 static inline int copy_from_user(void *to, const void *from, size_t len)
 {
-	memmove(to, from, len);
+	/* Nothing may be copied from nowhere. */
+	if (len)
+		memmove(to, from, len);
 	return 0;
 }
 
