@@ -84,7 +84,8 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  *   -EINVAL      unknown flag; padding is not zero; an empty extent; gfn + nr overflows; an excluded extent is not
  *                within one of the extents, or comes too late; nr_done beyond the number of pairs; a domain is the
  *                caller or another control domain, or both are the same
- *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS in either list, or XEN_P2M_SWAP_MAX_PAIRS
+ *   -E2BIG       more than XEN_P2M_SWAP_MAX_EXTENTS in either list, or XEN_P2M_SWAP_MAX_PAIRS, which may be found when
+ *                as many are done
  *   -EOPNOTSUPP  the caller is not PV; a domain is not HVM with HAP; or it has IOMMU mappings, access to a device's
  *                memory or ports, altp2m, log-dirty, populate-on-demand entries, memory sharing or paging
  *   -ENOMEM      the hypervisor has no memory to keep its books in (16 KiB and 8 KiB)

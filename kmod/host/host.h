@@ -25,8 +25,8 @@
 /* log.c */
 
 /*
- * A block of 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record costs; and two
- * pages, the most that __GFP_NOFAIL may ask for.
+ * A block of the log's own is 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record
+ * costs; and two pages, the most that __GFP_NOFAIL may ask for.
  */
 #define VMBEAM_BLOCK_RUNS	340U
 
@@ -34,11 +34,11 @@
  * struct vmbeam_run - pairs that follow each other on both sides
  * @gfn_a: domain A's first frame
  * @gfn_b: domain B's
- * @nr: pairs; never more than a batch has, so that a whole one always fits into a hypercall
+ * @nr: pairs; in a log never more than a batch has, so that a whole one always fits into a hypercall
  * @kept: they were excluded: nothing is to be put back, but the superpage around them may be
  *
  * Laid out as the caller's extents are, and the hypervisor's: a list of these can be all three, and is not copied.
- * There, @kept is what must be 0.
+ * In the caller's, @kept is what must be 0.
  */
 struct vmbeam_run {
 	u64 gfn_a;
@@ -48,7 +48,7 @@ struct vmbeam_run {
 };
 
 /**
- * struct vmbeam_block - a part of a log
+ * struct vmbeam_block - a part of a log: one of its own, or the list of a VMBEAM_TXN_SWAP
  * @link: in one of the log's lists
  * @size: how many of @run there is room for
  * @nr: of @run

@@ -3,8 +3,9 @@
  * The record of what a transaction must swap back.
  *
  * Recording must not fail: what is swapped and not recorded is lost. So room for the worst that a batch can need
- * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it. No block on the list is
- * empty.
+ * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it. vmbeam_log_adopt() takes
+ * the caller's list itself, as far as it was swapped without exception; all of its memory then stays until the end of
+ * the transaction. No block on the list is empty.
  */
 #include <linux/build_bug.h>
 #include <linux/minmax.h>

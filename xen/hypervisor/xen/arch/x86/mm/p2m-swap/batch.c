@@ -30,15 +30,15 @@
 
 /*
  * How long the domains may be paused at a time, in units of what a pair of 4k
- * frames costs: 230 to 480 instructions, so a pair of superpages is some 64 of
- * them, and an exchange of contents 8.  Measured: docs/hypercall.md of the
+ * frames costs that is on its own, 320 instructions: a pair of superpages is 64
+ * of them, an exchange of contents 10.  Measured: docs/hypercall.md of the
  * project.
  */
 static unsigned int __read_mostly opt_pause_cost = 1024;
 integer_runtime_param("p2m-swap-pause", opt_pause_cost);
 
 #define COST_SUPERPAGE  64U
-#define COST_EXCHANGE   8U
+#define COST_EXCHANGE   10U
 
 /*
  * Domains that the op does not deal with.  Without an IOMMU nothing but the P2M
@@ -543,11 +543,15 @@ static int move_segs(struct swap_batch *b, struct swap_seg *start,
 static noinline struct swap_seg *find_segs(struct swap_batch *b,
                                            struct swap_seg *start)
 {
-    const unsigned int limit = min(opt_pause_cost, PAUSE_PAIRS);
+    /* The parameter may change at any time, and this bounds an array. */
+    const unsigned int limit = min(ACCESS_ONCE(opt_pause_cost), PAUSE_PAIRS);
     const unsigned int pair_cost = b->exchange ? COST_EXCHANGE : 1;
     struct swap_seg *seg;
     struct swap_walk walk[2];
     unsigned int cost = 0;
+
+    /* The first segment is not asked what it costs. */
+    BUILD_BUG_ON(PAUSE_PAIRS < SUPERPAGE_PAGES);
 
     p2m_swap_walk_begin(&walk[0], b->d[0]);
     p2m_swap_walk_begin(&walk[1], b->d[1]);
