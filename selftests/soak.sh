@@ -151,7 +151,6 @@ large() {
 		([.mapped.before, .mapped.after] | transpose | all(.[]; (.[1] | frames) >= 0.98 * (.[0] | frames)))' <"$work/large.json")" = true ]
 }
 
-# At most one frame in 200 may have to be exchanged.
 # Mappings that the device models of both host VMs have.
 # shellcheck disable=SC2016 # expanded over there
 mapped() { on host 'cat $(grep -l privcmd /proc/[0-9]*/maps 2>/dev/null)' | grep -c privcmd; }
@@ -169,6 +168,7 @@ let_go() {
 	until_true 60 "the device models let go" mapped_at_most "$before"
 }
 
+# At most one frame in 200 may have to be exchanged.
 devices() {
 	on u1 'setsid sh -c "while :; do dd if=/dev/zero of=/data/traffic bs=64k count=512 conv=fsync; echo 3 >/proc/sys/vm/drop_caches; cat /data/traffic; done" >/dev/null 2>&1 </dev/null & true'
 	until_true 60 "the traffic" on u1 'find /data -name traffic -size +8000k | grep -q .'

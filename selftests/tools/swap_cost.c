@@ -19,6 +19,7 @@
 
 #define SUPER 512
 #define PAIRS 262144		/* 1 GiB */
+
 static int dev;
 static struct vmbeam_query query;
 static const char *marked;	/* name of a case, or NULL */
