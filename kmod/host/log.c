@@ -57,16 +57,22 @@ static void seal_last(struct vmbeam_log *log)
 		block->size = block->nr;
 }
 
-/* An empty block that is in no log yet, and freed by kvfree(); or NULL. */
-struct vmbeam_block *vmbeam_block_alloc(u32 size)
+/* Makes memory an empty block; passes NULL on. */
+static struct vmbeam_block *block_init(struct vmbeam_block *block, u32 size)
 {
-	struct vmbeam_block *block = kvmalloc(struct_size(block, run, size), GFP_KERNEL_ACCOUNT);
-
 	if (block) {
 		block->size = size;
 		block->nr = 0;
 	}
 	return block;
+}
+
+/* An empty block that is in no log yet, and freed by kvfree(); or NULL. */
+struct vmbeam_block *vmbeam_block_alloc(u32 size)
+{
+	struct vmbeam_block *block = kvmalloc(struct_size(block, run, size), GFP_KERNEL_ACCOUNT);
+
+	return block_init(block, size);
 }
 
 /**
@@ -83,10 +89,8 @@ int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp)
 		/* Not the other allocation: this one may have to be without fail. */
 		struct vmbeam_block *block = kmalloc(struct_size(block, run, VMBEAM_BLOCK_RUNS), gfp);
 
-		if (!block)
+		if (!block_init(block, VMBEAM_BLOCK_RUNS))
 			return -ENOMEM;
-		block->size = VMBEAM_BLOCK_RUNS;
-		block->nr = 0;
 		list_add_tail(&block->link, &log->spare);
 		log->room += VMBEAM_BLOCK_RUNS;
 	}
