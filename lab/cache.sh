@@ -4,11 +4,12 @@
 #
 # An entry is named NAME-KEY, where KEY is the hash of everything it is made from: a changed input gives a
 # new name, so a stale entry cannot be used. It is built beside its place and renamed when whole, so a
-# killed build leaves no entry behind.
+# killed build leaves no entry behind. A key names another entry by its basename: the cache is at another path
+# inside a tree.
 
 VMBEAM_TOP=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/..")
 VMBEAM_CACHE=${VMBEAM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vmbeam}
-mkdir -p "$VMBEAM_CACHE"
+mkdir -p "$VMBEAM_CACHE"; VMBEAM_CACHE=$(readlink -f "$VMBEAM_CACHE")
 
 say() { printf '%s\n' "vmbeam-lab: $*" >&2; }
 die() { say "$*"; exit 1; }

@@ -15,8 +15,6 @@ set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
 
-tree=$("$lab/tree.sh" build)/root
-
 # From the signed index of Debian stable (apt-cache showsrc xen), 2026-11.
 xen_version=4.20.3+127-gc42374a105-0+deb13u1
 xen_files="df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3 xen_4.20.3+127-gc42374a105.orig.tar.xz
@@ -64,11 +62,16 @@ source_linux() {
 			"$t/scripts/spelling.txt" "$t/scripts/const_structs.checkpatch"' bash "$dir"
 }
 
+# A function as it is written here: what declare -f prints depends on the version of bash.
+text() { sed -n "/^$1() {/,/^}/p" "$lab/source.sh"; }
+
 case ${1:-} in
 xen|xen-4.17|qemu)
 	name=${1//[-.]/}; version=${name}_version files=${name}_files
-	cache_entry "source-$1" "$(cache_key "=$tree" "=$(declare -f source_debian)" "=${!version}" "=${!files}")" \
+	cache_entry "source-$1" "$(cache_key "=$(text source_debian)" "=${!version}" "=${!files}")" \
 		source_debian "${1%-4.17}" "${!version}" "${!files}" ;;
-linux) cache_entry source-linux "$(cache_key "=$tree" "=$(declare -f source_linux)")" source_linux ;;
+linux)
+	tree=$("$lab/tree.sh" build)
+	cache_entry source-linux "$(cache_key "=${tree##*/}" "=$(text source_linux)")" source_linux ;;
 *) die "usage: source.sh xen|xen-4.17|qemu|linux" ;;
 esac

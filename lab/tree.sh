@@ -8,6 +8,8 @@
 #   tree.sh bookworm_image   bookworm: what a dom0 under Xen 4.17 boots from
 #   tree.sh qemu       trixie: what building QEMU takes; the result runs in "build"
 #   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
+#
+# All of it works inside the build tree, too: that is where the lab's driver and the tests run.
 # shellcheck disable=SC2034 # packages_* are looked up by name: tree_path()
 set -euo pipefail
 . "$(dirname "$0")/cache.sh"
@@ -17,7 +19,8 @@ packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd
 	uuid-dev,libncurses-dev,libyajl-dev,zlib1g-dev,acpica-tools,gettext,checkpolicy,m4,libglib2.0-dev,libpixman-1-dev,
 	liblzma-dev,libbz2-dev,liblzo2-dev,libzstd-dev,libnl-3-dev,libnl-route-3-dev,libfdt-dev,libssl-dev,
 	libxen-dev,libjson-c-dev,libsystemd-dev,libaio-dev,python3-dev,python3-setuptools,
-	qemu-system-x86,qemu-utils,seabios,socat,openssh-client,e2fsprogs,jq,wget,ca-certificates,dwarves"
+	qemu-system-x86,qemu-utils,seabios,socat,openssh-client,e2fsprogs,jq,wget,ca-certificates,dwarves,
+	mmdebstrap,debian-archive-keyring,python3-pytest,mypy,gnuplot-nox"
 packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
 	systemd-sysv,dbus,dropbear-bin,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
@@ -58,17 +61,28 @@ tree_path() {
 		tree_make "$suite" "${!list}"
 }
 
-# The mounts live in a namespace of their own and end with the command.
+# The mounts live in a namespace of their own and end with the command. The root is bound to itself, since unshare makes
+# "/" private, which takes a mount point: without it a tree could not be used from inside another.
 tree_run() {
-	local root; root=$(tree_path "$1")/root; shift
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	VMBEAM_ROOT=$root VMBEAM_TOP=$VMBEAM_TOP VMBEAM_CACHE=$VMBEAM_CACHE unshare --mount --propagation private \
-		sh -ec 'mount --bind "$VMBEAM_TOP" "$VMBEAM_ROOT/vmbeam"
-			mount --bind "$VMBEAM_CACHE" "$VMBEAM_ROOT/cache"
-			mount --rbind /dev "$VMBEAM_ROOT/dev"; mount -t proc proc "$VMBEAM_ROOT/proc"
-			mount -t tmpfs tmpfs "$VMBEAM_ROOT/tmp"
-			exec chroot "$VMBEAM_ROOT" env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-			VMBEAM_CACHE=/cache "TERM=${TERM:-dumb}" sh -c "cd /vmbeam && exec \"\$@\"" sh "$@"' sh "$@"
+	local root pass=() name; root=$(tree_path "$1")/root; shift
+	for name in $(compgen -e); do
+		case $name in
+		VMBEAM_TOP|VMBEAM_CACHE) ;;	# they have other names in there
+		VMBEAM_*|LAB_*|T|PYTEST_ADDOPTS|TERM|http_proxy|https_proxy|no_proxy) pass+=("$name=${!name}") ;;
+		esac
+	done
+	# shellcheck disable=SC2016 # expanded by the inner shells
+	unshare --mount --propagation private sh -ec '
+		root=$1 top=$2 cache=$3; shift 3
+		mount --bind "$root" "$root"
+		mount --bind "$top" "$root/vmbeam"
+		mount --bind "$cache" "$root/cache"
+		mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"
+		mount --bind /sys "$root/sys"; mount -o remount,bind,ro "$root/sys"
+		mount -t tmpfs tmpfs "$root/tmp"
+		exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb "$@"' \
+		sh "$root" "$VMBEAM_TOP" "$VMBEAM_CACHE" ${pass[@]+"${pass[@]}"} VMBEAM_CACHE=/cache \
+		sh -c 'cd /vmbeam && exec "$@"' sh "$@"
 }
 
 case ${1:-} in
