@@ -24,10 +24,11 @@ swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.js
 swap-profile: deps ## where they go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"
 	selftests/swap-profile.sh "$(or $(CASE),2m)"
 
-modules: deps ## both kernel modules, against Debian's 6.12 and 6.1 headers, warnings as errors
+modules: deps ## both kernel modules, against the headers of Debian's 6.12, 6.1 and testing's kernel, warnings as errors
 	lab/source.sh linux >/dev/null
 	$(TREE) build kmod/build.sh build
 	$(TREE) bookworm kmod/build.sh bookworm
+	$(TREE) testing kmod/build.sh testing
 
 qemu: deps ## Debian's QEMU with the fixes of lab/qemu, which the lab does not need; prints where it is
 	lab/qemu/build.sh

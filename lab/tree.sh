@@ -5,6 +5,7 @@
 #   tree.sh build      trixie: compilers, 6.12 headers, QEMU to run the lab; prints its path
 #   tree.sh image      trixie: what the three kinds of dom0 boot from
 #   tree.sh bookworm   bookworm: 6.1 headers, to build the modules against; and libraries of Xen 4.17
+#   tree.sh testing    testing: headers of the kernel it has, to build the modules against; and that kernel
 #   tree.sh bookworm_image   bookworm: what a dom0 under Xen 4.17 boots from
 #   tree.sh qemu       trixie: what building QEMU takes; the result runs in "build"
 #   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
@@ -28,11 +29,18 @@ packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64
 packages_bookworm_image="xen-hypervisor-4.17-amd64,xen-utils-4.17,xenstore-utils,linux-image-amd64,
 	busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
 	systemd-sysv,dbus,dropbear-bin,socat,jq,psmisc,util-linux"
+packages_testing="build-essential,kmod,linux-headers-amd64,linux-headers-cloud-amd64,linux-image-amd64,
+	linux-image-cloud-amd64"
 packages_qemu="build-essential,pkgconf,ninja-build,meson,python3-venv,flex,bison,libglib2.0-dev,libpixman-1-dev,
 	libslirp-dev,libfdt-dev,zlib1g-dev"
 
 sources() {
 	local suite=$1
+	if [ "$suite" = testing ]; then
+		# A mirror may be behind: this index is valid for a week only.
+		echo "deb [check-valid-until=no] http://deb.debian.org/debian testing main"
+		return
+	fi
 	cat <<-S
 	deb http://deb.debian.org/debian $suite main
 	deb http://deb.debian.org/debian $suite-updates main
@@ -54,7 +62,7 @@ tree_make() {
 
 tree_path() {
 	local name=$1 suite=trixie list
-	[[ $name != bookworm* ]] || suite=bookworm
+	case $name in bookworm*) suite=bookworm ;; testing) suite=testing ;; esac
 	list=packages_$name
 	[ -n "${!list:-}" ] || die "no tree called $name"
 	cache_entry "tree-$name" "$(cache_key "=$suite" "=${!list}" "=$(sources "$suite")")" \
@@ -86,7 +94,7 @@ tree_run() {
 }
 
 case ${1:-} in
-build|image|bookworm|bookworm_image|qemu) tree_path "$1" ;;
+build|image|bookworm|bookworm_image|testing|qemu) tree_path "$1" ;;
 run) tree_run "${@:2}" ;;
-*) die "usage: tree.sh build|image|bookworm|bookworm_image|qemu | run NAME COMMAND..." ;;
+*) die "usage: tree.sh build|image|bookworm|bookworm_image|testing|qemu | run NAME COMMAND..." ;;
 esac
