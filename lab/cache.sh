@@ -42,3 +42,16 @@ cache_entry() {
 	touch "$dir"
 	printf '%s\n' "$dir"
 }
+
+# apply_patches DIR PATCH... : each must apply without fuzz. One that does not is named, with the hunks that failed.
+apply_patches() {
+	local dir=$1 rejects p out; shift
+	rejects=$(mktemp)
+	for p in "$@"; do
+		out=$(patch -d "$dir" -p1 -N --fuzz=0 --no-backup-if-mismatch -r "$rejects" <"$p" 2>&1) && continue
+		say "$p does not apply:"
+		printf '%s\n' "$out" >&2; cat "$rejects" >&2; rm -f "$rejects"
+		return 1
+	done
+	rm -f "$rejects"
+}

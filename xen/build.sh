@@ -24,9 +24,8 @@ build_in_tree() {
 	# Only for the patches to apply to
 	cp -a "$source/tools/libs/ctrl" "$src/tools/libs/"
 	cp "$source/tools/include/xenctrl.h" "$src/tools/include/"; cp "$source/tools/tests/Makefile" "$src/tools/tests/"
-	for p in xen/patches/{"$series",common}/*.patch; do
-		patch -d "$src" -p1 -s --fuzz=0 <"$p"
-	done
+	. lab/cache.sh
+	apply_patches "$src" xen/patches/{"$series",common}/*.patch
 	cp -a xen/hypervisor/. "$src/"
 	cp include/xen/p2m_swap.h "$src/xen/include/public/"
 

@@ -8,12 +8,11 @@ here=$(readlink -f "$(dirname "$0")")
 
 # Runs in the QEMU tree: SOURCE DEST
 build_in_tree() {
-	local source=$1 dest=$2 src=$2/src p
+	local source=$1 dest=$2 src=$2/src
 	mkdir "$src" "$src/build"
 	tar -C "$source" -cf - --exclude=./roms . | tar -C "$src" -xf -
-	for p in lab/qemu/*.patch; do
-		patch -d "$src" -p1 -s --fuzz=0 <"$p"
-	done
+	. lab/cache.sh
+	apply_patches "$src" lab/qemu/*.patch
 	cd "$src/build"
 	# Firmware is looked for where Debian's QEMU looks for it.
 	../configure --target-list=x86_64-softmmu --without-default-features --enable-tcg --enable-slirp --enable-pixman \

@@ -6,13 +6,14 @@
 #   compile.sh SOURCE OUT 4.20|4.17 [HOLD]
 set -euo pipefail
 source=$1 out=$2 series=$3 hold=${4:-}
-here=/vmbeam/xen/tools
+here=$(readlink -f "$(dirname "$0")")
 xen=/tmp/xen
 
 cp -a "$source" "$xen"
-for p in /vmbeam/xen/patches/{"$series",common}/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
+. "$here/../../lab/cache.sh"
+apply_patches "$xen" /vmbeam/xen/patches/{"$series",common}/*.patch
 if [ "$series" = 4.20 ]; then
-	for p in "$here"/patches/*.patch; do patch -d "$xen" -s -p1 <"$p"; done
+	apply_patches "$xen" "$here"/patches/*.patch
 	cp -r "$here/files/." "$xen"
 fi
 cp /vmbeam/include/xen/p2m_swap.h "$xen/xen/include/public/"
