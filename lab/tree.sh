@@ -8,6 +8,7 @@
 #   tree.sh testing    testing: headers of the kernel it has, to build the modules against; and that kernel
 #   tree.sh bookworm_image   bookworm: what a dom0 under Xen 4.17 boots from
 #   tree.sh qemu       trixie: what building QEMU takes; the result runs in "build"
+#   tree.sh sources SUITE   what apt's sources.list says for a suite
 #   tree.sh run NAME COMMAND...   run a command in a tree, with this checkout at /vmbeam and the cache at /cache
 #
 # All of it works inside the build tree, too: that is where the lab's driver and the tests run.
@@ -95,6 +96,7 @@ tree_run() {
 
 case ${1:-} in
 build|image|bookworm|bookworm_image|testing|qemu) tree_path "$1" ;;
+sources) sources "${2:?}" ;;
 run) tree_run "${@:2}" ;;
-*) die "usage: tree.sh build|image|bookworm|bookworm_image|testing|qemu | run NAME COMMAND..." ;;
+*) die "usage: tree.sh build|image|bookworm|bookworm_image|testing|qemu | sources SUITE | run NAME COMMAND..." ;;
 esac
