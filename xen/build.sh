@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds Debian's Xen with XENMEM_p2m_swap.
 #
+#   build.sh series [4.17]       prints a directory with all of it as patches that "git am" takes, on Xen's source
 #   build.sh [debug|xsm|4.17]    prints the path of a directory with
 #                             xen        the 32-bit multiboot image that QEMU's -kernel takes
 #                             xen-syms   the same with symbols, for gdb and addr2line
@@ -56,14 +57,49 @@ build() {
 		"/cache/${source#"$VMBEAM_CACHE"/}" "/cache/${config#"$VMBEAM_CACHE"/}" "$variant" "$series" "/cache/${dest##*/}"
 }
 
+# Runs in the build tree: SOURCE SERIES DEST. The patches refer to files that are kept whole, in hypervisor/ and include/:
+# these become part of the patch that makes Xen build them.
+series_in_tree() {
+	local source=$1 series=$2 dest=$3 p with=
+	cp -a "$source" /tmp/xen
+	git -C /tmp/xen init -q; git -C /tmp/xen config user.name VMBeam; git -C /tmp/xen config user.email vmbeam@localhost
+	git -C /tmp/xen add -A -f; git -C /tmp/xen commit -q -m base; git -C /tmp/xen tag base
+	for p in xen/patches/{"$series",common}/*.patch; do
+		git -C /tmp/xen am -q "$PWD/$p"
+		[[ $p == *-x86-mm-XENMEM_p2m_swap.patch ]] || continue
+		cp -a xen/hypervisor/. /tmp/xen/
+		cp include/xen/p2m_swap.h /tmp/xen/xen/include/public/
+		git -C /tmp/xen add -A -f; git -C /tmp/xen commit -q --amend --no-edit
+		with=$p
+	done
+	[ -n "$with" ] || { echo "no patch is there that the new files belong to"; return 1; }
+	git -C /tmp/xen format-patch -q --zero-commit --no-signature -o "$dest" base
+}
+
+build_series() {
+	"$here/../lab/tree.sh" run build bash -euc "$(declare -f series_in_tree); series_in_tree \"\$@\"" bash \
+		"/cache/${source##*/}/xen" "$series" "/cache/${1##*/}"
+}
+
 variant=${1:-release} series=4.20 of=xen image=image
 case $variant in
 release|debug|xsm) ;;
 4.17) series=4.17 of=xen-4.17 image=bookworm_image ;;
-*) die "usage: build.sh [debug|xsm|4.17]" ;;
+series) case ${2:-4.20} in
+	4.20) ;;
+	4.17) series=4.17 of=xen-4.17 ;;
+	*) die "usage: build.sh series [4.17]" ;;
+	esac ;;
+*) die "usage: build.sh [debug|xsm|4.17] | series [4.17]" ;;
 esac
 
 source=$("$here/../lab/source.sh" "$of")
+if [ "$variant" = series ]; then
+	key=$(cache_key "=${source##*/}" "$here/hypervisor" "$here/patches/$series" "$here/patches/common" \
+		"$VMBEAM_TOP/include/xen" "$here/build.sh")
+	cache_entry xen-series "$key" build_series
+	exit
+fi
 config=$("$here/../lab/tree.sh" "$image")/root/boot/xen-$series-amd64.config
 [ -f "$config" ] || die "Debian's Xen configuration is missing: $config (is xen-hypervisor-$series-amd64 in the tree?)"
 key=$(cache_key "=${source##*/}" "=$(sha256sum <"$config")" "=$variant" "$here/hypervisor" \
