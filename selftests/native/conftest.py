@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the native tests share. They are to run in the build tree: see lab/tree.sh."""
+import fcntl
+import subprocess
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from daemon_rig import Rig
+
+NATIVE = Path(__file__).parent
+BUILD = NATIVE.parent.parent / "build/selftests/native-san"
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Where vmbeamd and vmbeam are, built from the sources around this file, with the sanitizers."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    # Two at a time, as of pytest-xdist, would write the same file.
+    with (BUILD / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-C", NATIVE, "SAN=1", f"O={BUILD}", BUILD / "vmbeamd", BUILD / "vmbeam"],
+                       check=True)
+    return BUILD
+
+
+@pytest.fixture
+def rig(programs: Path, tmp_path: Path) -> Iterator[Rig]:
+    """Two agents, the source's with a guest VM that runs; and a daemon, which the test has to start."""
+    rig = Rig(programs, tmp_path)
+    yield rig
+    rig.kill()
+    # Shown only when the test has failed.
+    print(rig.what_happened())
+    for agent in rig.agents:
+        assert not agent.wrong_requests

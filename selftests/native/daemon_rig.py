@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A vmbeamd of a test's own between two made-up agents, over the made-up host of daemon/fake-host.c."""
+import json
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+from made_up_agent import FRAMES, Domain, Export, Json, MadeUpAgent
+
+# What `vmbeam` exits with.
+DONE, MISUSE, REFUSED, ROLLED_BACK, UNFINISHED, NO_DAEMON = range(6)
+
+# Where the guest VM's frames lie in either host VM: as pfn, gfn and number. The source has some that are not its own.
+SOURCE_GFN = 1000
+SOURCE_GFNS = [(0, SOURCE_GFN, 60), (60, SOURCE_GFN + 200, 45)]
+DESTINATION_GFNS = [(0, 5000, 30), (30, 5077, FRAMES - 30)]
+
+# Far beyond anything that the daemon does at its own pace.
+PATIENCE_S = 60
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+    code: int
+    out: str
+    err: str
+
+
+class Migrated(NamedTuple):
+    """How `vmbeam migrate --json` ended."""
+    code: int
+    report: Json    # empty if there was none
+    err: str
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+class Migration(threading.Thread):
+    """A migration in the background, perhaps held at a point of the daemon's."""
+
+    def __init__(self, rig: "Rig", point: str | None) -> None:
+        super().__init__(daemon=True)
+        self._rig = rig
+        self._point = point
+        self._ended: Migrated | None = None
+        self.start()
+
+    def run(self) -> None:
+        self._ended = self._rig.migrate()
+
+    def end(self) -> Migrated:
+        """Waits for it."""
+        self.join(2 * PATIENCE_S)
+        assert self._ended, "the migration does not end"
+        return self._ended
+
+    def let_go(self) -> None:
+        assert self._point
+        self._rig.let_go(self._point)
+
+    def go_on(self) -> Migrated:
+        self.let_go()
+        return self.end()
+
+
+class Rig:
+    def __init__(self, programs: Path, directory: Path) -> None:
+        self.vmbeam = programs / "vmbeam"
+        self.directory = directory
+        self.source = MadeUpAgent("hv1", directory / "hv1.sock", SOURCE_GFNS)
+        self.destination = MadeUpAgent("hv2", directory / "hv2.sock", DESTINATION_GFNS)
+        self.agents = (self.source, self.destination)
+        self.source.domains.append(Domain(domid=5))
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self._vmbeamd = programs / "vmbeamd"
+        self._control = directory / "control"
+        self._journal = directory / "journal"
+        self._config = directory / "conf"
+        self._stderr = directory / "stderr"
+        self._hold = directory / "hold"
+        self._hold.mkdir()
+        self._config.write_text(json.dumps({
+            "hostvms": [{"name": agent.hostvm, "socket": str(agent.path)} for agent in self.agents],
+            "journal": str(self._journal), "control": str(self._control)}))
+        self.env = {**os.environ, "FAKE_DIR": str(directory), "VMBEAM_HOLD_DIR": str(self._hold),
+                    "VMBEAM_SOCKET": str(self._control)}
+        for agent in self.agents:
+            agent.start()
+
+    # The daemon
+
+    def start(self, **fake: int | str) -> None:
+        """Starts the daemon; @fake is what daemon/fake-host.c reads, without its FAKE_ and in small letters."""
+        options = {f"FAKE_{name.upper()}": str(value) for name, value in fake.items()}
+        with self._stderr.open("ab") as stderr:
+            self.daemon = subprocess.Popen([self._vmbeamd, "-c", self._config], env={**self.env, **options},
+                                           stderr=stderr)
+        wait_until(self._control.exists)
+
+    def has_died(self) -> None:
+        """Waits until the daemon has."""
+        assert self.daemon
+        self.daemon.wait(PATIENCE_S)
+
+    def kill(self) -> None:
+        """The daemon dies, if it has not, and nothing is held any more."""
+        if self.daemon:
+            self.daemon.kill()
+            self.daemon.wait()
+        for path in self._hold.iterdir():
+            path.unlink()
+        self._control.unlink(missing_ok=True)
+
+    def restart(self, **fake: int | str) -> None:
+        self.kill()
+        self.start(**fake)
+
+    def forget_transactions(self) -> None:
+        """As when the module is loaded anew."""
+        for path in self.directory.glob("txn-*"):
+            path.unlink()
+
+    def what_happened(self) -> str:
+        """For whoever reads that a test failed."""
+        lines = [f"{agent.hostvm}: {' '.join(agent.asked[-12:])}" for agent in self.agents]
+        return "\n".join(lines + [self._stderr.read_text() if self._stderr.exists() else "no daemon was started"])
+
+    # The command
+
+    def command(self, *arguments: str) -> Ended:
+        ended = subprocess.run([self.vmbeam, *arguments], env=self.env, capture_output=True, text=True,
+                               timeout=2 * PATIENCE_S)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def migrate(self) -> Migrated:
+        ended = self.command("migrate", "--json", "hv1/u1", "hv2")
+        return Migrated(ended.code, json.loads(ended.out) if ended.out else {}, ended.err)
+
+    def migrate_in_background(self) -> Migration:
+        return Migration(self, None)
+
+    def status_code(self) -> int:
+        return self.command("status").code
+
+    def status(self) -> Json:
+        status: Json = json.loads(self.command("status", "--json").out)
+        return status
+
+    # Points at which a daemon that is built for tests can be held
+
+    def hold(self, point: str) -> None:
+        (self._hold / f"vmbeamd:{point}").touch()
+
+    def let_go(self, point: str) -> None:
+        (self._hold / f"vmbeamd:{point}").unlink()
+
+    def wait_for_hold(self, point: str) -> None:
+        wait_until((self._hold / f"vmbeamd:{point}.held").exists)
+
+    def migrate_and_hold(self, point: str, **fake: int | str) -> Migration:
+        """Starts the daemon and a migration, which waits at @point."""
+        self.hold(point)
+        self.start(**fake)
+        migration = Migration(self, point)
+        self.wait_for_hold(point)
+        return migration
+
+    def kill_at(self, point: str) -> None:
+        """The daemon dies in the middle of a migration."""
+        migration = self.migrate_and_hold(point)
+        self.kill()
+        migration.end()
+
+    # The journal
+
+    def records(self) -> list[Json]:
+        return [json.loads(line[9:]) for line in self._journal.read_text().splitlines()]
+
+    def states(self) -> list[str]:
+        return [record["state"] for record in self.records()]
+
+    def last_state(self) -> str | None:
+        states = self.states()
+        return states[-1] if states else None
+
+    def wait_for_state(self, state: str) -> None:
+        wait_until(lambda: self.last_state() == state)
+
+    def wait_until_it_has_let_the_guest_run(self) -> None:
+        wait_until(lambda: bool(self.records()) and bool(self.records()[-1]["resumed"]))
+
+    # What the host VMs have
+
+    def exports(self) -> list[Export]:
+        return [export for agent in self.agents for export in agent.exports.values()]
+
+    def assert_on_source(self) -> None:
+        """As if nothing had been."""
+        domain = self.source.the_domain()
+        assert not domain.suspended and not domain.shutdown
+        assert not self.destination.domains
+        assert not self.exports()
+
+    def assert_on_destination(self) -> None:
+        assert not self.destination.the_domain().paused
+        assert not self.source.domains
+        assert not self.exports()
+
+    def assert_untouched(self) -> None:
+        """Nobody was sure, so nobody did a thing: both sides are there, armed, and stand still."""
+        assert self.source.exports and self.destination.exports
+        assert self.source.the_domain().suspended
+        assert self.destination.the_domain().paused
+
+    def assert_lost(self, hostvm: str, export: str) -> None:
+        """The daemon says that the guest VM is lost, and what @hostvm still has of it."""
+        assert self.status_code() == UNFINISHED
+        last = self.status()["last"]
+        assert last["outcome"] == last["state"] == "lost"
+        assert hostvm in last["lost"] and export in last["lost"]
+        assert self.last_state() == "lost"

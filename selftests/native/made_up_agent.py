@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An agent that is made up: it answers vmbeamd on a socket as vmbeam-agent does, of a host VM that is a few objects
+here, and goes wrong when it is told to."""
+import json
+import socket
+import struct
+import threading
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable, NamedTuple
+
+Json = dict[str, Any]
+
+GUEST = "u1"
+UUID = "4ae1b2f0-0000-4000-8000-0123456789ab"
+GUEST_DOMID = 5       # on the source
+RESTORED_DOMID = 9    # on the destination
+REBOOTED_DOMID = 6    # of whatever else has the guest VM's UUID
+FIRST_EXPORT = 70
+FRAMES = 100
+
+MAGIC = b"VMBEAM\r\n"
+HEADER_LEN = 24
+
+
+class SavedStream(NamedTuple):
+    """A guest VM as `xl save` would write it: what comes before it is told to suspend, and what comes after."""
+    before: bytes
+    after: bytes
+
+
+def saved_stream() -> SavedStream:
+    """All frames announced, and of these two sent as content, besides the 50th: a page table and a plain one."""
+    def record(kind: int, body: bytes = b"") -> bytes:
+        return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
+
+    def pages(words: list[int], content: int) -> bytes:
+        return record(1, struct.pack(f"<II{len(words)}Q", len(words), 0, *words) + bytes(4096 * content))
+
+    xl = b"Xen saved domain, xl format\n \0 \r" + struct.pack("<IIII", 0x01020304, 3, 0, 4) + b"conf"
+    libxl = struct.pack(">QII", 0x4c6962786c466d74, 2, 0) + record(1)
+    libxc = struct.pack("<Q", 2**64 - 1) + struct.pack(">II", 0x58454e46, 3) + bytes(8)
+    libxc += struct.pack("<IIII", 1, 12, 4, 20)
+    announced = pages([pfn | 0xe << 60 for pfn in range(FRAMES)], 0)
+    content = pages([3 | 1 << 60, 4 | 4 << 60, 50], 3)
+    return SavedStream(xl + libxl + libxc + announced, content + record(0) + record(2, b"x") + record(0))
+
+
+@dataclass
+class Domain:
+    """As hello tells of it."""
+    domid: int
+    name: str = GUEST
+    uuid: str = UUID
+    paused: bool = False
+    shutdown: bool = False
+    suspended: bool = False
+    dying: bool = False
+
+
+@dataclass
+class Export:
+    domid: int
+    armed: bool = False
+
+
+class Reply(NamedTuple):
+    json: Json
+    blob: bytes = b""
+
+
+class OpError(Exception):
+    """The agent's refusal of a request."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class WrongRequest(Exception):
+    """vmbeamd asks for what it must not ask for."""
+
+
+def expect(right: bool, what: str) -> None:
+    if not right:
+        raise WrongRequest(what)
+
+
+@dataclass
+class Faults:
+    """How the agent goes wrong. A test may change it at any time."""
+    broken: dict[str, str] = field(default_factory=dict)    # these ops fail, with this text
+    mute: set[str] = field(default_factory=set)             # these are never answered
+    late: set[str] = field(default_factory=set)             # these say "again" once
+    unlisted: bool = False          # hello's lists had to be cut, and nothing is in them
+    crowd: int = 0                  # so many domains and exports of others are there, too
+    garbage: bool = False           # in the place of the stream's second part
+    free_kib: int = 1 << 20
+    refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
+
+
+class MadeUpAgent(threading.Thread):
+    """One host VM and its agent. Its domains outlive the connections, as they do for a real one."""
+
+    def __init__(self, name: str, path: Path, gfns: list[tuple[int, int, int]]) -> None:
+        """@gfns: where the guest VM's frames lie, as pfn, gfn and number"""
+        super().__init__(daemon=True, name=f"agent of {name}")
+        self.hostvm = name
+        self.path = path
+        self.gfns = gfns
+        self.faults = Faults()
+        self.domains: list[Domain] = []
+        self.exports: dict[int, Export] = {}
+        self.asked: list[str] = []              # the ops of all requests
+        self.wrong_requests: list[str] = []
+        self._exports_made = 0
+        self._sent: list[bytes] = []            # what is left of the stream's parts
+        self._went = False
+        self._received = b""
+        self._result = Reply({})                # of the work that a "late" op has begun
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen(4)
+        self._ops: dict[str, Callable[[Json, bytes], Reply]] = {
+            "hello": self._hello, "guest-check": self._guest_check, "guest-frames": self._guest_frames,
+            "dest-check": self._dest_check,
+            "save-begin": self._save_begin, "save-read": self._save_read, "save-go": self._save_go,
+            "save-status": self._save_status, "save-abort": self._nothing,
+            "restore-begin": self._restore_begin, "restore-write": self._restore_write,
+            "restore-populated": self._restore_populated, "restore-end": self._restore_end,
+            "restore-abort": self._restore_abort,
+            "export-begin": self._export_begin, "export-sync": self._export_sync, "export-read": self._export_read,
+            "export-arm": self._export_arm, "export-release": self._export_release,
+            "quiesce": self._nothing, "rebind": self._nothing, "resume": self._resume, "unpause": self._unpause,
+            "destroy": self._destroy,
+        }
+
+    def domain(self, domid: int | None = None) -> Domain | None:
+        """The guest VM's domain, or the one of its domains with that domid. A dying one is gone."""
+        return next((d for d in self.domains if d.uuid == UUID and not d.dying and domid in (None, d.domid)), None)
+
+    def the_domain(self, domid: int | None = None) -> Domain:
+        """The same, where it has to be there."""
+        domain = self.domain(domid)
+        assert domain, f"{self.hostvm} does not have the guest VM: {self.domains}"
+        return domain
+
+    # The line
+
+    def run(self) -> None:
+        while True:
+            connection, _ = self._listening.accept()
+            with connection:
+                try:
+                    connection.sendall(b"tail of a dead agent's message VMBEAM\r\nxx")
+                    while True:
+                        self._serve(connection)
+                except (OSError, EOFError):
+                    pass
+                except WrongRequest as e:
+                    self.wrong_requests.append(str(e))
+
+    @staticmethod
+    def _read(connection: socket.socket, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = connection.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
+
+    def _serve(self, connection: socket.socket) -> None:
+        """One request."""
+        head = self._read(connection, HEADER_LEN)
+        session, json_len, blob_len, crc = struct.unpack("<IIII", head[8:])
+        expect(head[:8] == MAGIC and zlib.crc32(head[:20]) == crc, "the header of a message is wrong")
+        request = json.loads(self._read(connection, json_len))
+        blob = self._read(connection, blob_len)
+        self.asked.append(request["op"])
+        if request["op"] in self.faults.mute:
+            return
+        try:
+            reply = self._answer(request, blob)
+            answer: Json = {"ok": True, **reply.json}
+        except OpError as e:
+            reply = Reply({})
+            answer = {"ok": False, "error": str(e), "code": e.code}
+        text = json.dumps({"seq": request["seq"], **answer}).encode()
+        head = MAGIC + struct.pack("<III", session, len(text), len(reply.blob))
+        connection.sendall(head + struct.pack("<I", zlib.crc32(head)) + text + reply.blob)
+
+    def _answer(self, request: Json, blob: bytes) -> Reply:
+        op = request["op"]
+        expect(op in self._ops, f"there is no op {op}")
+        expect("migration" in request, f"{op} does not tell of which migration it is")
+        if op in self.faults.broken:
+            raise OpError("EIO", self.faults.broken[op])
+        if request.get("again"):
+            expect(not blob, f"{op} is asked for again, and sends its blob again")
+            return self._result
+        reply = self._ops[op](request, blob)
+        if op not in self.faults.late:
+            return reply
+        # The work is done once: the repetition only fetches what came of it.
+        self._result = reply
+        return Reply({"again": True})
+
+    # The ops
+
+    def _nothing(self, _request: Json, _blob: bytes) -> Reply:
+        return Reply({})
+
+    def _named(self, request: Json) -> Domain:
+        """The domain that a request is for, if it is there: one that says no domid means any."""
+        domain = self.domain(request.get("domid"))
+        if not domain:
+            raise OpError("ESRCH", "there is no such domain")
+        return domain
+
+    def _hello(self, request: Json, _blob: bytes) -> Reply:
+        others = range(1000, 1000 + self.faults.crowd)
+        domains = [Domain(domid, uuid="other") for domid in others] + self.domains
+        exports = {domid: Export(domid, armed=True) for domid in others} | self.exports
+        if "uuid" in request:
+            domains = [d for d in domains if d.uuid == request["uuid"]]
+            wanted = {d.domid for d in domains} | {request.get("domid")}
+            exports = {key: e for key, e in exports.items() if e.domid in wanted}
+        more = self.faults.unlisted or len(domains) > 256 or len(exports) > 64
+        if self.faults.unlisted:
+            domains, exports = [], {}
+        reply: Json = {
+            "version": "x", "hostvm_xen": "4.20",
+            "domains": [asdict(d) for d in domains[:256]],
+            "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],
+        }
+        return Reply({**reply, "more": True} if more else reply)
+
+    def _guest_check(self, request: Json, _blob: bytes) -> Reply:
+        domain = self._named(request)
+        return Reply({"domid": domain.domid, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES, "vcpus": 2,
+                      "problems": [], "backends": [{"kind": "vbd", "target": "/dev/vdb"}]})
+
+    def _guest_frames(self, _request: Json, _blob: bytes) -> Reply:
+        return Reply({"frames": FRAMES, "large": 64})
+
+    def _dest_check(self, request: Json, _blob: bytes) -> Reply:
+        expect(request["targets"] == ["/dev/vdb"] and request["uuid"] == UUID, f"dest-check of another: {request}")
+        free = self.faults.free_kib
+        return Reply({"problems": [f"only {free} KiB are free"] if free < request["max_kib"] else []})
+
+    def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
+        stream = saved_stream()
+        self._sent = [stream.before, b"garbage!" * 9 if self.faults.garbage else stream.after]
+        self._went = False
+        return Reply({})
+
+    def _save_go(self, request: Json, _blob: bytes) -> Reply:
+        domain = self._named(request)
+        self._went = True
+        domain.suspended = domain.shutdown = True
+        return Reply({})
+
+    def _save_read(self, _request: Json, _blob: bytes) -> Reply:
+        part, rest = self._sent[self._went][:1000], self._sent[self._went][1000:]
+        self._sent[self._went] = rest
+        return Reply({"state": "stream" if rest else "end" if self._went else "prepared"}, part)
+
+    def _save_status(self, request: Json, _blob: bytes) -> Reply:
+        return Reply({"suspended": self._named(request).suspended})
+
+    def _restore_begin(self, _request: Json, _blob: bytes) -> Reply:
+        self._received = b""
+        self.domains.append(Domain(RESTORED_DOMID, paused=True))
+        return Reply({})
+
+    def _restore_write(self, _request: Json, blob: bytes) -> Reply:
+        self._received += blob
+        return Reply({})
+
+    def _restore_populated(self, request: Json, _blob: bytes) -> Reply:
+        expect(self._received == saved_stream().before and request["frames"] == FRAMES,
+               f"{len(self._received)} bytes of the stream's first part, {request['frames']} frames")
+        return Reply({"domid": RESTORED_DOMID})
+
+    def _restore_end(self, _request: Json, _blob: bytes) -> Reply:
+        expect(self._received == b"".join(saved_stream()), f"{len(self._received)} bytes of the stream")
+        return Reply({"domid": RESTORED_DOMID})
+
+    def _restore_abort(self, _request: Json, _blob: bytes) -> Reply:
+        self._end(self.domain(RESTORED_DOMID))
+        return Reply({})
+
+    def _destroy(self, request: Json, _blob: bytes) -> Reply:
+        expect(request["uuid"] == UUID, f"destroy without the UUID: {request}")
+        self._end(self.domain(request["domid"]))
+        return Reply({})
+
+    def _end(self, domain: Domain | None) -> None:
+        """What an export pins keeps the domain from going."""
+        if domain:
+            domain.dying = True
+            self._bury()
+
+    def _bury(self) -> None:
+        """The dying ones go that are not in an export."""
+        pinned = {e.domid for e in self.exports.values()}
+        self.domains = [d for d in self.domains if not d.dying or d.domid in pinned]
+
+    def _resume(self, request: Json, _blob: bytes) -> Reply:
+        domain = self._named(request)
+        domain.suspended = domain.shutdown = False
+        return Reply({})
+
+    def _unpause(self, request: Json, _blob: bytes) -> Reply:
+        domain = self._named(request)
+        expect(domain.paused, "unpause of a domain that runs")
+        domain.paused = False
+        return Reply({})
+
+    def _export_begin(self, request: Json, _blob: bytes) -> Reply:
+        key = FIRST_EXPORT + self._exports_made
+        self._exports_made += 1
+        self.exports[key] = Export(request["domid"])
+        return Reply({"export": key, "frames": FRAMES, "extents": 2, "refused": len(self.faults.refused_pfns)})
+
+    def _export_sync(self, _request: Json, _blob: bytes) -> Reply:
+        return Reply({"added": 0, "removed": 0})
+
+    def _export_read(self, request: Json, _blob: bytes) -> Reply:
+        """One extent at a time."""
+        extents = self.gfns
+        for refused in self.faults.refused_pfns:
+            extents = [part for extent in extents for part in without(extent, refused)]
+        data = b"".join(struct.pack("<QQQ", *extent) for extent in extents)[request["offset"]:]
+        return Reply({"eof": len(data) <= 24}, data[:24])
+
+    def _export_arm(self, request: Json, _blob: bytes) -> Reply:
+        self.exports[request["export"]].armed = True
+        return Reply({})
+
+    def _export_release(self, request: Json, _blob: bytes) -> Reply:
+        del self.exports[request["export"]]
+        self._bury()
+        return Reply({})
+
+
+def without(extent: tuple[int, int, int], pfn: int) -> list[tuple[int, int, int]]:
+    """What is left of an extent when one of its frames is taken out."""
+    first, gfn, nr = extent
+    at = pfn - first
+    if not 0 <= at < nr:
+        return [extent]
+    parts = [(first, gfn, at), (pfn + 1, gfn + at + 1, nr - at - 1)]
+    return [part for part in parts if part[2]]

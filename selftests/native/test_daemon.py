@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vmbeamd and vmbeam themselves, with agents and a host module that are made up: the order of the steps, the ends of
+a migration, and what a restarted daemon makes of a dead one's journal."""
+import json
+import subprocess
+import time
+
+import pytest
+
+from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig, wait_until)
+from made_up_agent import FIRST_EXPORT, GUEST_DOMID, REBOOTED_DOMID, RESTORED_DOMID, Domain, Export
+
+# The stream of the made-up agent sends three of its frames as content.
+ALL_SWAPPED = {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}
+# A gfn of the source that is in the middle of an extent.
+REFUSED_GFN = SOURCE_GFN + 20
+NO_SUCH_ID = "20261125T000000-00000000"
+
+
+# A migration that goes well
+
+def test_moves(rig: Rig) -> None:
+    source, destination = rig.source, rig.destination
+    source.faults.late = {"quiesce", "export-begin", "export-sync", "export-read"}
+    destination.faults.late = {"restore-write", "restore-end", "export-release"}
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert report["frames"] == ALL_SWAPPED
+    assert report["downtime_ms"] > 0
+    assert set(report["phases_ms"]) == {"check", "prepare", "suspend", "state", "quiesce", "swap", "commit", "resume"}
+    assert source.asked.index("quiesce") < source.asked.index("export-arm") < source.asked.index("destroy")
+    # What does not need the guest to stand still is done while it runs.
+    before_suspend = source.asked[:source.asked.index("save-go")]
+    assert source.asked.count("export-begin") == before_suspend.count("export-begin")
+    assert source.asked.count("export-read") == before_suspend.count("export-read")
+    at_rest = destination.asked[destination.asked.index("restore-end"):]
+    assert not {"export-begin", "export-read"} & set(at_rest)
+    assert at_rest.index("unpause") < at_rest.index("export-release")
+    rig.assert_on_destination()
+    assert rig.states()[-4:] == ["committing", "committed", "committed", "done"]
+    assert rig.status_code() == DONE
+
+
+def test_moves_among_many(rig: Rig) -> None:
+    for agent in rig.agents:
+        agent.faults.crowd = 1000
+    rig.start()
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    rig.assert_on_destination()
+
+
+def test_busy_frames_are_exchanged(rig: Rig) -> None:
+    rig.start(busy=10)
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    frames = report["frames"]
+    assert frames["swapped"] + frames["exchanged"] == 97
+    assert frames["exchanged"] > 5
+    rig.assert_on_destination()
+
+
+def test_refused_frame_goes_as_content(rig: Rig) -> None:
+    """As a guest VM's own M2P would have it: the module refuses the frame, and the helper sends it as content."""
+    rig.source.faults.refused_pfns = [50]
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert report["frames"] == ALL_SWAPPED
+    rig.assert_on_destination()
+
+
+def test_goes_on_when_the_command_dies(rig: Rig) -> None:
+    rig.hold("state")
+    rig.start()
+    with subprocess.Popen([rig.vmbeam, "migrate", "hv1/u1", "hv2"], env=rig.env, stdout=subprocess.DEVNULL) as command:
+        rig.wait_for_hold("state")
+        command.kill()
+    rig.let_go("state")
+    rig.wait_for_state("done")
+    rig.assert_on_destination()
+
+
+# What is refused before anything is touched
+
+def test_check_names_all_problems(rig: Rig) -> None:
+    rig.destination.faults.free_kib = 5
+    rig.start(not_preserved=1)
+    code, _, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == REFUSED
+    assert "only 5 KiB" in err and "on_crash" in err
+    rig.assert_on_source()
+
+
+def test_migrate_refuses_what_check_refuses(rig: Rig) -> None:
+    rig.destination.faults.free_kib = 5
+    rig.start(not_preserved=1)
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert report["outcome"] == "refused"
+    assert rig.states() == []
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("to", ["hv3", "hv1"], ids=["unknown", "the_same"])
+def test_host_vm_that_cannot_be_the_destination(rig: Rig, to: str) -> None:
+    rig.start()
+    assert rig.command("migrate", "hv1/u1", to).code == REFUSED
+    rig.assert_on_source()
+
+
+def test_check_tells_how_frames_lie(rig: Rig) -> None:
+    rig.start()
+    code, out, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == DONE, err
+    assert "100 frames, of these 64 in pieces of 2 MiB" in out
+    code, out, err = rig.command("check", "--json", "hv1/u1", "hv2")
+    assert code == DONE, err
+    assert json.loads(out)["frames"]["superpages"] == 64
+    rig.assert_on_source()
+
+
+def test_agent_that_is_not_there(rig: Rig) -> None:
+    rig.destination.faults.mute = {"hello"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "hv2: no agent answers" in report["error"]
+    rig.assert_on_source()
+
+
+# The command
+
+def test_command_is_misused(rig: Rig) -> None:
+    rig.start()
+    assert rig.command("migrate", "u1").code == MISUSE
+    assert rig.command("forget").code == MISUSE
+
+
+def test_command_helps_without_a_daemon(rig: Rig) -> None:
+    assert rig.command("--help").code == DONE
+
+
+def test_command_without_a_daemon(rig: Rig) -> None:
+    assert rig.migrate().code == NO_DAEMON
+
+
+# A migration that fails, and is rolled back
+
+SOURCE_OPS = ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")
+DESTINATION_OPS = ("restore-begin", "restore-write", "restore-end", "export-begin", "export-arm")
+
+
+@pytest.mark.parametrize(("side", "op"), [pytest.param(side, op, id=f"{side}-{op}") for side, ops in (
+    ("source", SOURCE_OPS), ("destination", DESTINATION_OPS)) for op in ops])
+def test_fails_at(rig: Rig, side: str, op: str) -> None:
+    agent = {"source": rig.source, "destination": rig.destination}[side]
+    agent.faults.broken = {op: "made to fail"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert f"{op}: made to fail" in report["error"]
+    rig.assert_on_source()
+    assert rig.last_state() == "rolled-back"
+    # And the next one finds nothing in its way.
+    agent.faults.broken = {}
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    rig.assert_on_destination()
+
+
+def test_stream_of_garbage(rig: Rig) -> None:
+    rig.source.faults.garbage = True
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "migration stream" in report["error"]
+    rig.assert_on_source()
+
+
+def test_refused_frame_without_content(rig: Rig) -> None:
+    rig.source.faults.refused_pfns = [50, 61]
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "1 frames of u1 are not in the export, the first is pfn 0x3d" in report["error"]
+    rig.assert_on_source()
+
+
+def test_refused_pair(rig: Rig) -> None:
+    rig.start(refuse=REFUSED_GFN)
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert f"gfn {REFUSED_GFN:#x} of hv1" in report["error"]
+    assert "not plain RAM" in report["error"]
+    rig.assert_on_source()
+
+
+def test_destination_destroyed_in_the_swap(rig: Rig) -> None:
+    migration = rig.migrate_and_hold("swap-half")
+    rig.destination.the_domain().dying = True
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert "gone or was tampered with" in report["error"]
+    rig.assert_on_source()
+
+
+def test_reboots_on_the_source_after_it_was_resumed(rig: Rig) -> None:
+    rig.source.faults.broken = {"quiesce": "made to fail"}
+    rig.destination.faults.broken = {"restore-abort": "not yet", "destroy": "not yet"}
+    rig.start()
+    migration = rig.migrate_in_background()
+    rig.wait_until_it_has_let_the_guest_run()
+    wait_until(lambda: not rig.source.exports)
+    rig.kill()
+    migration.end()
+    rig.source.domains = [Domain(REBOOTED_DOMID)]
+    rig.destination.faults.broken = {}
+    rig.start()
+    rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+
+
+# A host VM that dies between the swap and the commit
+
+def test_goes_on_when_the_source_dies_after_the_swap(rig: Rig) -> None:
+    migration = rig.migrate_and_hold("commit", dead=1)
+    rig.source.faults.broken = {"hello": "gone"}
+    migration.let_go()
+    wait_until(lambda: not rig.destination.the_domain().paused)
+    rig.source.domains, rig.source.exports = [], {}
+    rig.source.faults.broken = {}
+    assert migration.end().code == DONE
+    rig.assert_on_destination()
+
+
+def test_goes_back_when_the_source_is_silent_after_the_swap(rig: Rig) -> None:
+    migration = rig.migrate_and_hold("commit")
+    rig.source.faults.broken = {"hello": "gone"}
+    migration.let_go()
+    time.sleep(2)
+    restored = rig.destination.domain()
+    assert restored is None or restored.paused
+    rig.source.faults.broken = {}
+    assert migration.end().code == ROLLED_BACK
+    rig.assert_on_source()
+
+
+# Pairs that cannot be put back
+
+def test_stuck_touches_nothing(rig: Rig) -> None:
+    rig.start(refuse=REFUSED_GFN, stuck=1)
+    assert rig.migrate().code == UNFINISHED
+    rig.assert_untouched()
+    assert rig.status_code() == UNFINISHED
+    assert rig.migrate().code == REFUSED
+    rig.restart()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    rig.assert_untouched()
+
+
+# An operator gives a migration up
+
+def test_nothing_to_forget(rig: Rig) -> None:
+    rig.start()
+    assert rig.command("forget", NO_SUCH_ID).code == REFUSED
+
+
+def test_forget_what_is_stuck(rig: Rig) -> None:
+    rig.start(refuse=REFUSED_GFN, stuck=1)
+    code, report, _ = rig.migrate()
+    assert code == UNFINISHED
+    migration = report["id"]
+    assert migration in rig.command("status").out
+    code, _, err = rig.command("forget", NO_SUCH_ID)
+    assert code == REFUSED
+    assert migration in err
+    code, _, err = rig.command("forget", migration)
+    assert code == DONE, err
+    assert rig.last_state() == "forgotten"
+    assert rig.status_code() == DONE
+    assert rig.status()["last"]["outcome"] == "forgotten"
+    # It did not touch a thing, and stands in nobody's way.
+    rig.assert_untouched()
+    assert rig.command("forget", migration).code == REFUSED
+    for agent in rig.agents:
+        agent.exports.clear()
+    rig.destination.domains.clear()
+    guest = rig.source.the_domain()
+    guest.suspended = guest.shutdown = False
+    rig.restart()
+    assert rig.status_code() == DONE
+    code, report, err = rig.migrate()
+    assert code == DONE and report["outcome"] == "done", err
+    rig.assert_on_destination()
+
+
+def test_forget_what_waits(rig: Rig) -> None:
+    rig.start(die="commit")
+    rig.migrate()
+    rig.has_died()
+    rig.destination.faults.broken = {"hello": "not yet"}
+    rig.restart()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    assert rig.command("forget", rig.status()["migration"]["id"]).code == DONE
+    assert rig.last_state() == "forgotten"
+    rig.destination.faults.broken = {}
+    assert rig.status_code() == DONE
+    rig.assert_untouched()
+
+
+# A guest VM that is lost, or ends by itself
+
+def test_lost_on_the_destination_after_the_commit(rig: Rig) -> None:
+    source, destination = rig.source, rig.destination
+    migration = rig.migrate_and_hold("resume")
+    destination.the_domain().dying = True
+    code, report, err = migration.go_on()
+    assert code == UNFINISHED
+    assert report["outcome"] == "lost" and "downtime_ms" not in report
+    assert "lost" in err
+    # The source's domain held scrap. The destination's export is all that is left of the guest VM.
+    assert not source.domains and not source.exports
+    assert destination.exports == {FIRST_EXPORT: Export(RESTORED_DOMID, armed=True)}
+    rig.assert_lost("hv2", f"export {FIRST_EXPORT}")
+    rig.restart()
+    rig.assert_lost("hv2", f"export {FIRST_EXPORT}")
+    assert destination.exports
+    # The operator lets go of it and starts the guest VM anew: the daemon is free for it.
+    destination.exports, destination.domains = {}, []
+    source.domains.append(Domain(REBOOTED_DOMID))
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    assert rig.status_code() == DONE
+    rig.assert_on_destination()
+
+
+def test_lost_on_the_destination_with_the_daemon(rig: Rig) -> None:
+    rig.kill_at("resume")
+    rig.destination.the_domain().dying = True
+    # Somebody was quick: domains of that name, that are not the migration's.
+    for agent in rig.agents:
+        agent.domains.append(Domain(REBOOTED_DOMID))
+    rig.start()
+    rig.wait_for_state("lost")
+    rig.assert_lost("hv2", f"export {FIRST_EXPORT}")
+    assert [d.domid for d in rig.source.domains] == [REBOOTED_DOMID]
+    assert rig.destination.the_domain().domid == REBOOTED_DOMID
+    assert rig.destination.exports
+
+
+def test_ends_on_the_destination_after_it_ran(rig: Rig) -> None:
+    rig.destination.faults.broken = {"export-release": "not yet"}
+    rig.start()
+    migration = rig.migrate_in_background()
+    rig.wait_until_it_has_let_the_guest_run()
+    rig.kill()
+    migration.end()
+    rig.destination.the_domain().dying = True
+    rig.start()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    rig.destination.faults.broken = {}
+    rig.wait_for_state("done")
+    assert not rig.source.domains and not rig.destination.domains
+    assert not rig.exports()
+
+
+@pytest.mark.parametrize(("point", "left"), [
+    ("suspend", {}),
+    ("commit", {FIRST_EXPORT: Export(GUEST_DOMID, armed=True)}),
+], ids=["suspend", "commit"])
+def test_lost_on_the_source_before(rig: Rig, point: str, left: dict[int, Export]) -> None:
+    migration = rig.migrate_and_hold(point)
+    rig.source.the_domain().dying = True
+    code, report, err = migration.go_on()
+    assert code == UNFINISHED
+    assert report["outcome"] == "lost" and report["error"]
+    assert "lost: hv1" in err
+    assert not rig.destination.domains and not rig.destination.exports
+    assert "resume" not in rig.source.asked
+    assert rig.source.exports == left
+    said = f"export {FIRST_EXPORT}" if left else "no armed export"
+    rig.assert_lost("hv1", said)
+    rig.restart()
+    rig.assert_lost("hv1", said)
+
+
+# What a restarted daemon makes of a dead one's journal
+
+@pytest.mark.parametrize("point", ["prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit"])
+def test_killed_at(rig: Rig, point: str) -> None:
+    rig.kill_at(point)
+    begun = rig.states()
+    rig.start()
+    if begun:
+        rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    rig.assert_on_destination()
+
+
+def test_killed_after_the_commit(rig: Rig) -> None:
+    rig.start(die="commit")
+    assert rig.migrate().code == NO_DAEMON
+    rig.has_died()
+    assert rig.last_state() == "committing"
+    assert rig.destination.the_domain().paused
+    rig.restart()
+    rig.wait_for_state("done")
+    rig.assert_on_destination()
+
+
+def test_killed_before_the_resume_with_a_silent_agent(rig: Rig) -> None:
+    migration = rig.migrate_and_hold("resume")
+    rig.destination.faults.broken = {"hello": "not yet"}
+    rig.kill()
+    migration.end()
+    rig.start()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    time.sleep(1)
+    assert rig.source.the_domain().suspended, "nothing is done on the source before the guest VM runs"
+    rig.destination.faults.broken = {}
+    rig.wait_for_state("done")
+    rig.assert_on_destination()
+
+
+def test_transaction_is_unknown_after_committing(rig: Rig) -> None:
+    rig.start(die="commit")
+    rig.migrate()
+    rig.has_died()
+    rig.forget_transactions()
+    rig.restart()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    rig.assert_untouched()
+
+
+def test_list_that_was_cut_is_no_proof(rig: Rig) -> None:
+    rig.kill_at("resume")
+    rig.destination.faults.unlisted = True
+    rig.start()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    assert "had to cut" in rig.command("status").out
+    assert rig.last_state() == "committed"
+    assert rig.source.domain()
+    rig.destination.faults.unlisted = False
+    rig.wait_for_state("done")
+    rig.assert_on_destination()
+
+
+def test_journal_is_shortened(rig: Rig) -> None:
+    rig.start()
+    assert rig.migrate().code == DONE
+    assert len(rig.states()) > 5
+    rig.restart()
+    assert rig.states() == ["done"]
+
+
+def test_journal_is_not_shortened_while_something_is_unfinished(rig: Rig) -> None:
+    rig.start()
+    assert rig.migrate().code == DONE
+    rig.source.domains, rig.destination.domains = [Domain(GUEST_DOMID)], []
+    rig.kill()
+    rig.kill_at("quiesce")
+    rig.start()
+    rig.wait_for_state("rolled-back")
+    assert rig.states()[:2] == ["done", "prepare"]
