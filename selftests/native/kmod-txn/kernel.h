@@ -39,7 +39,8 @@ struct mutex { int unused; };
 #define spin_lock(lock)			((void)(lock))
 #define spin_unlock(lock)		((void)(lock))
 #define cond_resched()			((void)0)
-#define msleep(ms)			((void)(ms))
+void test_sleep(void);
+#define msleep(ms)			((void)(ms), test_sleep())
 #define current				NULL
 #define fatal_signal_pending(task)	((task) != NULL)
 
@@ -87,7 +88,8 @@ static inline int copy_from_user(void *to, const void *from, size_t len)
 	return 0;
 }
 
-#define copy_to_user(to, from, len)	copy_from_user(to, from, len)
+int test_copy_to_user(void *to, const void *from, size_t len);
+#define copy_to_user(to, from, len)	test_copy_to_user(to, from, len)
 
 static inline int copy_struct_from_user(void *to, size_t ksize, const void *from, size_t usize)
 {
@@ -231,7 +233,8 @@ struct file *test_file(const struct file_operations *fops, void *private_data);
 #define put_unused_fd(fd)				((void)(fd))
 #define anon_inode_getfile(name, fops, priv, flags)	test_file(fops, priv)
 #define fd_install(fd, file)				((void)(file))
-#define fput(file)					((void)(file))
+void test_fput(struct file *file);
+#define fput(file)					test_fput(file)
 
 #define pr_info_ratelimited(...)	((void)0)
 #define pr_err(...)			((void)0)

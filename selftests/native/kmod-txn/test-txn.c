@@ -22,7 +22,11 @@
 static u64 a[FRAMES], b[FRAMES];
 static bool refused[FRAMES];	/* gfns of A */
 static unsigned int hv_batch;	/* it notices a gfn that occurs twice within as many pairs */
-static bool hv_exchanges;	/* some pairs */
+static bool hv_busy;		/* some pairs: they move with the exchange flag only */
+static unsigned int hv_invalidates;	/* hypercalls that were to ask the device models */
+static u64 hv_first;		/* domain A's first gfn in the last batch */
+static bool free_after_sleep;	/* what is refused is not any more, once somebody has waited */
+static bool no_reply;		/* the caller's memory cannot be written to */
 static int fail_at = -1;	/* pairs until a hypercall breaks off; -1: never */
 static int no_memory_at = -1;	/* allocations until one fails */
 
@@ -43,6 +47,22 @@ struct file *test_file(const struct file_operations *ops, void *private_data)
 	fops = ops;
 	file.private_data = private_data;
 	return &file;
+}
+
+void test_fput(struct file *f)
+{
+	fops->release(NULL, f);
+}
+
+void test_sleep(void)
+{
+	if (free_after_sleep)
+		memset(refused, 0, sizeof(refused));
+}
+
+int test_copy_to_user(void *to, const void *from, size_t len)
+{
+	return no_reply ? -EFAULT : copy_from_user(to, from, len);
 }
 
 u64 get_random_u64(void)
@@ -117,8 +137,10 @@ static void mark_excluded(const struct vmbeam_batch *batch, bool *excluded)
 		abort();
 }
 
-static u8 swap_pair(u64 gfn_a, u64 gfn_b, bool *seen_a, bool *seen_b)
+static u8 swap_pair(u64 gfn_a, u64 gfn_b, u32 flags, bool *seen_a, bool *seen_b)
 {
+	bool busy = hv_busy && gfn_a % 7 == 0;
+
 	if (gfn_a >= FRAMES || gfn_b >= FRAMES)
 		abort();
 	if (refused[gfn_a])
@@ -127,8 +149,10 @@ static u8 swap_pair(u64 gfn_a, u64 gfn_b, bool *seen_a, bool *seen_b)
 		return XEN_P2M_SWAP_ST_DUPLICATE | XEN_P2M_SWAP_ST_SIDE_A;
 	seen_a[gfn_a] = true;
 	seen_b[gfn_b] = true;
+	if (busy && !(flags & XEN_P2M_SWAP_EXCHANGE))
+		return XEN_P2M_SWAP_ST_BUSY;
 	swap(a[gfn_a], b[gfn_b]);
-	return hv_exchanges && gfn_a % 7 == 0 ? XEN_P2M_SWAP_ST_EXCHANGED : XEN_P2M_SWAP_ST_SWAPPED;
+	return busy ? XEN_P2M_SWAP_ST_EXCHANGED : XEN_P2M_SWAP_ST_SWAPPED;
 }
 
 int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags)
@@ -136,8 +160,11 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 	static bool seen_a[FRAMES], seen_b[FRAMES], excluded[VMBEAM_BATCH_PAIRS];
 	u32 k = 0;
 
-	if (!batch->nr_extents || domid_a != 1 || domid_b != 2 || flags & ~XEN_P2M_SWAP_EXCHANGE)
+	if ((!batch->nr_extents && !(flags & XEN_P2M_SWAP_INVALIDATE)) || domid_a != 1 || domid_b != 2 ||
+	    flags & ~(XEN_P2M_SWAP_EXCHANGE | XEN_P2M_SWAP_INVALIDATE))
 		abort();
+	hv_invalidates += !!(flags & XEN_P2M_SWAP_INVALIDATE);
+	hv_first = batch->nr_extents ? batch->extents[0].gfn_a : 0;
 	memset(&batch->op, 0, sizeof(batch->op));
 	memset(batch->status, 0xee, sizeof(batch->status));
 	batch->all_swapped = false;
@@ -153,7 +180,7 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 				return -EOPNOTSUPP;
 			batch->status[k] = excluded[k] ? XEN_P2M_SWAP_ST_KEPT :
 					   swap_pair(batch->extents[i].gfn_a + j, batch->extents[i].gfn_b + j,
-						     seen_a, seen_b);
+						     flags, seen_a, seen_b);
 		}
 	}
 	batch->nr_done = k;
@@ -193,7 +220,7 @@ static bool begin(void)
 		b[i] = FRAMES + i;
 	}
 	hv_batch = rand() % 2 ? 256 : 2048;
-	hv_exchanges = rand() % 2;
+	hv_busy = rand() % 2;
 	CHECK(vmbeam_txn_begin(&call, &arg) == 0 && reply.id);
 	id = reply.id;
 	return true;
@@ -204,6 +231,26 @@ static long end(unsigned int cmd)
 	struct vmbeam_txn_end arg = { .size = sizeof(arg) };
 
 	return fops->unlocked_ioctl(&file, cmd, (unsigned long)&arg);
+}
+
+/* Another transaction, of these two domains. */
+static long begin_another(u32 domid_a, u32 domid_b)
+{
+	struct vmbeam_txn_begin arg = { .size = sizeof(arg), .domid_a = domid_a, .domid_b = domid_b };
+	struct vmbeam_call call = { .uarg = &arg, .arg = &arg };
+
+	return vmbeam_txn_begin(&call, &arg);
+}
+
+static long swap_list(u32 flags, const struct vmbeam_extent_pair *pairs, u32 nr,
+		      const struct vmbeam_extent_pair *excluded, u32 nr_excluded)
+{
+	struct vmbeam_txn_swap arg = {
+		.size = sizeof(arg), .flags = flags, .pairs = (uintptr_t)pairs, .nr_pairs = nr,
+		.excluded = (uintptr_t)excluded, .nr_excluded = nr_excluded,
+	};
+
+	return fops->unlocked_ioctl(&file, VMBEAM_TXN_SWAP, (unsigned long)&arg);
 }
 
 /* Random parts of the extents, some of which meet. */
@@ -235,7 +282,9 @@ static bool swap_some(u64 *moved)
 	/* Now and then so many that the log needs more than one block. */
 	u32 nr = 1 + rand() % (rand() % 8 ? 300 : 5000), longest = rand() % 2 ? 1 : 40;
 	struct vmbeam_extent_pair *pairs = calloc(nr, sizeof(*pairs)), *excluded = NULL;
-	struct vmbeam_txn_swap arg = { .size = sizeof(arg), .nr_pairs = nr };
+	struct vmbeam_txn_swap arg = {
+		.size = sizeof(arg), .nr_pairs = nr, .flags = rand() % 2 ? VMBEAM_SWAP_EXCHANGE : 0,
+	};
 	bool apart = rand() % 2;
 	u64 frames = 0;
 	u8 *status;
@@ -321,6 +370,7 @@ static bool committed(void)
 	memcpy(then, a, sizeof(then));
 	CHECK(end(VMBEAM_TXN_COMMIT) == 0);
 	CHECK(end(VMBEAM_TXN_ROLLBACK) == -EBADFD && end(VMBEAM_TXN_COMMIT) == -EBADFD);
+	CHECK(swap_list(0, &(struct vmbeam_extent_pair){ .gfn_a = 1, .gfn_b = 1, .nr = 1 }, 1, NULL, 0) == -EBADFD);
 	release();
 	CHECK(!memcmp(then, a, sizeof(then)));
 	CHECK(told().state == VMBEAM_TXN_COMMITTED && told().nr_rolled_back == 0);
@@ -339,7 +389,11 @@ static bool stuck_pairs_go_back_later(void)
 	rc = end(VMBEAM_TXN_ROLLBACK);
 	memset(refused, 0, sizeof(refused));
 	CHECK(rc == (told().nr_stuck ? -EBUSY : 0));
+	CHECK(told().state == (rc ? VMBEAM_TXN_STUCK : VMBEAM_TXN_ROLLED_BACK));
 	CHECK(told().nr_rolled_back + told().nr_stuck == moved);
+	/* What could not go back must not be swapped on. */
+	if (rc)
+		CHECK(begin_another(2, 3) == -EBUSY);
 	if (rc)
 		CHECK(end(VMBEAM_TXN_COMMIT) == -EBADFD && end(VMBEAM_TXN_ROLLBACK) == 0);
 	CHECK(all_back());
@@ -361,6 +415,23 @@ static bool stuck_pairs_go_back_at_release(void)
 	memset(refused, 0, sizeof(refused));
 	release();
 	CHECK(all_back());
+	return true;
+}
+
+static bool what_sticks_for_a_moment_goes_back_at_release(void)
+{
+	u64 moved;
+
+	if (!swap_much(&moved))
+		return false;
+	for (int i = 0; i < 500; i++)
+		refused[rand() % FRAMES] = true;
+	free_after_sleep = true;
+	release();
+	free_after_sleep = false;
+	memset(refused, 0, sizeof(refused));
+	CHECK(all_back());
+	CHECK(told().state == VMBEAM_TXN_ROLLED_BACK);
 	return true;
 }
 
@@ -409,6 +480,145 @@ static bool begin_without_memory(void)
 	return true;
 }
 
+/* Nobody was told of it: it never was. */
+static bool begin_without_reply(void)
+{
+	struct vmbeam_txn_outcome none;
+	long rc;
+
+	if (!begin())
+		return false;
+	release();
+	no_reply = true;
+	rc = begin_another(1, 2);
+	no_reply = false;
+	CHECK(rc == -EFAULT && vmbeam_outcome_get(id + 1, &none) == -ENOENT);
+	CHECK(begin());
+	release();
+	return true;
+}
+
+static bool domains_that_cannot_be(void)
+{
+	struct vmbeam_txn_begin arg = { .size = sizeof(arg), .domid_a = 1, .domid_b = 2, .__reserved = 1 };
+	struct vmbeam_call call = { .uarg = &arg, .arg = &arg };
+
+	CHECK(vmbeam_txn_begin(&call, &arg) == -EINVAL);
+	CHECK(begin_another(0, 2) == -EINVAL && begin_another(1, 0) == -EINVAL);
+	CHECK(begin_another(DOMID_FIRST_RESERVED, 2) == -EINVAL && begin_another(1, DOMID_FIRST_RESERVED) == -EINVAL);
+	CHECK(begin_another(1, 1) == -EINVAL);
+	return true;
+}
+
+static bool domains_are_in_one_transaction_at_a_time(void)
+{
+	if (!begin())
+		return false;
+	CHECK(begin_another(1, 3) == -EBUSY && begin_another(3, 1) == -EBUSY);
+	CHECK(begin_another(2, 3) == -EBUSY && begin_another(3, 2) == -EBUSY);
+	CHECK(end(seed % 2 ? VMBEAM_TXN_COMMIT : VMBEAM_TXN_ROLLBACK) == 0);
+	release();
+	if (!begin())
+		return false;
+	release();
+	return true;
+}
+
+static bool ioctls_of_another_shape(void)
+{
+	struct vmbeam_txn_end arg = { .size = sizeof(arg), .flags = 1 };
+
+	if (!begin())
+		return false;
+	CHECK(end(VMBEAM_TXN_BEGIN) == -ENOTTY);
+	CHECK(fops->unlocked_ioctl(&file, VMBEAM_TXN_COMMIT, (unsigned long)&arg) == -EINVAL);
+	arg = (struct vmbeam_txn_end){ .size = sizeof(arg) - 1 };
+	CHECK(fops->unlocked_ioctl(&file, VMBEAM_TXN_COMMIT, (unsigned long)&arg) == -EINVAL);
+	arg.size = PAGE_SIZE + 1;
+	CHECK(fops->unlocked_ioctl(&file, VMBEAM_TXN_COMMIT, (unsigned long)&arg) == -E2BIG);
+	CHECK(told().state == VMBEAM_TXN_OPEN);
+	release();
+	return true;
+}
+
+#define PAIR(a, b, n)	{ .gfn_a = (a), .gfn_b = (b), .nr = (n) }
+#define GOOD		.pairs = { PAIR(10, 20, 5), PAIR(30, 40, 5) }, .rc = -EINVAL
+
+/* Lists that are refused as a whole, whatever is right with the rest of them. */
+static bool lists_that_make_no_sense(void)
+{
+	static const struct {
+		struct vmbeam_extent_pair pairs[2], excluded[2];
+		u32 nr_excluded;
+		long rc;
+	} lists[] = {
+		{ .pairs = { PAIR(10, 20, 5), PAIR(30, 40, 0) }, .rc = -EINVAL },
+		{ .pairs = { PAIR(10, 20, 5), { .gfn_a = 30, .gfn_b = 40, .nr = 1, .__reserved = 1 } }, .rc = -EINVAL },
+		{ .pairs = { PAIR(10, 20, 5), PAIR(~0ULL - 3, 40, 4) }, .rc = -EINVAL },
+		{ .pairs = { PAIR(10, 20, 5), PAIR(30, ~0ULL - 3, 4) }, .rc = -EINVAL },
+		{ .pairs = { PAIR(10, 20, 5), PAIR(30, 40, VMBEAM_MAX_FRAMES - 4) }, .rc = -E2BIG },
+		{ GOOD, .nr_excluded = 1, .excluded = { PAIR(9, 19, 1) } },	/* outside */
+		{ GOOD, .nr_excluded = 1, .excluded = { PAIR(14, 24, 2) } },	/* partly outside */
+		{ GOOD, .nr_excluded = 1, .excluded = { PAIR(11, 22, 1) } },	/* no such pair */
+		{ GOOD, .nr_excluded = 1, .excluded = { PAIR(11, 21, 0) } },
+		{ GOOD, .nr_excluded = 2, .excluded = { PAIR(31, 41, 1), PAIR(11, 21, 1) } },	/* not in order */
+		{ GOOD, .nr_excluded = 2, .excluded = { PAIR(11, 21, 2), PAIR(12, 22, 1) } },	/* twice */
+	};
+	const struct vmbeam_extent_pair *good = lists[5].pairs;
+
+	if (!begin())
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		long rc = swap_list(0, lists[i].pairs, 2, lists[i].nr_excluded ? lists[i].excluded : NULL,
+				    lists[i].nr_excluded);
+
+		if (rc != lists[i].rc)
+			printf("# list %zu: %ld\n", i, rc);
+		CHECK(rc == lists[i].rc);
+	}
+	CHECK(swap_list(0, NULL, 0, NULL, 0) == -EINVAL);
+	CHECK(swap_list(0, good, 2, good, 0) == -EINVAL);
+	CHECK(swap_list(0, good, VMBEAM_MAX_EXTENTS + 1, NULL, 0) == -E2BIG);
+	CHECK(swap_list(0, good, 2, good, VMBEAM_MAX_EXTENTS + 1) == -E2BIG);
+	CHECK(swap_list(VMBEAM_SWAP_INVALIDATE << 1, good, 2, NULL, 0) == -EINVAL);
+	CHECK(all_back());
+	CHECK(swap_list(0, good, 2, good, 1) == 0);
+	release();
+	return true;
+}
+
+/* It is for the whole call, however many batches that has, and can be all that is asked for. */
+static bool device_models_are_asked_once(void)
+{
+	const struct vmbeam_extent_pair much = PAIR(0, 0, FRAMES);
+
+	if (!begin())
+		return false;
+	hv_invalidates = 0;
+	CHECK(swap_list(VMBEAM_SWAP_INVALIDATE, &much, 1, NULL, 0) == 0);
+	CHECK(hv_invalidates == 1);
+	CHECK(swap_list(VMBEAM_SWAP_INVALIDATE, NULL, 0, NULL, 0) == 0);
+	CHECK(hv_invalidates == 2);
+	release();
+	CHECK(hv_invalidates == 2);
+	return true;
+}
+
+static bool batches_tear_no_superpage(void)
+{
+	struct vmbeam_extent_pair much = { .nr = 7000 };
+
+	if (!begin())
+		return false;
+	much.gfn_a = rand() % 1000;
+	much.gfn_b = rand() % 1000;
+	CHECK(swap_list(0, &much, 1, NULL, 0) == 0);
+	CHECK(hv_first > much.gfn_a && hv_first % 512 == 0);
+	release();
+	CHECK(all_back());
+	return true;
+}
+
 static bool ids_from_before_a_reload(void)
 {
 	struct vmbeam_txn_outcome none;
@@ -444,6 +654,9 @@ static const struct {
 	TEST(closed_without_commit), TEST(committed), TEST(stuck_pairs_go_back_later),
 	TEST(stuck_pairs_go_back_at_release), TEST(rollback_breaks_off), TEST(rollback_without_memory),
 	TEST(begin_without_memory), TEST(ids_from_before_a_reload),
+	TEST(what_sticks_for_a_moment_goes_back_at_release), TEST(begin_without_reply), TEST(domains_that_cannot_be),
+	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape), TEST(lists_that_make_no_sense),
+	TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
 };
 
 int main(void)
