@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The journal: replay, a write torn at every byte, damage in the middle, a second daemon. */
+/* The journal: replay, a write torn at every byte, damage in the middle, a second daemon, and what is on the disk. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "journal.h"
@@ -17,6 +19,35 @@ FIXTURE(journal) {
 	int seen, sum;
 };
 
+/* In the place of libc's: what was asked of the disk. */
+static int files_synced, dirs_synced;
+static bool disk_is_broken;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (disk_is_broken) {
+		errno = EIO;
+		return -1;
+	}
+	if (fstat(fd, &st))
+		return -1;
+	files_synced += S_ISREG(st.st_mode);
+	dirs_synced += S_ISDIR(st.st_mode);
+	return 0;
+}
+
+/* Likewise; with a rival that puts a file of its own in the place of this one, just before it is locked. */
+static const char *rival[2];
+
+int flock(int fd, int operation)
+{
+	if (rival[0] && rename(rival[0], rival[1]))
+		return -1;
+	return syscall(SYS_flock, fd, operation);
+}
+
 static int count(struct json_object *json, void *arg)
 {
 	int *n = arg;
@@ -24,6 +55,13 @@ static int count(struct json_object *json, void *arg)
 	n[0]++;
 	n[1] += json_object_get_int(json_object_object_get(json, "n"));
 	return 0;
+}
+
+static int refuse(struct json_object *json, void *arg)
+{
+	(void)json;
+	(void)arg;
+	return -ENOTSUP;
 }
 
 static int append(struct journal *j, int n)
@@ -45,6 +83,8 @@ FIXTURE_SETUP(journal)
 	snprintf(self->path, sizeof(self->path), "%s/journal", self->dir);
 	self->seen = 0;
 	self->sum = 0;
+	disk_is_broken = false;
+	memset(rival, 0, sizeof(rival));
 	ASSERT_EQ(0, journal_open(&self->j, self->path, count, &self->seen));
 	for (int i = 1; i <= 3; i++)
 		ASSERT_EQ(0, append(&self->j, i));
@@ -155,6 +195,32 @@ TEST_F(journal, one_daemon_at_a_time)
 	EXPECT_EQ(-EWOULDBLOCK, journal_open(&other, self->path, NULL, NULL));
 }
 
+TEST_F(journal, one_that_was_replaced_before_the_lock_is_not_taken)
+{
+	struct journal other;
+	char temp[96];
+
+	journal_close(&self->j);
+	snprintf(temp, sizeof(temp), "%s.rival", self->path);
+	spew(temp, "", 0);
+	rival[0] = temp;
+	rival[1] = self->path;
+	EXPECT_EQ(-EWOULDBLOCK, journal_open(&other, self->path, NULL, NULL));
+}
+
+TEST_F(journal, on_the_disk_before_it_counts)
+{
+	files_synced = 0;
+	ASSERT_EQ(0, append(&self->j, 4));
+	EXPECT_EQ(1, files_synced);
+
+	/* The name, too: also of one that was there, since whoever made it may have died before that. */
+	journal_close(&self->j);
+	dirs_synced = 0;
+	ASSERT_EQ(0, journal_open(&self->j, self->path, NULL, NULL));
+	EXPECT_EQ(1, dirs_synced);
+}
+
 static int shorten(struct journal *j, const char *path, int n)
 {
 	struct json_object *json = json_object_new_object();
@@ -175,7 +241,11 @@ TEST_F(journal, shortened_to_the_last_record)
 	snprintf(temp, sizeof(temp), "%s.new", self->path);
 	spew(temp, "12345678 garbage\n", 17);
 	EXPECT_EQ(3, self->j.records);
+	files_synced = 0;
+	dirs_synced = 0;
 	ASSERT_EQ(0, shorten(&self->j, self->path, 3));
+	EXPECT_EQ(1, files_synced);
+	EXPECT_EQ(1, dirs_synced);
 	EXPECT_EQ(1, self->j.records);
 	EXPECT_EQ(-1, access(temp, F_OK));
 	/* It is still ours, and goes on. */
@@ -208,6 +278,24 @@ TEST_F(journal, no_append_after_an_error)
 	self->j.fd = open("/dev/full", O_WRONLY);
 	EXPECT_EQ(-ENOSPC, append(&self->j, 4));
 	EXPECT_EQ(-EIO, append(&self->j, 5));
+}
+
+/* Whether the record is on the disk nobody knows, and a second fsync would not tell. */
+TEST_F(journal, no_append_after_a_failed_sync)
+{
+	disk_is_broken = true;
+	EXPECT_EQ(-EIO, append(&self->j, 4));
+	disk_is_broken = false;
+	EXPECT_EQ(-1, self->j.fd);
+	EXPECT_EQ(-EIO, append(&self->j, 5));
+}
+
+TEST_F(journal, a_record_that_the_caller_does_not_take)
+{
+	struct journal other;
+
+	journal_close(&self->j);
+	EXPECT_EQ(-ENOTSUP, journal_open(&other, self->path, refuse, NULL));
 }
 
 TEST_HARNESS_MAIN
