@@ -99,4 +99,39 @@ TEST_F(channel, a_header_in_the_drained_part_is_not_believed)
 	EXPECT_EQ(-ETIMEDOUT, channel_recv(&self->b, &m, 20));
 }
 
+/* The rest of a message whose sender has died never comes: the next one's bytes are not taken for it. */
+TEST_F(channel, a_message_that_stops_in_the_middle_is_given_up)
+{
+	struct message m;
+	uint8_t *head;
+	size_t len;
+
+	ASSERT_EQ(0, message_encode(8, self->json, 100, &head, &len));
+	ASSERT_EQ((ssize_t)len, write(self->a.fd, head, len));
+	free(head);
+	EXPECT_EQ(-ETIMEDOUT, channel_recv(&self->b, &m, 5500));
+	ASSERT_EQ(0, channel_send(&self->a, 9, self->json, NULL, 0, 1000));
+	ASSERT_EQ(0, channel_recv(&self->b, &m, 1000));
+	EXPECT_EQ(9, m.session);
+	message_clear(&m);
+}
+
+/* What came of a message before the line was drained is no beginning of the next one. */
+TEST_F(channel, the_drained_part_has_no_rest)
+{
+	struct message m;
+	uint8_t *head;
+	size_t len;
+
+	ASSERT_EQ(0, message_encode(8, self->json, 100, &head, &len));
+	ASSERT_EQ((ssize_t)len, write(self->a.fd, head, len));
+	free(head);
+	EXPECT_EQ(-ETIMEDOUT, channel_recv(&self->b, &m, 20));
+	ASSERT_EQ(0, channel_drain(&self->b, 50, 1000));
+	ASSERT_EQ(0, channel_send(&self->a, 9, self->json, NULL, 0, 1000));
+	ASSERT_EQ(0, channel_recv(&self->b, &m, 1000));
+	EXPECT_EQ(9, m.session);
+	message_clear(&m);
+}
+
 TEST_HARNESS_MAIN
