@@ -20,6 +20,7 @@
 #include "kselftest_harness.h"
 
 #define PFNS	10000
+#define GFNS	65536
 #define DOMID	5
 #define ID	77
 #define SLOW_US	1000000	/* far beyond AGAIN_MS as it is here */
@@ -27,7 +28,9 @@
 /* What the children see, too. */
 static struct module {
 	uint64_t gfn[PFNS];	/* pinned; 0: not */
+	bool pinned[GFNS];	/* by gfn */
 	uint64_t p2m[PFNS];	/* of the domain */
+	uint32_t flags;		/* XEN_DOMINF_* */
 	bool armed, released;
 	int slow_add, slow_read, slow_release;	/* how many of the next are */
 } *m;
@@ -63,6 +66,24 @@ int vmbeam_export_open(int dev, uint64_t id)
 	return id != ID || m->released ? -ENOENT : m->armed ? vmbeam_open() : -EBADFD;
 }
 
+static uint8_t refusal(const struct vmbeam_frame *frame)
+{
+	if (frame->pfn == 50)
+		return VMBEAM_FRAME_M2P;
+	if (frame->pfn == 7000)
+		return VMBEAM_FRAME_FOREIGN;
+	return m->pinned[frame->gfn] ? VMBEAM_FRAME_DUPLICATE : VMBEAM_FRAME_PINNED;
+}
+
+static void pin(uint64_t pfn, uint64_t gfn)
+{
+	if (m->gfn[pfn])
+		m->pinned[m->gfn[pfn]] = false;
+	m->gfn[pfn] = gfn;
+	if (gfn)
+		m->pinned[gfn] = true;
+}
+
 /* Two of them do not fit: one pfn's M2P entry names another, one frame is another domain's. */
 int vmbeam_export_add(int fd, const struct vmbeam_frame *frames, uint32_t nr, uint8_t *status, uint32_t *nr_pinned)
 {
@@ -73,11 +94,10 @@ int vmbeam_export_add(int fd, const struct vmbeam_frame *frames, uint32_t nr, ui
 		return -EBADFD;
 	slow(&m->slow_add);
 	for (uint32_t i = 0; i < nr; i++) {
-		status[i] = frames[i].pfn == 50 ? VMBEAM_FRAME_M2P : frames[i].pfn == 7000 ? VMBEAM_FRAME_FOREIGN :
-			    VMBEAM_FRAME_PINNED;
+		status[i] = refusal(&frames[i]);
 		if (status[i] != VMBEAM_FRAME_PINNED)
 			continue;
-		m->gfn[frames[i].pfn] = frames[i].gfn;
+		pin(frames[i].pfn, frames[i].gfn);
 		++*nr_pinned;
 	}
 	return 0;
@@ -89,7 +109,7 @@ int vmbeam_export_remove(int fd, const uint64_t *pfns, uint32_t nr, uint32_t *nr
 	if (fcntl(fd, F_GETFD) < 0)
 		return -EBADF;
 	for (uint32_t i = 0; i < nr; i++)
-		m->gfn[pfns[i]] = 0;
+		pin(pfns[i], 0);
 	return 0;
 }
 
@@ -155,6 +175,7 @@ int xc_domain_getinfo_single(xc_interface *xch, uint32_t domid, xc_domaininfo_t 
 {
 	(void)xch;
 	memset(info, 0, sizeof(*info));
+	info->flags = m->flags;
 	return domid == DOMID ? 0 : -1;
 }
 
@@ -243,24 +264,31 @@ FIXTURE_TEARDOWN(frames)
 	forget(&self->r);
 }
 
-/* Asks as the daemon does, and gives the last answer in self->r. */
+/* One request; its answer is in self->r. */
+static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), uint32_t domid, uint64_t offset,
+		    bool again)
+{
+	forget(&self->r);
+	self->r.in = json_object_new_object();
+	self->r.out = json_object_new_object();
+	js_add_str(self->r.in, "migration", "m1");
+	js_add_str(self->r.in, "how", "p2m");
+	js_add_u64(self->r.in, "domid", domid);
+	js_add_u64(self->r.in, "export", ID);
+	js_add_u64(self->r.in, "offset", offset);
+	if (again)
+		js_add_bool(self->r.in, "again", true);
+	return op(&self->r);
+}
+
+/* Asks as the daemon does, until the work is done. */
 static int ask(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), uint64_t offset)
 {
 	int rc;
 
 	self->repeats = 0;
 	for (bool again = false;; again = true) {
-		forget(&self->r);
-		self->r.in = json_object_new_object();
-		self->r.out = json_object_new_object();
-		js_add_str(self->r.in, "migration", "m1");
-		js_add_str(self->r.in, "how", "p2m");
-		js_add_u64(self->r.in, "domid", DOMID);
-		js_add_u64(self->r.in, "export", ID);
-		js_add_u64(self->r.in, "offset", offset);
-		if (again)
-			js_add_bool(self->r.in, "again", true);
-		rc = op(&self->r);
+		rc = ask_once(self, op, DOMID, offset, again);
 		if (rc || !self->r.again)
 			return rc;
 		self->repeats++;
@@ -313,6 +341,51 @@ TEST_F(frames, sync)
 	ASSERT_EQ(0, ask(self, op_export_sync, 0));
 	EXPECT_EQ(0, told(self, "added"));
 	EXPECT_EQ(0, told(self, "removed"));
+}
+
+/* The module does not pin a frame twice: it is let go of where it was before it is taken where it is. */
+TEST_F(frames, sync_of_what_has_changed_places)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	m->p2m[1] = 20002;
+	m->p2m[2] = 20001;
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(2, told(self, "added"));
+	EXPECT_EQ(2, told(self, "removed"));
+	EXPECT_EQ(2, told(self, "refused"));
+	EXPECT_EQ(20002, m->gfn[1]);
+	EXPECT_EQ(20001, m->gfn[2]);
+}
+
+TEST_F(frames, sync_of_another_domain)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_EQ(-EINVAL, ask_once(self, op_export_sync, DOMID + 1, 0, false));
+	EXPECT_NE(NULL, strstr(self->r.error, "of domain 5, not 6"));
+}
+
+/* A daemon that died was waiting for it: the next one is told what is true now. */
+TEST_F(frames, what_was_done_for_another_request_is_done_again)
+{
+	m->slow_add = 1;
+	ASSERT_EQ(0, ask_once(self, op_export_begin, DOMID, 0, false));
+	ASSERT_TRUE(self->r.again);
+	usleep(SLOW_US + SLOW_US / 2);
+	m->p2m[0] = 40000;
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_EQ(8888 + 1 - 2, told(self, "frames"));
+}
+
+TEST_F(frames, domains_that_have_none_to_give)
+{
+	m->flags = XEN_DOMINF_dying;
+	EXPECT_EQ(-EIO, ask(self, op_guest_frames, 0));
+	EXPECT_NE(NULL, strstr(self->r.error, "domain 5 is gone"));
+	m->flags = XEN_DOMINF_hvm_guest;
+	EXPECT_EQ(-EIO, ask(self, op_guest_frames, 0));
+	EXPECT_NE(NULL, strstr(self->r.error, "domain 5 is not PV"));
+	EXPECT_EQ(-EINVAL, ask_once(self, op_guest_frames, 0, 0, false));
+	EXPECT_EQ(-EINVAL, ask_once(self, op_guest_frames, MAX_DOMID, 0, false));
 }
 
 TEST_F(frames, read)
