@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -15,8 +16,8 @@ DONE, MISUSE, REFUSED, ROLLED_BACK, UNFINISHED, NO_DAEMON = range(6)
 
 # Where the guest VM's frames lie in either host VM: as pfn, gfn and number. The source has some that are not its own.
 SOURCE_GFN = 1000
-SOURCE_GFNS = [(0, SOURCE_GFN, 60), (60, SOURCE_GFN + 200, 45)]
-DESTINATION_GFNS = [(0, 5000, 30), (30, 5077, FRAMES - 30)]
+SOURCE_GFNS = ((0, SOURCE_GFN, 60), (60, SOURCE_GFN + 200, 45))
+DESTINATION_GFNS = ((0, 5000, 30), (30, 5077, FRAMES - 30))
 
 # Far beyond anything that the daemon does at its own pace.
 PATIENCE_S = 60
@@ -128,6 +129,16 @@ class Rig:
         for path in self.directory.glob("txn-*"):
             path.unlink()
 
+    def transactions_become(self, state: str) -> None:
+        for path in self.directory.glob("txn-*"):
+            *owner, _ = path.read_text().split()
+            path.write_text(" ".join([*owner, state]))
+
+    def transactions_are_of_others(self) -> None:
+        """The same ids, between other host VMs: as when the module is loaded anew and has come as far."""
+        for path in self.directory.glob("txn-*"):
+            path.write_text("7 8 " + path.read_text().split(maxsplit=2)[2])
+
     def what_happened(self) -> str:
         """For whoever reads that a test failed."""
         lines = [f"{agent.hostvm}: {' '.join(agent.asked[-12:])}" for agent in self.agents]
@@ -162,15 +173,16 @@ class Rig:
     def let_go(self, point: str) -> None:
         (self._hold / f"vmbeamd:{point}").unlink()
 
-    def wait_for_hold(self, point: str) -> None:
-        wait_until((self._hold / f"vmbeamd:{point}.held").exists)
+    def is_held(self, point: str) -> bool:
+        return (self._hold / f"vmbeamd:{point}.held").exists()
 
     def migrate_and_hold(self, point: str, **fake: int | str) -> Migration:
         """Starts the daemon and a migration, which waits at @point."""
         self.hold(point)
         self.start(**fake)
         migration = Migration(self, point)
-        self.wait_for_hold(point)
+        wait_until(lambda: self.is_held(point) or not migration.is_alive())
+        assert self.is_held(point), migration.end()
         return migration
 
     def kill_at(self, point: str) -> None:
@@ -183,6 +195,13 @@ class Rig:
 
     def records(self) -> list[Json]:
         return [json.loads(line[9:]) for line in self._journal.read_text().splitlines()]
+
+    def change_last_record(self, **changes: str) -> None:
+        """Only while no daemon runs."""
+        lines = self._journal.read_text().splitlines()
+        text = json.dumps({**json.loads(lines[-1][9:]), **changes})
+        lines[-1] = f"{zlib.crc32(text.encode()):08x} {text}"
+        self._journal.write_text("\n".join(lines) + "\n")
 
     def states(self) -> list[str]:
         return [record["state"] for record in self.records()]

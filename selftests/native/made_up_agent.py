@@ -8,9 +8,10 @@ import threading
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Iterable, NamedTuple
 
 Json = dict[str, Any]
+Extent = tuple[int, int, int]   # pfn, gfn, number
 
 GUEST = "u1"
 UUID = "4ae1b2f0-0000-4000-8000-0123456789ab"
@@ -96,19 +97,22 @@ class Faults:
     unlisted: bool = False          # hello's lists had to be cut, and nothing is in them
     crowd: int = 0                  # so many domains and exports of others are there, too
     garbage: bool = False           # in the place of the stream's second part
+    truncated: bool = False         # the stream lacks its last record
+    stale: bool = False             # each answer comes behind one to an earlier request
     free_kib: int = 1 << 20
+    xen: str = "4.20"               # the version of the host VM's
     refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
 
 
 class MadeUpAgent(threading.Thread):
     """One host VM and its agent. Its domains outlive the connections, as they do for a real one."""
 
-    def __init__(self, name: str, path: Path, gfns: list[tuple[int, int, int]]) -> None:
-        """@gfns: where the guest VM's frames lie, as pfn, gfn and number"""
+    def __init__(self, name: str, path: Path, gfns: Iterable[Extent]) -> None:
+        """@gfns: where the guest VM's frames lie"""
         super().__init__(daemon=True, name=f"agent of {name}")
         self.hostvm = name
         self.path = path
-        self.gfns = gfns
+        self.gfns = list(gfns)
         self.faults = Faults()
         self.domains: list[Domain] = []
         self.exports: dict[int, Export] = {}
@@ -187,9 +191,16 @@ class MadeUpAgent(threading.Thread):
         except OpError as e:
             reply = Reply({})
             answer = {"ok": False, "error": str(e), "code": e.code}
-        text = json.dumps({"seq": request["seq"], **answer}).encode()
-        head = MAGIC + struct.pack("<III", session, len(text), len(reply.blob))
-        connection.sendall(head + struct.pack("<I", zlib.crc32(head)) + text + reply.blob)
+        if self.faults.stale:
+            self._send(connection, session, {"seq": request["seq"] - 1, "ok": False, "error": "a stale answer"})
+            self._send(connection, session ^ 1, {"seq": request["seq"], "ok": False, "error": "another's answer"})
+        self._send(connection, session, {"seq": request["seq"], **answer}, reply.blob)
+
+    @staticmethod
+    def _send(connection: socket.socket, session: int, answer: Json, blob: bytes = b"") -> None:
+        text = json.dumps(answer).encode()
+        head = MAGIC + struct.pack("<III", session, len(text), len(blob))
+        connection.sendall(head + struct.pack("<I", zlib.crc32(head)) + text + blob)
 
     def _answer(self, request: Json, blob: bytes) -> Reply:
         op = request["op"]
@@ -231,7 +242,7 @@ class MadeUpAgent(threading.Thread):
         if self.faults.unlisted:
             domains, exports = [], {}
         reply: Json = {
-            "version": "x", "hostvm_xen": "4.20",
+            "version": "x", "hostvm_xen": self.faults.xen,
             "domains": [asdict(d) for d in domains[:256]],
             "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],
         }
@@ -251,8 +262,12 @@ class MadeUpAgent(threading.Thread):
         return Reply({"problems": [f"only {free} KiB are free"] if free < request["max_kib"] else []})
 
     def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
-        stream = saved_stream()
-        self._sent = [stream.before, b"garbage!" * 9 if self.faults.garbage else stream.after]
+        before, after = saved_stream()
+        if self.faults.garbage:
+            after = b"garbage!" * 9
+        if self.faults.truncated:
+            after = after[:-8]
+        self._sent = [before, after]
         self._went = False
         return Reply({})
 
@@ -346,7 +361,7 @@ class MadeUpAgent(threading.Thread):
         return Reply({})
 
 
-def without(extent: tuple[int, int, int], pfn: int) -> list[tuple[int, int, int]]:
+def without(extent: Extent, pfn: int) -> list[Extent]:
     """What is left of an extent when one of its frames is taken out."""
     first, gfn, nr = extent
     at = pfn - first

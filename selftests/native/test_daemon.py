@@ -4,6 +4,7 @@ a migration, and what a restarted daemon makes of a dead one's journal."""
 import json
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -71,11 +72,20 @@ def test_refused_frame_goes_as_content(rig: Rig) -> None:
     rig.assert_on_destination()
 
 
+def test_answers_to_others_are_passed_over(rig: Rig) -> None:
+    for agent in rig.agents:
+        agent.faults.stale = True
+    rig.start()
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    rig.assert_on_destination()
+
+
 def test_goes_on_when_the_command_dies(rig: Rig) -> None:
     rig.hold("state")
     rig.start()
     with subprocess.Popen([rig.vmbeam, "migrate", "hv1/u1", "hv2"], env=rig.env, stdout=subprocess.DEVNULL) as command:
-        rig.wait_for_hold("state")
+        wait_until(lambda: rig.is_held("state"))
         command.kill()
     rig.let_go("state")
     rig.wait_for_state("done")
@@ -107,6 +117,15 @@ def test_migrate_refuses_what_check_refuses(rig: Rig) -> None:
 def test_host_vm_that_cannot_be_the_destination(rig: Rig, to: str) -> None:
     rig.start()
     assert rig.command("migrate", "hv1/u1", to).code == REFUSED
+    rig.assert_on_source()
+
+
+def test_host_vms_of_different_xens(rig: Rig) -> None:
+    rig.destination.faults.xen = "4.21"
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "hv1 runs Xen 4.20, hv2 runs Xen 4.21" in report["error"]
     rig.assert_on_source()
 
 
@@ -179,6 +198,24 @@ def test_stream_of_garbage(rig: Rig) -> None:
     rig.assert_on_source()
 
 
+def test_stream_that_ends_early(rig: Rig) -> None:
+    rig.source.faults.truncated = True
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "ended in the middle of its stream" in report["error"]
+    rig.assert_on_source()
+
+
+def test_list_of_frames_that_is_not_in_order(rig: Rig) -> None:
+    rig.destination.gfns.reverse()
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "hv2: the list of frames of export" in report["error"] and "is not in order" in report["error"]
+    rig.assert_on_source()
+
+
 def test_refused_frame_without_content(rig: Rig) -> None:
     rig.source.faults.refused_pfns = [50, 61]
     rig.start()
@@ -197,9 +234,29 @@ def test_refused_pair(rig: Rig) -> None:
     rig.assert_on_source()
 
 
-def test_destination_destroyed_in_the_swap(rig: Rig) -> None:
+def test_pair_that_nobody_wanted_to_be_kept(rig: Rig) -> None:
+    """All went well, by each single status; only the sum shows that a frame is still where it was."""
+    rig.start(kept=REFUSED_GFN)
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "96 frames swapped, 0 exchanged and 3 kept are not the 100" in report["error"]
+    assert "committing" not in rig.states()
+    rig.assert_on_source()
+
+
+def test_backends_are_bound_again_before_the_guest_runs(rig: Rig) -> None:
+    rig.source.faults.broken = {"quiesce": "made to fail"}
+    rig.start()
+    assert rig.migrate().code == ROLLED_BACK
+    asked = rig.source.asked
+    assert asked.index("quiesce") < asked.index("rebind") < asked.index("resume")
+
+
+@pytest.mark.parametrize("change", [{"dying": True}, {"name": "renamed"}], ids=["destroyed", "renamed"])
+def test_destination_is_tampered_with_in_the_swap(rig: Rig, change: dict[str, Any]) -> None:
     migration = rig.migrate_and_hold("swap-half")
-    rig.destination.the_domain().dying = True
+    for name, value in change.items():
+        setattr(rig.destination.the_domain(), name, value)
     code, report, _ = migration.go_on()
     assert code == ROLLED_BACK
     assert "gone or was tampered with" in report["error"]
@@ -256,6 +313,25 @@ def test_stuck_touches_nothing(rig: Rig) -> None:
     assert rig.status_code() == UNFINISHED
     assert rig.migrate().code == REFUSED
     rig.restart()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    rig.assert_untouched()
+
+
+def test_stuck_stays_stuck_when_the_module_is_loaded_anew(rig: Rig) -> None:
+    """It does not know the transaction then: that it was rolled back must not be concluded."""
+    rig.start(refuse=REFUSED_GFN, stuck=1)
+    assert rig.migrate().code == UNFINISHED
+    rig.forget_transactions()
+    rig.restart()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    rig.assert_untouched()
+
+
+def test_transaction_is_on_record_before_a_pair_moves(rig: Rig) -> None:
+    """Only by its id does the next daemon find out that pairs are stuck."""
+    rig.kill_at("swap-half")
+    rig.transactions_become("stuck")
+    rig.start()
     wait_until(lambda: rig.status_code() == UNFINISHED)
     rig.assert_untouched()
 
@@ -434,6 +510,43 @@ def test_transaction_is_unknown_after_committing(rig: Rig) -> None:
     rig.restart()
     wait_until(lambda: rig.status_code() == UNFINISHED)
     rig.assert_untouched()
+
+
+def test_transaction_is_of_others_after_committing(rig: Rig) -> None:
+    rig.start(die="commit")
+    rig.migrate()
+    rig.has_died()
+    rig.transactions_are_of_others()
+    rig.restart()
+    wait_until(lambda: rig.status_code() == UNFINISHED)
+    rig.assert_untouched()
+
+
+def test_what_runs_on_the_destination_is_not_destroyed(rig: Rig) -> None:
+    """Whatever the journal says: somebody has let it go."""
+    rig.kill_at("state")
+    runs = rig.destination.the_domain()
+    runs.paused = False
+    rig.destination.faults.broken = {"restore-abort": "there is no restore"}
+    rig.start()
+    wait_until(lambda: "runs, though it was never let go" in rig.command("status").out)
+    assert rig.destination.domain() is runs
+    # The operator does as told.
+    rig.destination.domains.clear()
+    rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+
+
+def test_journal_of_another_boot(rig: Rig) -> None:
+    """Host VMs do not survive the host: what has the same domids now is something else."""
+    rig.kill_at("swap")
+    rig.change_last_record(boot_id="of another")
+    for agent in rig.agents:
+        agent.asked.clear()
+    rig.start()
+    rig.wait_for_state("rolled-back")
+    assert rig.status_code() == DONE
+    assert not rig.source.asked and not rig.destination.asked
 
 
 def test_list_that_was_cut_is_no_proof(rig: Rig) -> None:
