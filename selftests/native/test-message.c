@@ -167,7 +167,12 @@ TEST_F(message, lengths_beyond_the_limit_are_no_header)
 	patch(self->bytes, 12, MESSAGE_MAX_JSON + 1);
 	decoder_feed(&self->d, self->bytes, self->len);
 	EXPECT_EQ(0, decoder_next(&self->d, &m));
-	patch(self->bytes, 16, 0xffffffff);
+	decoder_feed(&self->d, saved, self->len);
+	ASSERT_EQ(1, decoder_next(&self->d, &m));
+	EXPECT_EQ(1, is_hello(&m));
+
+	memcpy(self->bytes, saved, sizeof(saved));
+	patch(self->bytes, 16, MESSAGE_MAX_BLOB + 1);
 	decoder_feed(&self->d, self->bytes, self->len);
 	EXPECT_EQ(0, decoder_next(&self->d, &m));
 	decoder_feed(&self->d, saved, self->len);
@@ -195,6 +200,21 @@ TEST_F(message, bad_json_is_dropped)
 		ASSERT_EQ(0, decoder_partial(&self->d)) TH_LOG("%s", texts[i]);
 	}
 	EXPECT_EQ(ARRAY_SIZE(texts) - 1, self->d.dropped);
+}
+
+/* What C takes for the end of a text is none. */
+TEST_F(message, json_with_something_behind_a_nul_is_dropped)
+{
+	static const char text[] = "{}\0{}";
+	struct message m;
+
+	patch(self->bytes, 16, 0);
+	patch(self->bytes, 12, sizeof(text) - 1);
+	memcpy(self->bytes + MESSAGE_HEADER_LEN, text, sizeof(text) - 1);
+	decoder_feed(&self->d, self->bytes, MESSAGE_HEADER_LEN + sizeof(text) - 1);
+	EXPECT_EQ(0, decoder_next(&self->d, &m));
+	message_clear(&m);
+	EXPECT_EQ(1, self->d.dropped);
 }
 
 TEST_F(message, deep_json_is_dropped)

@@ -25,6 +25,7 @@ static unsigned int hv_batch;	/* it notices a gfn that occurs twice within as ma
 static bool hv_busy;		/* some pairs: they move with the exchange flag only */
 static unsigned int hv_invalidates;	/* hypercalls that were to ask the device models */
 static u64 hv_first;		/* domain A's first gfn in the last batch */
+static u64 hv_pairs;		/* that it was given, excluded ones among them */
 static bool free_after_sleep;	/* what is refused is not any more, once somebody has waited */
 static bool no_reply;		/* the caller's memory cannot be written to */
 static int fail_at = -1;	/* pairs until a hypercall breaks off; -1: never */
@@ -184,6 +185,7 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 		}
 	}
 	batch->nr_done = k;
+	hv_pairs += k;
 	batch->all_swapped = !memchr_inv(batch->status, XEN_P2M_SWAP_ST_SWAPPED, k);
 	nr_in_place += batch->all_swapped && batch->extents != batch->own;
 	return 0;
@@ -619,6 +621,77 @@ static bool batches_tear_no_superpage(void)
 	return true;
 }
 
+/* Excluded pairs are put back with those around them, or the superpage would be torn by them. */
+static bool excluded_pairs_go_back_with_the_rest(void)
+{
+	const struct vmbeam_extent_pair all = PAIR(512, 1024, 2048);
+	struct vmbeam_extent_pair excluded = { .nr = 1 };
+
+	if (!begin())
+		return false;
+	excluded.gfn_a = all.gfn_a + 1 + rand() % (all.nr - 2);
+	excluded.gfn_b = excluded.gfn_a + all.gfn_b - all.gfn_a;
+	CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, &all, 1, &excluded, 1) == 0);
+	hv_pairs = 0;
+	release();
+	CHECK(hv_pairs == all.nr);
+	CHECK(all_back());
+	return true;
+}
+
+/* Extents of @len pairs, none of which continues another. */
+static u32 scattered(struct vmbeam_extent_pair *pairs, u32 len)
+{
+	u32 nr = FRAMES / len & ~1U;
+
+	for (u64 i = 0; i < nr; i++)
+		pairs[i] = (struct vmbeam_extent_pair)PAIR(len * i, len * (i ^ 1), len);
+	return nr;
+}
+
+/* Some batches of the caller's list become a part of the record, others are copied to it: in all combinations. */
+static bool list_is_the_record_in_part(void)
+{
+	static struct vmbeam_extent_pair pairs[FRAMES];
+	u32 len = seed % 2 ? 3 : 1, nr = scattered(pairs, len);
+
+	if (!begin())
+		return false;
+	hv_busy = false;
+	for (u32 i = 0; i < nr; i++)
+		if (seed / 2 >> i / VMBEAM_BATCH_EXTENTS & 1)
+			refused[pairs[i].gfn_a + len / 2] = len == 3 || rand() % 2;
+	CHECK(swap_list(0, pairs, nr, NULL, 0) == 0);
+	memset(refused, 0, sizeof(refused));
+	release();
+	CHECK(all_back());
+	return true;
+}
+
+/* More than there was room for at the beginning, and the memory is gone. */
+static bool all_is_stuck_without_memory(void)
+{
+	static struct vmbeam_extent_pair pairs[FRAMES];
+	long rc;
+
+	if (seed)
+		return true;	/* they are all compared with each other */
+	if (!begin())
+		return false;
+	hv_busy = false;
+	CHECK(swap_list(0, pairs, scattered(pairs, 1), NULL, 0) == 0);
+	memset(refused, true, sizeof(refused));
+	no_memory_at = 0;
+	rc = end(VMBEAM_TXN_ROLLBACK);
+	no_memory_at = -1;
+	memset(refused, 0, sizeof(refused));
+	CHECK(rc == -EBUSY && told().nr_stuck == FRAMES);
+	CHECK(end(VMBEAM_TXN_ROLLBACK) == 0);
+	CHECK(all_back());
+	release();
+	return true;
+}
+
 static bool ids_from_before_a_reload(void)
 {
 	struct vmbeam_txn_outcome none;
@@ -657,6 +730,8 @@ static const struct {
 	TEST(what_sticks_for_a_moment_goes_back_at_release), TEST(begin_without_reply), TEST(domains_that_cannot_be),
 	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape), TEST(lists_that_make_no_sense),
 	TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
+	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
+	TEST(all_is_stuck_without_memory),
 };
 
 int main(void)
