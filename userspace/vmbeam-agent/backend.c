@@ -57,6 +57,7 @@
 #include "backend.h"
 #include "domain.h"
 #include "hold.h"
+#include "limit.h"
 #include "log.h"
 #include "store.h"
 
@@ -65,11 +66,8 @@
 #define MAX_QUEUES	64
 #define MAX_PORTS	(2 * MAX_QUEUES + 1)
 #define MAX_PORT	(1 << 17)	/* of the FIFO event channels */
-#define DRAIN_MS	60000
 /* A ring must be found empty twice, this far apart: blkback drops its count of the request just after the answer. */
 #define SETTLE_MS	20
-#define PORT_MS		10000
-#define CONNECT_MS	30000
 #define STATE_CONNECTED	4
 #define STATE_CLOSED	"6"
 
@@ -364,7 +362,7 @@ static bool port_free(struct tools *t, const struct device *d, uint32_t remote, 
 
 static int ports_free(struct tools *t, const struct device *d, bool ring)
 {
-	int64_t until = now_ms() + PORT_MS;
+	int64_t until = now_ms() + limit_ms(LIMIT_PORT);
 	uint32_t ports[MAX_PORTS];
 	int nr = ports_read(t, d, ports);
 
@@ -418,7 +416,7 @@ static int64_t ring_requests(struct tools *t, const struct device *d)
 
 static int drain(struct tools *t, const struct device *d)
 {
-	int64_t until = now_ms() + DRAIN_MS, left;
+	int64_t until = now_ms() + limit_ms(LIMIT_DRAIN), left;
 
 	if (backend_state(t, d) != STATE_CONNECTED)
 		return 0;	/* never connected: there is no ring */
@@ -435,7 +433,7 @@ static int drain(struct tools *t, const struct device *d)
 		}
 		if (now_ms() >= until) {
 			fprintf(stderr, "%s still has %lld requests under way after %d s: is its disk stuck?\n",
-				device_name(d), (long long)left, DRAIN_MS / 1000);
+				device_name(d), (long long)left, limit_s(LIMIT_DRAIN));
 			return -1;
 		}
 		usleep(10000);
@@ -581,12 +579,12 @@ static int run_script(struct tools *t, const struct device *d, const char *what)
 
 static int wait_connected(struct tools *t, const struct device *d)
 {
-	int64_t until = now_ms() + CONNECT_MS;
+	int64_t until = now_ms() + limit_ms(LIMIT_RECONNECT);
 
 	while (backend_state(t, d) != STATE_CONNECTED) {
 		if (now_ms() >= until) {
 			fprintf(stderr, "%s did not connect to its frontend again within %d s (state %lld)\n",
-				device_name(d), CONNECT_MS / 1000, (long long)backend_state(t, d));
+				device_name(d), limit_s(LIMIT_RECONNECT), (long long)backend_state(t, d));
 			return -1;
 		}
 		usleep(50000);

@@ -15,6 +15,7 @@
 #include "agent.h"
 #include "channel.h"
 #include "hold.h"
+#include "limit.h"
 #include "log.h"
 
 #ifndef VMBEAM_VERSION
@@ -220,15 +221,40 @@ static void serve_port(struct channel *ch, bool is_socket)
 
 static int usage(FILE *f, int status)
 {
-	fprintf(f, "usage: vmbeam-agent [--port PATH]\n"
+	fprintf(f, "usage: vmbeam-agent [--port PATH] [--limit NAME=SECONDS]...\n"
 		"Serves vmbeamd in the host management VM, over the virtio-serial port PATH\n"
 		"(%s). Runs in a guest management VM, as root.\n", PORT);
 	return status;
 }
 
+/* NAME=SECONDS */
+static int take_limit(char *text)
+{
+	char *value = strchr(text, '='), *end;
+	long seconds;
+
+	if (!value || !value[1]) {
+		fprintf(stderr, "vmbeam-agent: --limit %s: it takes NAME=SECONDS\n", text);
+		return -1;
+	}
+	*value++ = '\0';
+	seconds = strtol(value, &end, 10);
+	switch (*end ? -ERANGE : limit_set(text, seconds)) {
+	case 0:
+		return 0;
+	case -ENOENT:
+		fprintf(stderr, "vmbeam-agent: no limit is called %s; vmbeam-agent(8) lists them\n", text);
+		return -1;
+	default:
+		fprintf(stderr, "vmbeam-agent: --limit %s=%s: it takes 1 to 86400 seconds\n", text, value);
+		return -1;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "limit", required_argument, NULL, 'l' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -238,8 +264,12 @@ int main(int argc, char **argv)
 	bool told = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "p:hV", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "l:p:hV", options, NULL)) != -1) {
 		switch (opt) {
+		case 'l':
+			if (take_limit(optarg))
+				return 2;
+			break;
 		case 'p':
 			path = optarg;
 			break;

@@ -10,13 +10,10 @@
 #include "agent.h"
 #include "clock.h"
 #include "js.h"
+#include "limit.h"
 #include "log.h"
 
 #define SLICE_MS	200
-/* An agent answers within 20 s, if only with "again": one that is silent for longer has died. */
-#define REPLY_MS	35000
-/* An agent that has just been started throws away what its predecessor was sent, hello included: ask again. */
-#define HELLO_MS	3000
 
 void (*agent_idle)(void);
 
@@ -91,7 +88,7 @@ static int ask(struct agent *a, const char *op, struct json_object *args, const 
 	js_add_u64(args, "seq", ++a->seq);
 	if (a->migration)
 		js_add_str(args, "migration", a->migration);
-	return channel_send(&a->ch, a->session, args, blob, blob_len, REPLY_MS);
+	return channel_send(&a->ch, a->session, args, blob, blob_len, limit_ms(LIMIT_REPLY));
 }
 
 /* Of all that there may be in a host VM, the daemon needs to know of one guest VM. */
@@ -119,7 +116,7 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 		return error_set(err, "%s: %s", a->name, strerror(errno));
 	}
 	do {
-		int64_t slice = clock_ms() + HELLO_MS;
+		int64_t slice = clock_ms() + limit_ms(LIMIT_HELLO);
 		struct json_object *args = hello_args(a);
 
 		rc = ask(a, "hello", args, NULL, 0);
@@ -230,7 +227,7 @@ int agent_end(struct agent *a, int limit_s, struct message *reply, struct error 
 	if (!a->asked)
 		return error_set(err, "%s: the agent was asked nothing", a->name);
 	for (;;) {
-		int64_t until = clock_ms() + REPLY_MS;
+		int64_t until = clock_ms() + limit_ms(LIMIT_REPLY);
 
 		rc = receive(a, a->seq, until < limit ? until : limit, &m);
 		if (rc || !js_bool(m.json, "ok") || !js_bool(m.json, "again"))

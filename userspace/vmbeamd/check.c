@@ -7,10 +7,7 @@
 #include "check.h"
 #include "hostvm.h"
 #include "js.h"
-
-#define CONNECT_S	15
-#define ASK_S		120
-#define COUNT_S		600
+#include "limit.h"
 
 static void __attribute__((format(printf, 2, 3))) problem(struct migration *m, const char *fmt, ...)
 {
@@ -97,7 +94,7 @@ static void check_destination(struct migration *m, struct json_object *guest)
 	js_add_u64(args, "max_kib", m->max_kib);
 	js_add_u64(args, "vcpus", js_u64(guest, "vcpus", 1));
 	json_object_object_add(args, "targets", targets_of(guest));
-	if (agent_call(&m->b, "dest-check", args, ASK_S, &reply, &err)) {
+	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
 	}
@@ -112,7 +109,7 @@ static void check_guest(struct migration *m, bool dest_up)
 	struct error err;
 
 	js_add_str(args, "name", m->guest);
-	if (agent_call(&m->a, "guest-check", args, ASK_S, &reply, &err)) {
+	if (agent_call(&m->a, "guest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
 	}
@@ -134,7 +131,7 @@ static void count_frames(struct migration *m)
 	struct message reply;
 	struct error err;
 
-	if (agent_call(&m->a, "guest-frames", migration_domain(m, m->dom_a), COUNT_S, &reply, &err)) {
+	if (agent_call(&m->a, "guest-frames", migration_domain(m, m->dom_a), limit_s(LIMIT_COUNT), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
 	}
@@ -151,10 +148,10 @@ int check(struct migration *m)
 	check_module(m);
 	check_host(m, m->from, &m->host_a);
 	check_host(m, m->to, &m->host_b);
-	a = !agent_connect(&m->a, CONNECT_S, &err);
+	a = !agent_connect(&m->a, limit_s(LIMIT_CHECK_CONNECT), &err);
 	if (!a)
 		problem(m, "%s", err.text);
-	b = !agent_connect(&m->b, CONNECT_S, &err);
+	b = !agent_connect(&m->b, limit_s(LIMIT_CHECK_CONNECT), &err);
 	if (!b)
 		problem(m, "%s", err.text);
 	if (a && b && strcmp(js_str(m->a.hello, "hostvm_xen", ""), js_str(m->b.hello, "hostvm_xen", "")))

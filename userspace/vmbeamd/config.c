@@ -1,8 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <string.h>
 
 #include "config.h"
 #include "js.h"
+#include "limit.h"
+
+static int load_limits(struct json_object *limits, const char *path, struct error *err)
+{
+	if (!limits)
+		return 0;
+	json_object_object_foreach(limits, name, value) {
+		switch (limit_set(name, json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0)) {
+		case 0:
+			break;
+		case -ENOENT:
+			return error_set(err, "%s: no limit is called \"%s\"; vmbeamd(8) lists them", path, name);
+		default:
+			return error_set(err, "%s: the limit \"%s\" takes 1 to 86400 seconds", path, name);
+		}
+	}
+	return 0;
+}
 
 int config_load(struct config *c, const char *path, struct error *err)
 {
@@ -14,6 +33,8 @@ int config_load(struct config *c, const char *path, struct error *err)
 	memset(c, 0, sizeof(*c));
 	c->journal = js_str(json, "journal", "/var/lib/vmbeam/journal");
 	c->control = js_str(json, "control", "/run/vmbeam/vmbeamd.sock");
+	if (load_limits(js_get(json, "limits", json_type_object), path, err))
+		return -1;
 	if (!js_len(list) || js_len(list) > CONFIG_MAX_HOSTVMS)
 		return error_set(err, "%s: \"hostvms\" must list 1 to %d host VMs", path, CONFIG_MAX_HOSTVMS);
 	for (size_t i = 0; i < js_len(list); i++) {

@@ -11,14 +11,10 @@
 
 #include "clock.h"
 #include "js.h"
+#include "limit.h"
 #include "log.h"
 #include "migration.h"
 
-#define CONNECT_S	30
-#define SHORT_S		60
-#define LONG_S		600
-/* A guest that was told to suspend when its save was killed may do so a little later. */
-#define LATE_SUSPEND_MS	10000
 #define REBIND_TRIES	3
 
 enum way { BACK, FORWARD, WAIT, STUCK };
@@ -53,7 +49,7 @@ static int release_exports(struct migration *m, struct agent *a, uint32_t domid,
 			continue;
 		args = json_object_new_object();
 		js_add_u64(args, "export", js_u64(e, "id", 0));
-		if (agent_call(a, "export-release", args, LONG_S, NULL, &m->finishing) &&
+		if (agent_call(a, "export-release", args, limit_s(LIMIT_LONG), NULL, &m->finishing) &&
 		    strcmp(m->finishing.code, "ENOENT")) {
 			json_object_put(list);
 			return -1;
@@ -125,10 +121,11 @@ static void resumed(struct migration *m)
 /* Lets the guest VM run on as if nothing had been. */
 static int resume_a(struct migration *m)
 {
-	int64_t limit = clock_ms() + LATE_SUSPEND_MS;
+	/* A guest that was told to suspend when its save was killed may do so a little later. */
+	int64_t limit = clock_ms() + limit_ms(LIMIT_LATE_SUSPEND);
 	struct json_object *d;
 
-	if (ask(m, &m->a, "save-abort", migration_domain(m, m->dom_a), SHORT_S))
+	if (ask(m, &m->a, "save-abort", migration_domain(m, m->dom_a), limit_s(LIMIT_SHORT)))
 		return -1;
 	for (;;) {
 		if (agent_hello(&m->a, &m->finishing))
@@ -144,7 +141,7 @@ static int resume_a(struct migration *m)
 		return 0;
 	}
 	if (m->went) {
-		if (agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing)) {
+		if (agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), limit_s(LIMIT_LONG), NULL, &m->finishing)) {
 			log_err("%s", m->finishing.text);
 			/* A guest with a dead disk is better than none: it can still be logged in to, and shut down. */
 			if (!m->a.up || ++m->rebind_tries < REBIND_TRIES)
@@ -152,7 +149,7 @@ static int resume_a(struct migration *m)
 		}
 		/* Also when it runs: an agent that died in between may not have woken it for the events it missed. */
 		if ((js_bool(d, "suspended") || !js_bool(d, "shutdown")) &&
-		    agent_call(&m->a, "resume", migration_domain(m, m->dom_a), LONG_S, NULL, &m->finishing))
+		    agent_call(&m->a, "resume", migration_domain(m, m->dom_a), limit_s(LIMIT_LONG), NULL, &m->finishing))
 			return -1;
 	}
 	resumed(m);
@@ -162,7 +159,7 @@ static int resume_a(struct migration *m)
 /* The source, as it was before. It comes before anything on the destination: the guest is waiting. */
 static int back_a(struct migration *m)
 {
-	if (agent_connect(&m->a, CONNECT_S, &m->finishing) || (!m->resumed && resume_a(m)))
+	if (agent_connect(&m->a, limit_s(LIMIT_CONNECT), &m->finishing) || (!m->resumed && resume_a(m)))
 		return -1;
 	return release_exports(m, &m->a, m->dom_a, m->resumed);
 }
@@ -173,7 +170,7 @@ static int back_b(struct migration *m)
 	struct json_object *d;
 	uint32_t domid;
 
-	if (agent_connect(&m->b, CONNECT_S, &m->finishing) || ask(m, &m->b, "restore-abort", NULL, LONG_S) ||
+	if (agent_connect(&m->b, limit_s(LIMIT_CONNECT), &m->finishing) || ask(m, &m->b, "restore-abort", NULL, limit_s(LIMIT_LONG)) ||
 	    agent_hello(&m->b, &m->finishing))
 		return -1;
 	d = finish_domain(&m->b, m, 0);
@@ -182,7 +179,7 @@ static int back_b(struct migration *m)
 	if (d && !js_bool(d, "paused"))
 		return error_set(&m->finishing, "%s: domain %u of %s runs, though it was never let go: look at it, and destroy it by hand",
 				 m->to, domid, m->guest);
-	if (d && ask(m, &m->b, "destroy", migration_domain(m, domid), LONG_S))
+	if (d && ask(m, &m->b, "destroy", migration_domain(m, domid), limit_s(LIMIT_LONG)))
 		return -1;
 	if (release_exports(m, &m->b, domid, true) ||
 	    (m->dom_b && domid != m->dom_b && release_exports(m, &m->b, m->dom_b, true)))
@@ -207,7 +204,7 @@ static int let_go(struct migration *m)
 		return 0;
 	}
 	if (js_bool(d, "paused") &&
-	    agent_call(&m->b, "unpause", migration_domain(m, m->dom_b), SHORT_S, NULL, &m->finishing))
+	    agent_call(&m->b, "unpause", migration_domain(m, m->dom_b), limit_s(LIMIT_SHORT), NULL, &m->finishing))
 		return -1;
 	if (!m->unpaused_ns)
 		m->unpaused_ns = clock_ns();
@@ -220,7 +217,7 @@ static int let_go(struct migration *m)
 
 static int forward_b(struct migration *m)
 {
-	if (agent_connect(&m->b, CONNECT_S, &m->finishing))
+	if (agent_connect(&m->b, limit_s(LIMIT_CONNECT), &m->finishing))
 		return -1;
 	if (!m->resumed && let_go(m))
 		return -1;
@@ -229,12 +226,12 @@ static int forward_b(struct migration *m)
 
 static int forward_a(struct migration *m)
 {
-	if (m->a.asked && agent_end(&m->a, LONG_S, NULL, &m->finishing))
+	if (m->a.asked && agent_end(&m->a, limit_s(LIMIT_LONG), NULL, &m->finishing))
 		log_warn("%s", m->finishing.text);
-	if (agent_connect(&m->a, CONNECT_S, &m->finishing) || agent_hello(&m->a, &m->finishing))
+	if (agent_connect(&m->a, limit_s(LIMIT_CONNECT), &m->finishing) || agent_hello(&m->a, &m->finishing))
 		return -1;
 	/* Its frames are B's, also if it was lost there: what A has in their place is scrap, and must never run. */
-	if (finish_domain(&m->a, m, m->dom_a) && ask(m, &m->a, "destroy", migration_domain(m, m->dom_a), LONG_S))
+	if (finish_domain(&m->a, m, m->dom_a) && ask(m, &m->a, "destroy", migration_domain(m, m->dom_a), limit_s(LIMIT_LONG)))
 		return -1;
 	if (release_exports(m, &m->a, m->dom_a, true))
 		return -1;

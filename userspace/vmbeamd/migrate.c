@@ -10,16 +10,9 @@
 #include "hold.h"
 #include "hostvm.h"
 #include "js.h"
+#include "limit.h"
 #include "log.h"
 #include "migration.h"
-
-/* Limits in seconds. They are for things that hang: a slow machine must not meet them. */
-#define SHORT_S		60
-#define LONG_S		600
-#define STALL_S		300
-#define SUSPEND_S	120
-/* How long the end is worked on before the CLI is told to wait no longer. */
-#define FINISH_S	180
 
 /* Moves the stream from A's save to B's restore, until the save is in @state. */
 static int pump(struct migration *m, const char *state)
@@ -32,7 +25,7 @@ static int pump(struct migration *m, const char *state)
 		bool there, ended;
 		int rc = 0;
 
-		if (agent_call(&m->a, "save-read", NULL, STALL_S, &chunk, &m->error))
+		if (agent_call(&m->a, "save-read", NULL, limit_s(LIMIT_STALL), &chunk, &m->error))
 			return -1;
 		now = js_str(chunk.json, "state", "");
 		there = !strcmp(now, state);
@@ -44,7 +37,7 @@ static int pump(struct migration *m, const char *state)
 				rc = error_set(&m->error, "%s: %s", m->from,
 					       rc == -ENOMEM ? "out of memory" : m->stream.error);
 			else
-				rc = agent_call_blob(&m->b, "restore-write", NULL, chunk.blob, chunk.blob_len, STALL_S,
+				rc = agent_call_blob(&m->b, "restore-write", NULL, chunk.blob, chunk.blob_len, limit_s(LIMIT_STALL),
 						     NULL, &m->error);
 		}
 		message_clear(&chunk);
@@ -53,9 +46,9 @@ static int pump(struct migration *m, const char *state)
 		if (ended)
 			return error_set(&m->error, "%s: the save of %s ended where it should have been \"%s\"", m->from,
 					 m->guest, state);
-		if (clock_ms() - moved > STALL_S * 1000LL)
+		if (clock_ms() - moved > limit_ms(LIMIT_STALL))
 			return error_set(&m->error, "%s: no byte of the save of %s for %d s, waiting for \"%s\"", m->from,
-					 m->guest, STALL_S, state);
+					 m->guest, limit_s(LIMIT_STALL), state);
 	}
 }
 
@@ -75,7 +68,7 @@ static int export_begin(struct migration *m, struct agent *a, uint32_t domid, co
 {
 	struct message reply;
 
-	if (agent_call(a, "export-begin", export_args(m, domid, how), LONG_S, &reply, &m->error))
+	if (agent_call(a, "export-begin", export_args(m, domid, how), limit_s(LIMIT_LONG), &reply, &m->error))
 		return -1;
 	*id = js_u64(reply.json, "export", 0);
 	log_info("%s: export %" PRIu64 " of %" PRIu64 " frames in %" PRIu64 " extents, %" PRIu64 " refused", a->name, *id,
@@ -92,7 +85,7 @@ static int export_sync(struct migration *m, struct agent *a, uint32_t domid, con
 	struct message reply;
 
 	js_add_u64(args, "export", id);
-	if (agent_call(a, "export-sync", args, LONG_S, &reply, &m->error))
+	if (agent_call(a, "export-sync", args, limit_s(LIMIT_LONG), &reply, &m->error))
 		return -1;
 	if (js_u64(reply.json, "added", 1) || js_u64(reply.json, "removed", 1))
 		vmbeam_extents_free(frames);
@@ -112,7 +105,7 @@ static int read_export(struct migration *m, struct agent *a, uint64_t id, struct
 
 		js_add_u64(args, "export", id);
 		js_add_u64(args, "offset", offset);
-		if (agent_call(a, "export-read", args, LONG_S, &reply, &m->error))
+		if (agent_call(a, "export-read", args, limit_s(LIMIT_LONG), &reply, &m->error))
 			return -1;
 		eof = js_bool(reply.json, "eof");
 		e = (const void *)reply.blob;
@@ -154,7 +147,7 @@ static int prepare_b(struct migration *m)
 {
 	struct message reply;
 
-	if (agent_end(&m->b, LONG_S, &reply, &m->error) || take_domid(m, &reply))
+	if (agent_end(&m->b, limit_s(LIMIT_LONG), &reply, &m->error) || take_domid(m, &reply))
 		return -1;
 	return export_begin(m, &m->b, m->dom_b, "m2p", &m->export_b) ||
 	       read_export(m, &m->b, m->export_b, &m->frames_b) ? -1 : 0;
@@ -166,8 +159,8 @@ static int step_prepare(struct migration *m)
 
 	js_add_str(args, "name", m->guest);
 	js_add_str(args, "uuid", m->uuid);
-	if (agent_call(&m->b, "restore-begin", args, SHORT_S, NULL, &m->error) ||
-	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), SHORT_S, NULL, &m->error) ||
+	if (agent_call(&m->b, "restore-begin", args, limit_s(LIMIT_SHORT), NULL, &m->error) ||
+	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), limit_s(LIMIT_SHORT), NULL, &m->error) ||
 	    pump(m, "prepared"))
 		return -1;
 	m->announced = m->stream.populated.nr;
@@ -183,14 +176,14 @@ static int step_prepare(struct migration *m)
 
 static int step_suspend(struct migration *m)
 {
-	int64_t limit = clock_ms() + SUSPEND_S * 1000LL;
+	int64_t limit = clock_ms() + limit_ms(LIMIT_SUSPEND);
 
-	if (agent_call(&m->a, "save-go", NULL, SHORT_S, NULL, &m->error))
+	if (agent_call(&m->a, "save-go", NULL, limit_s(LIMIT_SHORT), NULL, &m->error))
 		return -1;
 	while (!m->suspended_ns) {
 		struct message reply;
 
-		if (agent_call(&m->a, "save-status", NULL, SHORT_S, &reply, &m->error))
+		if (agent_call(&m->a, "save-status", NULL, limit_s(LIMIT_SHORT), &reply, &m->error))
 			return -1;
 		if (js_bool(reply.json, "suspended"))
 			m->suspended_ns = clock_ns();
@@ -198,7 +191,7 @@ static int step_suspend(struct migration *m)
 		if (m->suspended_ns)
 			break;
 		if (clock_ms() > limit)
-			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, SUSPEND_S);
+			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, limit_s(LIMIT_SUSPEND));
 		usleep(10000);
 	}
 	if (pump(m, "end"))
@@ -218,7 +211,7 @@ static int step_state(struct migration *m)
 	if (agent_begin(&m->b, "restore-end", NULL, &m->error) ||
 	    export_sync(m, &m->a, m->dom_a, "p2m", m->export_a, &m->frames_a) ||
 	    agent_begin(&m->a, "quiesce", migration_domain(m, m->dom_a), &m->error) ||
-	    agent_end(&m->b, LONG_S, &reply, &m->error) || take_domid(m, &reply))
+	    agent_end(&m->b, limit_s(LIMIT_LONG), &reply, &m->error) || take_domid(m, &reply))
 		return -1;
 	if (m->stream.populated.nr == m->announced)
 		return 0;
@@ -228,7 +221,7 @@ static int step_state(struct migration *m)
 static int step_quiesce(struct migration *m)
 {
 	/* Begun in the step before; a rollback rebinds from there on. */
-	return agent_end(&m->a, LONG_S, NULL, &m->error);
+	return agent_end(&m->a, limit_s(LIMIT_LONG), NULL, &m->error);
 }
 
 static int all_there(struct migration *m, const char *host, const struct vmbeam_extents *wanted,
@@ -295,7 +288,7 @@ static int arm(struct migration *m, struct agent *a, uint64_t id)
 	struct json_object *args = json_object_new_object();
 
 	js_add_u64(args, "export", id);
-	return agent_call(a, "export-arm", args, SHORT_S, NULL, &m->error);
+	return agent_call(a, "export-arm", args, limit_s(LIMIT_SHORT), NULL, &m->error);
 }
 
 static int step_swap(struct migration *m)
@@ -404,7 +397,7 @@ void migrate(struct migration *m)
 	} else if (m->fate == FATE_OPEN) {
 		if (m->error.text[0])
 			log_err("%s: %s failed: %s", m->guest, step_names[m->step], m->error.text);
-		limit = clock_ms() + FINISH_S * 1000LL;
+		limit = clock_ms() + limit_ms(LIMIT_FINISH);
 		while (finish(m) && clock_ms() < limit)
 			usleep(500000);
 	}

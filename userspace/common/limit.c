@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "limit.h"
+
+#define MOST_S	86400
+
+static struct {
+	const char *name;
+	int seconds;
+} limits[NR_LIMITS] = {
+	[LIMIT_CHECK_CONNECT] = { "check-connect", 15 },
+	[LIMIT_CONNECT] = { "connect", 30 },
+	[LIMIT_HELLO] = { "hello", 3 },
+	[LIMIT_REPLY] = { "reply", 35 },
+	[LIMIT_CHECK] = { "check", 120 },
+	[LIMIT_COUNT] = { "count", 600 },
+	[LIMIT_SHORT] = { "short", 60 },
+	[LIMIT_LONG] = { "long", 600 },
+	[LIMIT_STALL] = { "stall", 300 },
+	[LIMIT_SUSPEND] = { "suspend", 120 },
+	[LIMIT_LATE_SUSPEND] = { "late-suspend", 10 },
+	[LIMIT_FINISH] = { "finish", 180 },
+	[LIMIT_DRAIN] = { "drain", 60 },
+	[LIMIT_PORT] = { "port", 10 },
+	[LIMIT_RECONNECT] = { "reconnect", 30 },
+};
+
+int limit_s(enum limit limit)
+{
+	return limits[limit].seconds;
+}
+
+int limit_set(const char *name, int64_t seconds)
+{
+	for (int i = 0; i < NR_LIMITS; i++) {
+		if (strcmp(name, limits[i].name))
+			continue;
+		if (seconds < 1 || seconds > MOST_S)
+			return -ERANGE;
+		limits[i].seconds = seconds;
+		return 0;
+	}
+	return -ENOENT;
+}
