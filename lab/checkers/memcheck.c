@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * memcheck MIB: fill memory with patterns and verify them for ever.
+ * memcheck MIB: fill memory with patterns and verify them for ever, at a pace: a pass takes PASS_MS, or four times what
+ * it costs where that is longer, so that at most a fifth of a CPU goes there. SIGUSR1 makes it look at every page at
+ * once: it finishes the pass under way and does another one, both without a rest.
  *
  * Each page holds its own index and a generation, and 510 words made from both, no two the same, so that a page that
- * came from somewhere else, or an older state of itself, or that was cut and shifted, is seen. After each whole pass one page in 16 gets a new
- * generation, so that pages are also being written while the VM moves. State is told in one line, written anew to
- * /run/memcheck after each pass: "passes N pages N errors N".
+ * came from somewhere else, or an older state of itself, or that was cut and shifted, is seen. After each whole pass
+ * one page in 16 gets a new generation, so that pages are also being written while the VM moves. State is told in one
+ * line, written anew to /run/memcheck after each pass: "passes N pages N errors N pass_ms N".
  */
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +17,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pace.h"
+
 #define PAGE 4096
 #define WORDS (PAGE / 8)
+#define BATCH 4096	/* pages between two rests: few wake-ups, and none long enough to starve others */
+#define PASS_MS 20000
+
+static volatile sig_atomic_t hurry;	/* passes that end before the next rest */
+
+static void on_hurry(int sig)
+{
+	(void)sig;
+	hurry = 2;
+}
 
 static uint64_t mix(uint64_t x)
 {
@@ -52,13 +67,13 @@ static int verify(const uint64_t *p, uint64_t page, uint64_t gen)
 	return 0;
 }
 
-static void tell(unsigned long passes, unsigned long pages, unsigned long errors)
+static void tell(unsigned long passes, unsigned long pages, unsigned long errors, long pass_ms)
 {
 	FILE *f = fopen("/run/memcheck.new", "w");
 
 	if (!f)
 		return;
-	fprintf(f, "passes %lu pages %lu errors %lu\n", passes, pages, errors);
+	fprintf(f, "passes %lu pages %lu errors %lu pass_ms %ld\n", passes, pages, errors, pass_ms);
 	if (!fclose(f))
 		rename("/run/memcheck.new", "/run/memcheck");
 }
@@ -80,13 +95,18 @@ int main(int argc, char **argv)
 	}
 	for (unsigned long i = 0; i < pages; i++)
 		fill((uint64_t *)(mem + i * PAGE), i, 0);
+	signal(SIGUSR1, on_hurry);
 	for (unsigned long pass = 1;; pass++) {
+		long began = now_ms(), batch = began;
+
 		for (unsigned long i = 0; i < pages; i++) {
 			uint64_t *p = (uint64_t *)(mem + i * PAGE);
 
-			/* A nested dom0 shares this CPU; without a breath it starves. */
-			if (i % 256 == 0)
-				usleep(40000);
+			if (i % BATCH == BATCH - 1 || i + 1 == pages) {
+				if (!hurry)
+					rest(now_ms() - batch, PASS_MS * BATCH / (long)pages);
+				batch = now_ms();
+			}
 			if (verify(p, i, gen[i])) {
 				errors++;
 				fprintf(stderr, "memcheck: page %lu is wrong in pass %lu\n", i, pass);
@@ -95,6 +115,8 @@ int main(int argc, char **argv)
 				fill(p, i, ++gen[i]);
 			}
 		}
-		tell(pass, pages, errors);
+		if (hurry)
+			hurry--;
+		tell(pass, pages, errors, now_ms() - began);
 	}
 }

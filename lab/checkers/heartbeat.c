@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * heartbeat --send ADDRESS PORT   in the guest VM: a number every 250 ms over one TCP connection
- * heartbeat --follow PORT FILE    in the host management VM: take one connection, and write to FILE after each number
- *                                 "beats N gap_ms LONGEST lost N open 0|1"; the longest gap is counted anew when FILE
- *                                 is removed
+ * heartbeat --send ADDRESS PORT   in the guest VM: a number each second over one TCP connection
+ * heartbeat --follow PORT FILE    in the host management VM: take one connection after the other, and write to FILE
+ *                                 after each number "beats N gap_ms LONGEST lost N open 0|1"; the longest gap is counted
+ *                                 anew when FILE is removed
  *
  * The guest sends and the other end follows, so that TCP's backoff at a sender outside does not count as the guest's
  * absence.
@@ -11,40 +11,38 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000L + t.tv_nsec / 1000000;
-}
+#include "pace.h"
 
 static int beat_send(const char *address, int port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	int fd, one = 1;
 
 	inet_pton(AF_INET, address, &to.sin_addr);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+	/* At boot the network may not be there yet. */
+	while (fd = socket(AF_INET, SOCK_STREAM, 0), connect(fd, (struct sockaddr *)&to, sizeof(to))) {
 		perror("heartbeat: connect");
-		return 1;
+		close(fd);
+		sleep(2);
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	for (uint64_t n = 0;; n++) {
+		long began = now_ms();
+
 		if (write(fd, &n, sizeof(n)) != sizeof(n)) {
 			perror("heartbeat: write");
 			return 1;
 		}
-		usleep(250000);	/* each costs an emulated guest VM 40 ms */
+		rest(now_ms() - began, 1000);
 	}
 }
 
@@ -62,23 +60,15 @@ static void tell(const char *path, uint64_t beats, long gap, unsigned long lost,
 		rename(new, path);
 }
 
-static int beat_follow(int port, const char *path)
+/* Until it ends, or another one waits: a guest VM that is gone without a word does not keep the next of its name out. */
+static void beat_connection(int fd, int listening, const char *path)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int s = socket(AF_INET, SOCK_STREAM, 0), one = 1, fd;
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = listening, .events = POLLIN } };
 	uint64_t n, expect = 0;
 	unsigned long lost = 0;
-	long last, gap = 0;
+	long last = now_ms(), gap = 0;
 
-	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (s < 0 || bind(s, (struct sockaddr *)&at, sizeof(at)) || listen(s, 1)) {
-		perror("heartbeat: listen");
-		return 1;
-	}
-	fd = accept(s, NULL, NULL);
-	close(s);
-	last = now_ms();
-	while (fd >= 0 && recv(fd, &n, sizeof(n), MSG_WAITALL) == sizeof(n)) {
+	while (poll(p, 2, -1) > 0 && !p[1].revents && recv(fd, &n, sizeof(n), MSG_WAITALL) == sizeof(n)) {
 		long now = now_ms();
 
 		if (access(path, F_OK))
@@ -91,7 +81,24 @@ static int beat_follow(int port, const char *path)
 		tell(path, expect, gap, lost, 1);
 	}
 	tell(path, expect, gap, lost, 0);
-	return 0;
+}
+
+static int beat_follow(int port, const char *path)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int s = socket(AF_INET, SOCK_STREAM, 0), one = 1, fd;
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (s < 0 || bind(s, (struct sockaddr *)&at, sizeof(at)) || listen(s, 1)) {
+		perror("heartbeat: listen");
+		return 1;
+	}
+	while ((fd = accept(s, NULL, NULL)) >= 0) {
+		beat_connection(fd, s, path);
+		close(fd);
+	}
+	perror("heartbeat: accept");
+	return 1;
 }
 
 int main(int argc, char **argv)
