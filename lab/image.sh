@@ -8,8 +8,10 @@
 #   root.ext4      the root of every dom0, mounted read-only under a tmpfs overlay; holds all of what guest VMs boot from
 #   xen            the stock hypervisor, unpacked for a multiboot loader (the nested Xens boot it)
 #   vmlinuz, rd.gz the dom0s' kernel and initial ramdisk
-#   guests.raw     the disk that both nested systems see; state.raw: the host management VM's own (journal)
-#   id             the ssh key that lets the lab in
+#   guestsN.raw    the disks that both nested systems see, u1's and u2's; state.raw: the host management VM's own (journal)
+#
+# Kernels: trixie's, and with the suffix -testing those of Debian testing. A guest management VM boots either; u1 runs
+# trixie's cloud kernel, u2 testing's.
 set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
@@ -28,19 +30,17 @@ unpack_kernel() {
 	dd if="$file" bs=1M iflag=skip_bytes,count_bytes status=none skip=$(((sects + 1) * 512 + offset)) count=$((length - 4)) | zstd -dc
 }
 
-# All that a guest VM runs is in its initial ramdisk: nothing is read from a disk through three device models.
+# All that a guest VM runs is in its initial ramdisk, and static: nothing is read from a disk through three device
+# models, and a program starts in a fraction of the time.
 guest_root() {
 	local root=$1 rd=$2 f
 	for f in $(chroot "$root" busybox --list); do [ -e "$rd/bin/$f" ] || ln -s busybox "$rd/bin/$f"; done
-	rm "$rd/bin/sh"
-	for f in /usr/bin/bash /usr/sbin/dropbear; do
-		chroot "$root" ldd "$f" | grep -o '/[^ ]*'; echo "$f"
-	done | sort -u | while read -r f; do install -D "$root$f" "$rd${f#/usr}"; done
-	ln -s bash "$rd/bin/sh"; mkdir "$rd/usr"; ln -s ../bin ../sbin "$rd/usr/"
+	mkdir -p "$rd"/{sbin,usr,run,var/log,tmp,etc,root,lab}
+	ln -s ../bin ../sbin "$rd/usr/"
 	ln -s ../bin/busybox "$rd/sbin/poweroff"	# the kernel starts it by this name when its toolstack asks for a shutdown
-	install -D -m 644 -t "$rd/etc" "$root"/etc/{passwd,group,shells}; cp -a "$root"/etc/{inittab,dropbear} "$rd/etc/"
-	cp -a "$root/lab" "$root/root" "$rd/"
-	mkdir -p "$rd"/{run,var/log,tmp}
+	install -D -m 644 -t "$rd/etc" "$root"/etc/{passwd,group,shells}
+	cp -a /vmbeam/lab/image/guest/. "$rd/"
+	cp "$bin"/* "$rd/lab/"
 }
 
 # make_initrd ROOT KERNEL OUT [--guest] MODULE...
@@ -62,48 +62,60 @@ make_initrd() {
 	rm -rf "$rd"
 }
 
-# Runs in the build tree, as root, with the image tree under /cache.
+# kernels TREE ROOT SUFFIX: the dom0 kernel and the guests' of a Debian tree, as files of $out; its modules into ROOT
+kernels() {
+	local tree=$1 img=$2 suffix=$3 kernel cloud
+	kernel=$(basename "$tree"/boot/vmlinuz-*[0-9]-amd64); kernel=${kernel#vmlinuz-}
+	cloud=$(basename "$tree"/boot/vmlinuz-*cloud-amd64); cloud=${cloud#vmlinuz-}
+	[ "$tree" = "$img" ] || cp -a "$tree/usr/lib/modules/"{"$kernel","$cloud"} "$img/usr/lib/modules/"
+	cp "$tree/boot/vmlinuz-$kernel" "$out/vmlinuz$suffix"
+	# shellcheck disable=SC2086 # lists of words
+	make_initrd "$img" "$kernel" "$out/rd$suffix.gz" $modules_dom0
+	[ "$cloud" != '*cloud-amd64' ] || return 0	# bookworm's outer system has no guest VMs
+	# shellcheck disable=SC2086
+	make_initrd "$img" "$cloud" "$out/rd-guest$suffix.gz" --guest $modules_guest
+	unpack_kernel "$tree/boot/vmlinuz-$cloud" >"$out/vmlinux-guest$suffix"
+	rm -rf "$img/usr/lib/modules/$cloud"
+}
+
+# Runs in the build tree, as root, with the trees under /cache: IMAGE TESTING OUT
 image_in_tree() {
-	local image=$1 out=$2 img kernel cloud
-	kernel=$(basename "$image"/boot/vmlinuz-*[0-9]-amd64); kernel=${kernel#vmlinuz-}
-	cloud=$(basename "$image"/boot/vmlinuz-*cloud-amd64); cloud=${cloud#vmlinuz-}
-	ssh-keygen -q -t ed25519 -N '' -f "$out/id"
+	local image=$1 testing=$2 out=$3 img bin
+	bin=$out/bin; mkdir "$bin"
+	make -s -C /vmbeam/lab/checkers O="$bin"; make -s -C /vmbeam/lab/channel O="$bin"
+	strip "$bin"/*
 
 	img=$out/img; cp -a "$image" "$img"
-	mkdir -p "$img"/{var/lib/xenstored,root/.ssh,run,etc/dropbear}
-	cp -a /vmbeam/lab/image/lab "$img/"; cp -a /vmbeam/lab/image/etc/. "$img/etc/"
-	cp "$out/id.pub" "$img/root/.ssh/authorized_keys"
-	rm -f "$img"/etc/dropbear/*; chroot "$img" dropbearkey -t ed25519 -f /etc/dropbear/host_key >/dev/null
-	chmod 700 "$img/root/.ssh"; chown -R 0:0 "$img/lab" "$img/root"
+	mkdir -p "$img"/{var/lib/xenstored,run}
+	cp -a /vmbeam/lab/image/lab "$img/"; cp -a /vmbeam/lab/image/etc/. "$img/etc/"; cp "$bin"/* "$img/lab/"
+	chown -R 0:0 "$img/lab" "$img/root"
 	for a in $light top; do ln -sf busybox "$img/usr/bin/$a"; done
 	for a in poweroff reboot halt; do ln -sf /usr/bin/busybox "$img/usr/sbin/$a"; done
 
 	zcat "$img"/boot/xen-4.*-amd64.gz >"$out/xen"
-	cp "$img/boot/vmlinuz-$kernel" "$out/vmlinuz"
-	# shellcheck disable=SC2086 # lists of words
-	make_initrd "$img" "$kernel" "$out/rd.gz" $modules_dom0
-	if [ "$cloud" != '*cloud-amd64' ]; then
-		# shellcheck disable=SC2086
-		make_initrd "$img" "$cloud" "$out/rd-guest.gz" --guest $modules_guest
-		unpack_kernel "$img/boot/vmlinuz-$cloud" >"$out/vmlinux-guest"
-	fi
+	kernels "$img" "$img" ''
+	[ -z "$testing" ] || kernels "$testing" "$img" -testing
 
 	(cd "$img"
 	 rm -rf boot/* usr/share/{doc,man,locale,info,mime} usr/lib/modules/*/kernel/drivers/{gpu,media,infiniband,usb,sound,scsi,iio,staging,mmc,mtd,nvme,ata,md,bluetooth,hid,input,isdn,thunderbolt} \
 		usr/lib/modules/*/kernel/{sound,net/wireless,net/bluetooth,net/mac80211} usr/lib/modules/*/kernel/drivers/net/{wireless,ethernet} \
 		var/lib/apt var/cache usr/share/qemu/{edk2*,*.fd} vmbeam cache)
 	mkdir "$img/var/cache"
-	cp "$out"/{xen,vmlinuz,*.gz} "$img/boot/"; [ "$cloud" = '*cloud-amd64' ] || cp "$out/vmlinux-guest" "$img/boot/"
-	mke2fs -q -t ext4 -O ^has_journal -m 0 -N 30000 -d "$img" "$out/root.ext4" 640M
-	rm -rf "$img"
-	truncate -s 1G "$out/guests.raw"; mke2fs -q -t ext4 -L guests "$out/guests.raw"
+	cp "$out"/{xen,vmlin*,*.gz} "$img/boot/"
+	mke2fs -q -t ext4 -O ^has_journal -m 0 -N 40000 -d "$img" "$out/root.ext4" 1G
+	rm -rf "$img" "$bin"
+	for disk in 1 2; do truncate -s 1G "$out/guests$disk.raw"; mke2fs -q -t ext4 -L "guests$disk" "$out/guests$disk.raw"; done
 	truncate -s 64M "$out/state.raw"; mke2fs -q -t ext4 -L state "$out/state.raw"
 }
 
-image_make() { "$lab/tree.sh" run build bash /vmbeam/lab/image.sh --in-tree "/cache/$(basename "$(dirname "$image")")/root" "/cache/${1##*/}"; }
+image_make() {
+	"$lab/tree.sh" run build bash /vmbeam/lab/image.sh --in-tree "/cache/${image##*/}/root" \
+		"${testing:+/cache/${testing##*/}/root}" "/cache/${1##*/}"
+}
 
-if [ "${1:-}" = --in-tree ]; then image_in_tree "$2" "$3"; exit; fi
-tree=image name=image
-if [ "${1:-}" = 4.17 ]; then tree=bookworm_image name=image-4.17; fi
-image=$("$lab/tree.sh" "$tree")/root
-cache_entry "$name" "$(cache_key "=$image" "$lab/image" "$lab/image.sh")" image_make
+if [ "${1:-}" = --in-tree ]; then image_in_tree "$2" "$3" "$4"; exit; fi
+name=image testing=
+if [ "${1:-}" = 4.17 ]; then name="image-4.17"; image=$("$lab/tree.sh" bookworm_image)
+else image=$("$lab/tree.sh" image); testing=$("$lab/tree.sh" testing); fi
+cache_entry "$name" "$(cache_key "=${image##*/}" "=${testing##*/}" "$lab/image" "$lab/channel" "$lab/checkers" \
+	"$lab/image.sh")" image_make
