@@ -6,17 +6,20 @@ TREE := lab/tree.sh run
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: deps ## build all, boot the lab, move a running guest VM there and back, say what happened
-	demo/demo.sh
+demo: deps ## build all, start the lab, move a running guest VM there and back, say what happened
+	lab/lab demo
 
-check: deps ## lint, native tests, module builds, and all selftests at all levels in the lab
-	selftests/check.sh
+check: deps ## all tests, or those of T="ADDRESS...": style, native, builds, and all levels in the lab
+	selftests/check
 
-soak: deps ## what takes long: boots in a row, checksums, rollbacks in a row (more: selftests/soak.sh); writes build/soak/*.json
-	selftests/soak.sh
+tests: deps ## the addresses of all tests
+	selftests/check --list -m "soak or not soak"
 
-mutations: deps ## can the host selftests fail? takes one check after the other out of the hypervisor; an hour
-	selftests/mutations.sh
+soak: deps ## what takes long: demos and cold boots in a row, checksums, races, other hypervisors; build/soak/*.json
+	selftests/check -m soak
+
+mutations: deps ## can the tests fail? breaks the code in one place after the other; hours
+	selftests/check -m mutations
 
 swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.json and the table in docs/hypercall.md
 	selftests/swap-cost.sh
@@ -47,11 +50,11 @@ install: tools ## tools, library and units into DESTDIR
 	$(MAKE) -C userspace install DESTDIR="$(DESTDIR)"
 	install -D -m 755 -t "$(DESTDIR)/usr/lib/vmbeam" "$$(xen/tools/build.sh)/libxl-save-helper"
 
-clean: ## what was built in the checkout; the cache outside it goes with lab/lab clean
+clean: ## what was built in the checkout; lab/lab clean deletes the snapshots, and the rest of the cache stays
 	lab/lab down
 	rm -rf build
 
 deps: # what the host needs to make the trees; everything else is in them
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
 
-.PHONY: help demo check soak mutations swap-cost swap-profile modules tools xen qemu lint install clean deps
+.PHONY: help demo check tests soak mutations swap-cost swap-profile modules tools xen qemu lint install clean deps

@@ -21,15 +21,15 @@ packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd
 	uuid-dev,libncurses-dev,libyajl-dev,zlib1g-dev,acpica-tools,gettext,checkpolicy,m4,libglib2.0-dev,libpixman-1-dev,
 	liblzma-dev,libbz2-dev,liblzo2-dev,libzstd-dev,libnl-3-dev,libnl-route-3-dev,libfdt-dev,libssl-dev,
 	libxen-dev,libjson-c-dev,libsystemd-dev,libaio-dev,python3-dev,python3-setuptools,
-	qemu-system-x86,qemu-utils,seabios,socat,openssh-client,e2fsprogs,jq,wget,ca-certificates,dwarves,
+	qemu-system-x86,qemu-utils,seabios,e2fsprogs,jq,wget,ca-certificates,dwarves,
 	mmdebstrap,debian-archive-keyring,python3-pytest,mypy,gnuplot-nox"
 packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
-	systemd-sysv,dbus,dropbear-bin,libjson-c5,libsystemd0,libasan8,libubsan1,socat,jq,psmisc,util-linux,strace,gdb-minimal"
+	systemd-sysv,dbus,libjson-c5,libsystemd0,jq,psmisc,util-linux,strace,gdb-minimal"
 packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3,libxen-dev"
 packages_bookworm_image="xen-hypervisor-4.17-amd64,xen-utils-4.17,xenstore-utils,linux-image-amd64,
 	busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
-	systemd-sysv,dbus,dropbear-bin,socat,jq,psmisc,util-linux"
+	systemd-sysv,dbus,jq,psmisc,util-linux"
 packages_testing="build-essential,kmod,linux-headers-amd64,linux-headers-cloud-amd64,linux-image-amd64,
 	linux-image-cloud-amd64"
 packages_qemu="build-essential,pkgconf,ninja-build,meson,python3-venv,flex,bison,libglib2.0-dev,libpixman-1-dev,
@@ -88,7 +88,7 @@ tree_run() {
 		mount --bind "$cache" "$root/cache"
 		mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"
 		mount --bind /sys "$root/sys"; mount -o remount,bind,ro "$root/sys"
-		mount -t tmpfs tmpfs "$root/tmp"
+		mount -t tmpfs -o size=100% tmpfs "$root/tmp"
 		exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb "$@"' \
 		sh "$root" "$VMBEAM_TOP" "$VMBEAM_CACHE" ${pass[@]+"${pass[@]}"} VMBEAM_CACHE=/cache \
 		sh -c 'cd /vmbeam && exec "$@"' sh "$@"
