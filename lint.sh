@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Style of all sources, as TAP: "ok N lint: NAME" or "not ok N lint: NAME" after what was found. Exit: 0 if nothing.
 #
-#   lint.sh               look at this checkout, also at files that git does not know yet
-#   lint.sh --self-test   plant a fault for each check in a copy; fails if one is not found
+#   lint.sh [CHECK...]               look at this checkout, also at files that git does not know yet
+#   lint.sh --self-test [CHECK...]   plant a fault for each check in a copy; fails if one is not found
 #
 # Everything happens in a copy in the build tree's own /tmp, so nothing is left behind in the checkout.
 set -euo pipefail
@@ -13,7 +13,8 @@ if [ "${1:-}" != --in-tree ]; then
 	linux=$(lab/source.sh linux)
 	exec lab/tree.sh run build ./lint.sh --in-tree "/cache/${linux##*/}" "$@"
 fi
-linux=$2 mode=${3:-}
+linux=$2 mode=; shift 2
+if [ "${1:-}" = --self-test ]; then mode=$1; shift; fi
 
 # What checkpatch is not asked for, and why.
 ignored=(
@@ -68,7 +69,7 @@ check_codespell() { codespell "${files[@]}"; }
 check_spdx() {
 	local f found=0
 	for f in "${files[@]}"; do
-		case $f in *.md|*.patch|*.conf|*.example|*.json|.gitignore|LICENSES/*) continue ;; esac
+		case $f in *.md|*.patch|*.conf|*.example|*.json|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || { echo "$f: no SPDX line in its first three"; found=1; }
 	done
 	return $found
@@ -80,7 +81,20 @@ check_paths() {
 	[ $? -eq 1 ]	# 2 would be an error of its own
 }
 
-checks=(shellcheck checkpatch codespell spdx paths sparse)
+# The lab's driver and the tests in Python, each folder of tests as pytest sees it: conftest.py is a name of its own there.
+check_mypy() {
+	export MYPY_CACHE_DIR=$copy.mypy
+	local dir rc=0
+	(cd lab && mypy --strict vmbeam_lab) || rc=1
+	for dir in selftests selftests/*/; do
+		compgen -G "$dir/*.py" >/dev/null || continue
+		(cd "$dir" && MYPYPATH=$copy/lab:$copy/selftests mypy --strict ./*.py) || rc=1
+	done
+	return $rc
+}
+
+checks=("$@")
+[ $# -gt 0 ] || checks=(shellcheck checkpatch codespell spdx paths sparse mypy)
 
 # Copies the checkout to $1 and goes there. What can be built again is not looked at.
 copy() {
@@ -105,13 +119,14 @@ run_checks() {
 # Each in a file of its own kind, so that a check that skips that kind is noticed. Sparse only: gcc is content.
 plant() {
 	# shellcheck disable=SC2016 # not to be expanded
-	printf '%s\n' 'for f in $(ls *.x); do echo $f; done' >>selftests/run.sh
+	printf '%s\n' 'for f in $(ls *.x); do echo $f; done' >>lab/stage.sh
 	printf '%s\n' 'static int planted( void ){ return 0; }' >>selftests/native/test-extent.c
 	printf 'This is t%s planted one.\n' eh >>README.md
-	sed -i /SPDX/d lab/workload/record.h
+	sed -i /SPDX/d lab/checkers/record.h
 	printf '%s/%s/x\n' '# see ' home >>kmod/build.sh
 	printf '%s\n' 'int vmbeam_planted(int __user *p);' 'int vmbeam_planted(int __user *p)' '{' '	return *p;' '}' \
 		>>kmod/host/log.c
+	printf '%s\n' 'def planted(x): return x' >>lab/vmbeam_lab/wait.py
 }
 
 copy /tmp/lint

@@ -11,14 +11,14 @@ lab=$top/lab
 json=$top/build/swap-cost.json
 doc=$top/docs/hypercall.md
 # Two domains of 4 GiB, the outer dom0 and Xen
-export LAB_HOST_ONLY=1 LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-11264}
+export LAB_STATE=host LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-11264}
 jq() { "$lab/tree.sh" run build jq "$@"; }
 
 measure() {
 	trap '"$lab/lab" down' EXIT
 	"$lab/lab" down
 	"$lab/lab" up --cold
-	"$lab/deploy.sh"
+	"$lab/lab" deploy
 	mkdir -p "$top/build"
 	"$lab/lab" run host '/lab/stop; exec /lab/selftests/tools/swap_cost' </dev/null | tee "$json.lines"
 	jq -s '

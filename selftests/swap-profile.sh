@@ -11,7 +11,7 @@ lab=$top/lab
 cd "$top"
 case=${1:-2m}
 out=$top/build/swap-profile-${case// /-}
-export LAB_HOST_ONLY=1 LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-7168} LAB_PROFILE=$out.blocks
+export LAB_STATE=host LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-7168} LAB_PROFILE=/vmbeam/build/swap-profile-${case// /-}.blocks
 . lab/cache.sh
 
 count() {
@@ -19,11 +19,11 @@ count() {
 	"$lab/lab" down
 	mkdir -p "$top/build"; rm -f "$out".*
 	"$lab/lab" up --cold
-	"$lab/deploy.sh"
+	"$lab/lab" deploy
 	"$lab/lab" run host "/lab/stop; exec /lab/selftests/tools/swap_cost '$case'" </dev/null | tee "$out.lines"
 	"$lab/lab" run host 'cat /proc/kallsyms' </dev/null >"$out.kallsyms"
 	"$lab/lab" down	# QEMU writes the counts as it ends
-	[ -s "$LAB_PROFILE" ] || die "QEMU left no counts"
+	[ -s "$out.blocks" ] || die "QEMU left no counts"
 }
 
 # Symbols and blocks in one list, by address: a block belongs to the last symbol before it.
@@ -33,7 +33,7 @@ by_function() {
 	{
 		nm "$("$top/xen/build.sh")/xen-syms" | awk '$2 ~ /[tT]/ {print $1, "symbol", "xen:" $3}'
 		awk '$2 ~ /[tT]/ {print $1, "symbol", "linux:" $3 ($4 ? " " $4 : "")}' "$out.kallsyms"
-		awk '{print $1, "block", $2}' "$LAB_PROFILE"
+		awk '{print $1, "block", $2}' "$out.blocks"
 	} | LC_ALL=C sort -k1,1 -k2,2r | awk -v pairs="$pairs" '
 		$2 == "symbol" {at = $3 ($4 ? " " $4 : ""); next}
 		{n[$1 < "8" ? "programs" : at] += $3; total += $3}

@@ -3,6 +3,7 @@
 #include "guest.h"
 #include <sys/syscall.h>
 #include "kselftest_harness.h"
+#include "timeout.h"
 
 FIXTURE(armed) {
 	struct bare d;

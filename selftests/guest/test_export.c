@@ -3,6 +3,7 @@
 #include "guest.h"
 #include <xenguest.h>
 #include "kselftest_harness.h"
+#include "timeout.h"
 
 FIXTURE(export) {
 	struct bare d;

@@ -6,6 +6,7 @@
 #include "guest.h"
 #include <xenguest.h>
 #include "kselftest_harness.h"
+#include "timeout.h"
 
 #define MAX_BATCH 65536U
 

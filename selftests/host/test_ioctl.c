@@ -25,9 +25,57 @@ static_assert(sizeof(struct vmbeam_txn_swap) == 96, "vmbeam_txn_swap");
 static_assert(sizeof(struct vmbeam_txn_end) == 8, "vmbeam_txn_end");
 static_assert(sizeof(struct vmbeam_txn_outcome) == 256, "vmbeam_txn_outcome");
 
-FIXTURE(ioctl)
-{
+/* An ioctl, and what a well-formed call of it answers here, where the domains do not exist. */
+struct ioctl_desc {
+	unsigned long cmd;
+	uint32_t size;
+	uint32_t first_size;	/* when it was first published; 0: it has not grown since */
+	bool on_txn;
+	int rc;
+	uint32_t flags;
+};
+
+static const struct ioctl_desc desc_query = {
+	.cmd = VMBEAM_QUERY,
+	.size = sizeof(struct vmbeam_query),
+};
+
+static const struct ioctl_desc desc_begin = {
+	.cmd = VMBEAM_TXN_BEGIN,
+	.size = sizeof(struct vmbeam_txn_begin),
+};
+
+static const struct ioctl_desc desc_outcome = {
+	.cmd = VMBEAM_TXN_OUTCOME,
+	.size = sizeof(struct vmbeam_txn_outcome),
+	.first_size = 96,
+};
+
+static const struct ioctl_desc desc_swap = {
+	.cmd = VMBEAM_TXN_SWAP,
+	.size = sizeof(struct vmbeam_txn_swap),
+	.first_size = 80,
+	.on_txn = true,
+	.rc = -ESRCH,
+	.flags = VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE,
+};
+
+static const struct ioctl_desc desc_commit = {
+	.cmd = VMBEAM_TXN_COMMIT,
+	.size = sizeof(struct vmbeam_txn_end),
+	.on_txn = true,
+};
+
+static const struct ioctl_desc desc_rollback = {
+	.cmd = VMBEAM_TXN_ROLLBACK,
+	.size = sizeof(struct vmbeam_txn_end),
+	.on_txn = true,
+};
+
+/* What the fixtures with a variant for each ioctl have in common. */
+struct rig {
 	uint32_t alignas(8) buf[2 * PAGE / sizeof(uint32_t)];
+	const struct ioctl_desc *desc;
 	int dev;
 	int txn;
 	uint64_t id;
@@ -35,97 +83,37 @@ FIXTURE(ioctl)
 	uint8_t *page;
 };
 
-/* One for each ioctl; what a well-formed call of it answers here, where the domains do not exist. */
-FIXTURE_VARIANT(ioctl)
+static void rig_setup(struct __test_metadata *_metadata, struct rig *r, const struct ioctl_desc *desc)
 {
-	unsigned long cmd;
-	uint32_t size;
-	uint32_t first_size;	/* when it was first published; 0: it has not grown since */
-	bool on_txn;
-	int rc;
-	uint32_t flags;
-	int reserved;	/* offset of a reserved field, or -1 */
-};
-
-FIXTURE_VARIANT_ADD(ioctl, query)
-{
-	.cmd = VMBEAM_QUERY,
-	.size = sizeof(struct vmbeam_query),
-	.reserved = offsetof(struct vmbeam_query, __reserved),
-};
-
-FIXTURE_VARIANT_ADD(ioctl, begin)
-{
-	.cmd = VMBEAM_TXN_BEGIN,
-	.size = sizeof(struct vmbeam_txn_begin),
-	.reserved = offsetof(struct vmbeam_txn_begin, __reserved),
-};
-
-FIXTURE_VARIANT_ADD(ioctl, outcome)
-{
-	.cmd = VMBEAM_TXN_OUTCOME,
-	.size = sizeof(struct vmbeam_txn_outcome),
-	.first_size = 96,
-	.reserved = offsetof(struct vmbeam_txn_outcome, __reserved),
-};
-
-FIXTURE_VARIANT_ADD(ioctl, swap)
-{
-	.cmd = VMBEAM_TXN_SWAP,
-	.size = sizeof(struct vmbeam_txn_swap),
-	.first_size = 80,
-	.on_txn = true,
-	.rc = -ESRCH,
-	.flags = VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE,
-	.reserved = -1,
-};
-
-FIXTURE_VARIANT_ADD(ioctl, commit)
-{
-	.cmd = VMBEAM_TXN_COMMIT,
-	.size = sizeof(struct vmbeam_txn_end),
-	.on_txn = true,
-	.reserved = -1,
-};
-
-FIXTURE_VARIANT_ADD(ioctl, rollback)
-{
-	.cmd = VMBEAM_TXN_ROLLBACK,
-	.size = sizeof(struct vmbeam_txn_end),
-	.on_txn = true,
-	.reserved = -1,
-};
-
-FIXTURE_SETUP(ioctl)
-{
-	self->dev = dev_open();
-	ASSERT_LE(0, self->dev);
-	self->txn = txn_begin(self->dev, DOMID_A, DOMID_B, &self->id);
-	ASSERT_LE(0, self->txn);
-	self->page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->page);
-	ASSERT_EQ(0, mprotect(self->page + PAGE, PAGE, PROT_NONE));
+	r->desc = desc;
+	r->dev = dev_open();
+	ASSERT_LE(0, r->dev);
+	r->txn = txn_begin(r->dev, DOMID_A, DOMID_B, &r->id);
+	ASSERT_LE(0, r->txn);
+	r->page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, r->page);
+	ASSERT_EQ(0, mprotect(r->page + PAGE, PAGE, PROT_NONE));
 }
 
-FIXTURE_TEARDOWN(ioctl)
+static void rig_teardown(struct rig *r)
 {
-	close(self->txn);
-	close(self->dev);
+	close(r->txn);
+	close(r->dev);
 }
 
 static const struct vmbeam_extent_pair one_pair = { .nr = 1 };
 
-/* A well-formed struct of the variant's ioctl. */
-static void fill(FIXTURE_DATA(ioctl) *self, const FIXTURE_VARIANT(ioctl) *variant, void *arg)
+/* A well-formed struct of the rig's ioctl. */
+static void fill(const struct rig *r, void *arg)
 {
 	struct vmbeam_txn_begin *begin = arg;
 	struct vmbeam_txn_swap *swap = arg;
 	struct vmbeam_txn_outcome *outcome = arg;
 
-	memset(arg, 0, variant->size);
-	switch (variant->cmd) {
+	memset(arg, 0, r->desc->size);
+	switch (r->desc->cmd) {
 	case VMBEAM_TXN_BEGIN:
-		/* The fixture's transaction has the other two. */
+		/* The rig's transaction has the other two. */
 		begin->domid_a = DOMID_A - 2;
 		begin->domid_b = DOMID_B - 2;
 		break;
@@ -134,91 +122,105 @@ static void fill(FIXTURE_DATA(ioctl) *self, const FIXTURE_VARIANT(ioctl) *varian
 		swap->nr_pairs = 1;
 		break;
 	case VMBEAM_TXN_OUTCOME:
-		outcome->id = self->id;
+		outcome->id = r->id;
 		break;
 	}
-	*(uint32_t *)arg = variant->size;
+	*(uint32_t *)arg = r->desc->size;
 }
 
-static int issue(FIXTURE_DATA(ioctl) *self, const FIXTURE_VARIANT(ioctl) *variant, void *arg)
+static int issue(const struct rig *r, void *arg)
 {
 	const struct vmbeam_txn_begin *begin = arg;
-	int rc = call(variant->on_txn ? self->txn : self->dev, variant->cmd, arg);
+	int rc = call(r->desc->on_txn ? r->txn : r->dev, r->desc->cmd, arg);
 
-	if (!rc && variant->cmd == VMBEAM_TXN_BEGIN)
+	if (!rc && r->desc->cmd == VMBEAM_TXN_BEGIN)
 		close(begin->out_fd);
 	return rc;
 }
 
+/* What holds for every ioctl. */
+FIXTURE(ioctl)
+{
+	struct rig r;
+};
+
+FIXTURE_VARIANT(ioctl)
+{
+	const struct ioctl_desc *desc;
+};
+
+FIXTURE_VARIANT_ADD(ioctl, query) { .desc = &desc_query };
+FIXTURE_VARIANT_ADD(ioctl, begin) { .desc = &desc_begin };
+FIXTURE_VARIANT_ADD(ioctl, outcome) { .desc = &desc_outcome };
+FIXTURE_VARIANT_ADD(ioctl, swap) { .desc = &desc_swap };
+FIXTURE_VARIANT_ADD(ioctl, commit) { .desc = &desc_commit };
+FIXTURE_VARIANT_ADD(ioctl, rollback) { .desc = &desc_rollback };
+
+FIXTURE_SETUP(ioctl)
+{
+	rig_setup(_metadata, &self->r, variant->desc);
+}
+
+FIXTURE_TEARDOWN(ioctl)
+{
+	rig_teardown(&self->r);
+}
+
 TEST_F(ioctl, exact)
 {
-	fill(self, variant, self->buf);
-	EXPECT_EQ(variant->rc, issue(self, variant, self->buf));
+	fill(&self->r, self->r.buf);
+	EXPECT_EQ(variant->desc->rc, issue(&self->r, self->r.buf));
 	/* The size is the caller's and stays. */
-	EXPECT_EQ(variant->size, self->buf[0]);
+	EXPECT_EQ(variant->desc->size, self->r.buf[0]);
 }
 
 TEST_F(ioctl, reads_no_further)
 {
-	void *arg = self->page + PAGE - variant->size;
+	void *arg = self->r.page + PAGE - variant->desc->size;
 
-	fill(self, variant, arg);
-	EXPECT_EQ(variant->rc, issue(self, variant, arg));
+	fill(&self->r, arg);
+	EXPECT_EQ(variant->desc->rc, issue(&self->r, arg));
 }
 
 TEST_F(ioctl, short_size)
 {
 	uint32_t size;
 
-	for (size = 0; size < (variant->first_size ?: variant->size); size++) {
-		fill(self, variant, self->buf);
-		self->buf[0] = size;
-		EXPECT_EQ(-EINVAL, issue(self, variant, self->buf));
+	for (size = 0; size < (variant->desc->first_size ?: variant->desc->size); size++) {
+		fill(&self->r, self->r.buf);
+		self->r.buf[0] = size;
+		EXPECT_EQ(-EINVAL, issue(&self->r, self->r.buf));
 	}
-}
-
-/* Who knows the first shape only is served, and nothing is written beyond it. */
-TEST_F(ioctl, first_size)
-{
-	void *arg = self->page + PAGE - variant->first_size;
-	uint64_t buf[PAGE / 8];
-
-	if (!variant->first_size)
-		SKIP(return, "it has not grown");
-	fill(self, variant, buf);
-	memcpy(arg, buf, variant->first_size);
-	*(uint32_t *)arg = variant->first_size;
-	EXPECT_EQ(variant->rc, issue(self, variant, arg));
 }
 
 TEST_F(ioctl, long_zero)
 {
-	memset(self->buf, 0, sizeof(self->buf));
-	fill(self, variant, self->buf);
-	self->buf[0] = PAGE;
-	EXPECT_EQ(variant->rc, issue(self, variant, self->buf));
+	memset(self->r.buf, 0, sizeof(self->r.buf));
+	fill(&self->r, self->r.buf);
+	self->r.buf[0] = PAGE;
+	EXPECT_EQ(variant->desc->rc, issue(&self->r, self->r.buf));
 }
 
 TEST_F(ioctl, long_nonzero)
 {
-	memset(self->buf, 0, sizeof(self->buf));
-	fill(self, variant, self->buf);
-	self->buf[0] = variant->size + 16;
-	((uint8_t *)self->buf)[variant->size + 15] = 1;
-	EXPECT_EQ(-E2BIG, issue(self, variant, self->buf));
+	memset(self->r.buf, 0, sizeof(self->r.buf));
+	fill(&self->r, self->r.buf);
+	self->r.buf[0] = variant->desc->size + 16;
+	((uint8_t *)self->r.buf)[variant->desc->size + 15] = 1;
+	EXPECT_EQ(-E2BIG, issue(&self->r, self->r.buf));
 	/* Beyond what the size says: not looked at. */
-	self->buf[0] = variant->size + 15;
-	EXPECT_EQ(variant->rc, issue(self, variant, self->buf));
+	self->r.buf[0] = variant->desc->size + 15;
+	EXPECT_EQ(variant->desc->rc, issue(&self->r, self->r.buf));
 }
 
 TEST_F(ioctl, beyond_a_page)
 {
-	memset(self->buf, 0, sizeof(self->buf));
-	fill(self, variant, self->buf);
-	self->buf[0] = PAGE + 1;
-	EXPECT_EQ(-E2BIG, issue(self, variant, self->buf));
-	self->buf[0] = ~0U;
-	EXPECT_EQ(-E2BIG, issue(self, variant, self->buf));
+	memset(self->r.buf, 0, sizeof(self->r.buf));
+	fill(&self->r, self->r.buf);
+	self->r.buf[0] = PAGE + 1;
+	EXPECT_EQ(-E2BIG, issue(&self->r, self->r.buf));
+	self->r.buf[0] = ~0U;
+	EXPECT_EQ(-E2BIG, issue(&self->r, self->r.buf));
 }
 
 TEST_F(ioctl, unknown_flags)
@@ -226,64 +228,138 @@ TEST_F(ioctl, unknown_flags)
 	int bit;
 
 	for (bit = 0; bit < 32; bit++) {
-		if (variant->flags & (1U << bit))
+		if (variant->desc->flags & (1U << bit))
 			continue;
-		fill(self, variant, self->buf);
-		self->buf[1] = 1U << bit;
-		EXPECT_EQ(-EINVAL, issue(self, variant, self->buf));
+		fill(&self->r, self->r.buf);
+		self->r.buf[1] = 1U << bit;
+		EXPECT_EQ(-EINVAL, issue(&self->r, self->r.buf));
 	}
-}
-
-TEST_F(ioctl, reserved_field)
-{
-	if (variant->reserved < 0)
-		SKIP(return, "has none");
-	fill(self, variant, self->buf);
-	*(uint32_t *)((uint8_t *)self->buf + variant->reserved) = 1;
-	EXPECT_EQ(-EINVAL, issue(self, variant, self->buf));
 }
 
 TEST_F(ioctl, bad_pointers)
 {
-	int fd = variant->on_txn ? self->txn : self->dev;
-	void *end = self->page + PAGE - 4;
+	int fd = variant->desc->on_txn ? self->r.txn : self->r.dev;
+	void *end = self->r.page + PAGE - 4;
 
-	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, NULL));
-	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, BAD_POINTER));
-	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, self->page + PAGE));
+	EXPECT_EQ(-EFAULT, call(fd, variant->desc->cmd, NULL));
+	EXPECT_EQ(-EFAULT, call(fd, variant->desc->cmd, BAD_POINTER));
+	EXPECT_EQ(-EFAULT, call(fd, variant->desc->cmd, self->r.page + PAGE));
 	/* The size can be read, the rest cannot. */
-	*(uint32_t *)end = variant->size;
-	EXPECT_EQ(-EFAULT, call(fd, variant->cmd, end));
+	*(uint32_t *)end = variant->desc->size;
+	EXPECT_EQ(-EFAULT, call(fd, variant->desc->cmd, end));
 }
 
 /* What cannot be written back is an error, and leaves nothing behind. */
 TEST_F(ioctl, read_only_struct)
 {
 	struct vmbeam_txn_outcome outcome;
-	int txn, next = dup(self->dev);
+	int txn, next = dup(self->r.dev);
 	uint64_t id = 0;
 
 	/* The fd that a new one gets. */
 	close(next);
-	fill(self, variant, self->page);
-	ASSERT_EQ(0, mprotect(self->page, PAGE, PROT_READ));
-	EXPECT_EQ(variant->rc ? variant->rc : -EFAULT,
-		  call(variant->on_txn ? self->txn : self->dev, variant->cmd, self->page));
-	if (variant->cmd != VMBEAM_TXN_BEGIN)
+	fill(&self->r, self->r.page);
+	ASSERT_EQ(0, mprotect(self->r.page, PAGE, PROT_READ));
+	EXPECT_EQ(variant->desc->rc ? variant->desc->rc : -EFAULT,
+		  call(variant->desc->on_txn ? self->r.txn : self->r.dev, variant->desc->cmd, self->r.page));
+	if (variant->desc->cmd != VMBEAM_TXN_BEGIN)
 		return;
 	/* The domains are free, the id is nobody's, and no fd was left. */
-	EXPECT_EQ(-ENOENT, txn_outcome(self->dev, self->id + 1, &outcome));
-	txn = txn_begin(self->dev, DOMID_A - 2, DOMID_B - 2, &id);
+	EXPECT_EQ(-ENOENT, txn_outcome(self->r.dev, self->r.id + 1, &outcome));
+	txn = txn_begin(self->r.dev, DOMID_A - 2, DOMID_B - 2, &id);
 	ASSERT_LE(0, txn);
 	EXPECT_EQ(next, txn);
-	EXPECT_EQ(self->id + 2, id);
+	EXPECT_EQ(self->r.id + 2, id);
 	close(txn);
 }
 
 TEST_F(ioctl, on_the_wrong_fd)
 {
-	fill(self, variant, self->buf);
-	EXPECT_EQ(-ENOTTY, call(variant->on_txn ? self->dev : self->txn, variant->cmd, self->buf));
+	fill(&self->r, self->r.buf);
+	EXPECT_EQ(-ENOTTY, call(variant->desc->on_txn ? self->r.dev : self->r.txn, variant->desc->cmd, self->r.buf));
+}
+
+/* Those whose struct is larger than when it was first published. */
+FIXTURE(has_grown)
+{
+	struct rig r;
+};
+
+FIXTURE_VARIANT(has_grown)
+{
+	const struct ioctl_desc *desc;
+};
+
+FIXTURE_VARIANT_ADD(has_grown, outcome) { .desc = &desc_outcome };
+FIXTURE_VARIANT_ADD(has_grown, swap) { .desc = &desc_swap };
+
+FIXTURE_SETUP(has_grown)
+{
+	rig_setup(_metadata, &self->r, variant->desc);
+}
+
+FIXTURE_TEARDOWN(has_grown)
+{
+	rig_teardown(&self->r);
+}
+
+/* Who knows the first shape only is served, and nothing is written beyond it. */
+TEST_F(has_grown, first_size)
+{
+	void *arg = self->r.page + PAGE - variant->desc->first_size;
+	uint64_t buf[PAGE / 8];
+
+	fill(&self->r, buf);
+	memcpy(arg, buf, variant->desc->first_size);
+	*(uint32_t *)arg = variant->desc->first_size;
+	EXPECT_EQ(variant->desc->rc, issue(&self->r, arg));
+}
+
+/* Those whose struct has a field that must be 0. */
+FIXTURE(has_reserved)
+{
+	struct rig r;
+};
+
+FIXTURE_VARIANT(has_reserved)
+{
+	const struct ioctl_desc *desc;
+	uint32_t offset;
+};
+
+FIXTURE_VARIANT_ADD(has_reserved, query)
+{
+	.desc = &desc_query,
+	.offset = offsetof(struct vmbeam_query, __reserved),
+};
+
+FIXTURE_VARIANT_ADD(has_reserved, begin)
+{
+	.desc = &desc_begin,
+	.offset = offsetof(struct vmbeam_txn_begin, __reserved),
+};
+
+FIXTURE_VARIANT_ADD(has_reserved, outcome)
+{
+	.desc = &desc_outcome,
+	.offset = offsetof(struct vmbeam_txn_outcome, __reserved),
+};
+
+FIXTURE_SETUP(has_reserved)
+{
+	rig_setup(_metadata, &self->r, variant->desc);
+}
+
+FIXTURE_TEARDOWN(has_reserved)
+{
+	rig_teardown(&self->r);
+}
+
+TEST_F(has_reserved, reserved_field)
+{
+	fill(&self->r, self->r.buf);
+	*(uint32_t *)((uint8_t *)self->r.buf + variant->offset) = 1;
+	EXPECT_EQ(-EINVAL, issue(&self->r, self->r.buf));
 }
 
 /* Once is enough for these: no variant. */

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Collects and selects the tests of all levels, and gives them the lab. See docs/testing.md."""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kselftest import CFile, CTest, address, selects
+from labs import WORK, Labs
+from vmbeam_lab import snapshot
+from vmbeam_lab.config import Config
+from vmbeam_lab.lab import Lab
+from vmbeam_lab.paths import LAB, TOP, entry_path
+
+LABS = pytest.StashKey[Labs]()
+SUMMARY = pytest.StashKey[str]()
+HERE = Path(__file__).parent
+
+
+# Collecting
+
+class NativeFile(CFile):
+    """Pure code, in this very system; under ASan and UBSan."""
+
+    built = False
+
+    def run_one(self, test: CTest) -> tuple[int, str]:
+        if not NativeFile.built:
+            linux = entry_path(LAB / "source.sh", "linux")
+            subprocess.run(["make", "-s", "-j2", "-C", HERE / "native", "SAN=1", "all",
+                            f"KSELFTEST={linux}/tools/testing/selftests"], check=True)
+            NativeFile.built = True
+        stream = TOP / "build/save-helper-test/in-place.stream"
+        if self.path.stem == "test-savestream" and not stream.exists():
+            subprocess.run([TOP / "xen/tools/test/run.sh"], check=True, stdout=subprocess.DEVNULL)
+        env = os.environ | {"SAVED_STREAM": str(stream)}
+        done = subprocess.run([TOP / "build/selftests/native-san" / self.path.stem, "-r", test.harness], env=env,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        return done.returncode, done.stdout
+
+
+class TxnFile(NativeFile):
+    """kmod/host over a made-up kernel and hypervisor: it is listed in a table, in place of the harness's TEST()."""
+
+    def tests(self) -> list[tuple[str, str]]:
+        return [(name, name) for name in re.findall(r"\bTEST\((\w+)\)[,\n]", self.path.read_text(encoding="utf-8"))
+                if name != "name"]
+
+
+class LabFile(CFile):
+    """A binary in a management VM. Its tests make their own domains, so they may share a lab as long as none fails."""
+
+    state, system, level, environment = "", "", "", ""
+
+    def run_one(self, test: CTest) -> tuple[int, str]:
+        labs = self.config.stash[LABS]
+        lab = labs.shared(Config.from_env().at(self.state), "/lab/stop", self.system)
+        rc, out, err = lab.status(self.system, f"{self.environment}exec /lab/selftests/{self.level}/{self.path.stem} "
+                                  f"-r {test.harness} 2>&1")
+        return rc, (out + err).decode(errors="replace")
+
+
+class HostFile(LabFile):
+    state, system, level = "host", "host", "host"
+
+
+class GuestFile(LabFile):
+    state, system, level = "guests", "hv1", "guest"
+    environment = "VMBEAM_TEST_DOMID=$(xl domid u1) "
+
+
+C_FILES: dict[str, type[CFile]] = {"native": NativeFile, "kmod-txn": TxnFile, "host": HostFile, "guest": GuestFile}
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    kind = C_FILES.get(file_path.parent.name)
+    if kind and re.fullmatch(r"test[-_].*\.c", file_path.name):
+        return kind.from_parent(parent, path=file_path)
+    return None
+
+
+# Selecting
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="in an order of its own for each seed")
+    parser.addoption("--list", action="store_true", help="print the addresses of the tests, run none")
+
+
+def needs(item: pytest.Item) -> str:
+    """The lab that a test uses: those that use the same one follow each other."""
+    if isinstance(item.parent, LabFile):
+        return item.parent.state
+    names = getattr(item, "fixturenames", ())
+    return next((n for n in ("host_lab", "systems_lab", "guests_lab") if n in names), "").removesuffix("_lab")
+
+
+ORDER = ("", "host", "systems", "guests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = os.environ.get("T", "").split()
+    marked = bool(config.option.markexpr)
+    for w in wanted:
+        if not any(selects(w, address(i.nodeid)) for i in items):
+            raise pytest.UsageError(f"T={w} names no test; make check T=... takes the addresses that make tests lists")
+
+    def chosen(item: pytest.Item) -> bool:
+        if wanted:
+            return any(selects(w, address(item.nodeid)) for w in wanted)
+        return marked or not any(item.iter_markers(m) and item.get_closest_marker(m) for m in ("soak", "mutations"))
+
+    dropped = [i for i in items if not chosen(i)]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [i for i in items if chosen(i)]
+    order = list(ORDER)
+    if config.option.shuffle is not None:
+        rng = random.Random(config.option.shuffle)
+        rng.shuffle(items)
+        rng.shuffle(order)
+    items.sort(key=lambda i: order.index(needs(i)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.option.list:
+        for item in session.items:
+            print(address(item.nodeid))
+        session.items.clear()
+
+
+# The lab
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LABS] = Labs()
+    config.pluginmanager.register(Lines(config), "lines")
+
+
+@pytest.fixture
+def labs(request: pytest.FixtureRequest) -> Labs:
+    return request.config.stash[LABS]
+
+
+def lab_in(labs: Labs, state: str) -> Iterator[Lab]:
+    lab = labs.fresh(Config.from_env().at(state))
+    yield lab
+    labs.check_logs()
+
+
+@pytest.fixture
+def host_lab(labs: Labs) -> Iterator[Lab]:
+    """The outer system alone."""
+    yield from lab_in(labs, "host")
+
+
+@pytest.fixture
+def systems_lab(labs: Labs) -> Iterator[Lab]:
+    """Both host VMs, no guest VM."""
+    yield from lab_in(labs, "systems")
+
+
+@pytest.fixture
+def guests_lab(labs: Labs) -> Iterator[Lab]:
+    """Both host VMs; u1 runs on hv1, u2 on hv2, their checkers run."""
+    yield from lab_in(labs, "guests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    try:
+        yield
+        if isinstance(item.parent, LabFile):
+            item.config.stash[LABS].check_logs(only=tuple({"host", item.parent.system}))
+    except BaseException:
+        item.config.stash[LABS].spoiled()
+        raise
+
+
+# Reporting
+
+def log_path(nodeid: str) -> Path:
+    return WORK / (re.sub(r"[^\w.\[\]-]", "-", address(nodeid)) + ".log")
+
+
+def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
+    """The letters and words are ours, below."""
+    if isinstance(report, pytest.TestReport) and report.when == "call" or report.outcome != "passed":
+        return ("error" if report.failed and getattr(report, "when", "") != "call" else report.outcome), "", ""
+    return "", "", ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    report: pytest.TestReport = yield
+    labs = item.config.stash[LABS]
+    if report.failed and labs.lab:
+        # What the logs say about the failure stays beside the test's own output.
+        kept = log_path(item.nodeid).with_suffix("")
+        try:
+            labs.check_logs(kept)
+        except Exception as e:  # pylint: disable=broad-except
+            report.sections.append(("lab", str(e)))
+        if labs.lab.machine.serial.exists():
+            kept.mkdir(parents=True, exist_ok=True)
+            shutil.copy(labs.lab.machine.serial, kept / "serial.log")
+        labs.spoiled()
+    return report
+
+
+class Lines:
+    """A line for each test, past what keeps the output of a test until it is over."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = address(report.nodeid)
+        if report.when == "call" or report.outcome != "passed":
+            word = {"passed": "ok", "failed": "not ok", "skipped": "skip"}[report.outcome]
+            when = "" if report.when == "call" else f" ({report.when})"
+            self.config.get_terminal_writer().write(f"{word:6} {report.duration:7.1f} s  {name}{when}\n", flush=True)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" or report.failed:
+        WORK.mkdir(parents=True, exist_ok=True)
+        with log_path(report.nodeid).open("a", encoding="utf-8") as f:
+            f.write(f"{report.when}: {report.outcome}\n{report.longreprtext}\n")
+            f.writelines(f"--- {title}\n{text}\n" for title, text in report.sections)
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    if config.option.list:
+        return
+    stats = terminalreporter.stats
+    failed = {r.nodeid for kind in ("failed", "error") for r in stats.get(kind, ())}
+    passed = {r.nodeid for r in stats.get("passed", ())} - failed
+    # Nothing was collected, or a file could not be: that is a failure, too.
+    nr_failed = len(failed) or int(exitstatus != 0)
+    config.stash[SUMMARY] = "\n".join([*(f"the lab had to be started once more: {r}" for r in snapshot.restarts),
+                                       f"restarts of the lab: {len(snapshot.restarts)}",
+                                       f"{len(passed)} passed, {nr_failed} failed, {len(stats.get('skipped', ()))} skipped"])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[LABS].down()
+    if SUMMARY in config.stash:
+        print(config.stash[SUMMARY], flush=True)

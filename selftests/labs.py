@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The lab that the tests of a session use: one at a time, in the state that a test asks for."""
+
+from pathlib import Path
+
+from vmbeam_lab import logs, snapshot
+from vmbeam_lab.config import Config
+from vmbeam_lab.errors import LabDied, Stalled
+from vmbeam_lab.lab import Lab
+from vmbeam_lab.paths import TOP, say
+
+WORK = TOP / "build/check"
+
+
+class Labs:
+    def __init__(self) -> None:
+        self.lab: Lab | None = None
+        self.clean = False          # nobody has used it since it was started
+        self.prepared = ""          # the command that made it ready for tests that share it
+
+    def _start(self, config: Config) -> Lab:
+        self.down()
+        ready = snapshot.deployed(config)
+        for last in (False, True):
+            lab = Lab(config)
+            lab.down()
+            try:
+                snapshot.up(lab, ready)
+                break
+            except (Stalled, LabDied) as e:
+                # Once is forgiven, counted and printed: see snapshot.py.
+                lab.down()
+                if last:
+                    raise
+                say(f"starting the lab once more: {e}")
+                snapshot.restarts.append(str(e).splitlines()[0])
+        self.lab, self.clean = lab, True
+        return lab
+
+    def fresh(self, config: Config) -> Lab:
+        """Just as the snapshot has it."""
+        lab = self.lab if self.lab and self.clean and self.lab.config == config else self._start(config)
+        self.clean = False
+        return lab
+
+    def shared(self, config: Config, prepare: str, system: str) -> Lab:
+        """For tests that make all that they need themselves: the one that the test before used, if that left it in
+        order. The command prepares a new one for them."""
+        if self.lab and not self.clean and self.lab.config == config and self.prepared == prepare:
+            return self.lab
+        lab = self.fresh(config)
+        lab.run(system, prepare)
+        self.prepared = prepare
+        return lab
+
+    def check_logs(self, directory: Path | None = None, only: tuple[str, ...] = ()) -> None:
+        """The teardown of every test that used a lab: the logs of all levels hold no splat."""
+        if self.lab:
+            logs.check(self.lab, directory, only)
+
+    def spoiled(self) -> None:
+        """Nothing more is built on this one."""
+        self.down()
+
+    def down(self) -> None:
+        if self.lab:
+            self.lab.down()
+        self.lab, self.clean, self.prepared = None, False, ""

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What makes a migration impossible is said before anything is touched."""
+
+from failing import refused, stays_on_hv1
+from vmbeam_lab import guests
+from vmbeam_lab.lab import Lab
+
+
+def test_too_little_memory(guests_lab: Lab) -> None:
+    lab = guests_lab
+    with stays_on_hv1(lab):
+        lab.run("hv2", f"/lab/guestvm --ballast u4 {guests.free_mib(lab, 'hv2') - 128}")
+        refused(lab, "hv2: ")
+        outcome_words = lab.status("host", "vmbeam check hv1/u1 hv2")
+        assert b"KiB" in outcome_words[1] + outcome_words[2]
+        lab.run("hv2", "xl destroy u4")
+
+
+def test_name_is_taken(guests_lab: Lab) -> None:
+    lab = guests_lab
+    with stays_on_hv1(lab):
+        lab.run("hv2", "/lab/guestvm --ballast u1 160")
+        refused(lab, "u1")
+        lab.run("hv2", "xl destroy u1")
+
+
+def test_no_agent(guests_lab: Lab) -> None:
+    lab = guests_lab
+    with stays_on_hv1(lab):
+        lab.run("hv2", "/lab/stop")
+        refused(lab, "agent")
+        lab.run("hv2", "/lab/start guest")
