@@ -144,6 +144,10 @@ class Rig:
         lines = [f"{agent.hostvm}: {' '.join(agent.asked[-12:])}" for agent in self.agents]
         return "\n".join(lines + [self._stderr.read_text() if self._stderr.exists() else "no daemon was started"])
 
+    def log(self) -> str:
+        """What all daemons of this rig wrote."""
+        return self._stderr.read_text()
+
     # The command
 
     def command(self, *arguments: str) -> Ended:

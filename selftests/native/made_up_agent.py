@@ -100,6 +100,7 @@ class Faults:
     truncated: bool = False         # the stream lacks its last record
     stale: bool = False             # each answer comes behind one to an earlier request
     free_kib: int = 1 << 20
+    problems: list[str] = field(default_factory=list)       # what is wrong with this host VM as a destination
     xen: str = "4.20"               # the version of the host VM's
     refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
 
@@ -259,7 +260,8 @@ class MadeUpAgent(threading.Thread):
     def _dest_check(self, request: Json, _blob: bytes) -> Reply:
         expect(request["targets"] == ["/dev/vdb"] and request["uuid"] == UUID, f"dest-check of another: {request}")
         free = self.faults.free_kib
-        return Reply({"problems": [f"only {free} KiB are free"] if free < request["max_kib"] else []})
+        problems = [f"only {free} KiB are free"] if free < request["max_kib"] else []
+        return Reply({"problems": problems + self.faults.problems})
 
     def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
         before, after = saved_stream()

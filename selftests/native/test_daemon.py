@@ -165,6 +165,27 @@ def test_command_without_a_daemon(rig: Rig) -> None:
     assert rig.migrate().code == NO_DAEMON
 
 
+# What others wrote
+
+FORGED = "\x1b[2J\x9b31m\nvmbeamd: u1: done"
+
+
+def test_text_of_an_agent_gives_no_orders(rig: Rig) -> None:
+    """Neither to the terminal nor to whoever reads the log."""
+    rig.destination.faults.problems = [FORGED]
+    rig.source.faults.broken = {"quiesce": FORGED}
+    rig.start()
+    code, out, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == REFUSED
+    assert "hv2: \\x1b[2J\\xc2\\x9b31m\\x0avmbeamd: u1: done" in err
+    rig.destination.faults.problems = []
+    code, report, err = rig.migrate()
+    assert code == ROLLED_BACK
+    for text in (out, err, rig.log(), report["error"]):
+        assert "\x1b" not in text and "\x9b" not in text and "\nvmbeamd: u1: done" not in text
+    assert "quiesce: \\x1b[2J" in report["error"] and "quiesce: \\x1b[2J" in rig.log()
+
+
 # A migration that fails, and is rolled back
 
 SOURCE_OPS = ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")

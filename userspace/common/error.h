@@ -4,7 +4,7 @@
 #define VMBEAM_ERROR_H
 
 struct error {
-	char text[480];
+	char text[1000];	/* clean, see text.h: part of it may be what an agent says */
 	char code[16];	/* the errno's name when an agent gave one */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "text.h"
 
 static const char *log_who = "vmbeam";
 static int log_for_journal;
@@ -18,7 +19,7 @@ void log_init(const char *who)
 
 void log_line(enum log_level level, const char *fmt, ...)
 {
-	char text[1024];
+	char text[4096], line[4096];
 	va_list ap;
 
 	if (level == LOG_LEVEL_DEBUG && !log_debugging)
@@ -26,9 +27,11 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* Whatever is in it, nobody but this function begins a line. */
+	text_clean(line, sizeof(line), text);
 	/* One call, one write: stderr is unbuffered otherwise, and lines of several processes would mix. */
 	if (log_for_journal)
-		fprintf(stderr, "<%d>%s\n", level, text);
+		fprintf(stderr, "<%d>%s\n", level, line);
 	else
-		fprintf(stderr, "%s: %s\n", log_who, text);
+		fprintf(stderr, "%s: %s\n", log_who, line);
 }

@@ -2,18 +2,22 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "agent.h"
+#include "text.h"
 
 int fail(struct request *r, int err, const char *fmt, ...)
 {
+	char text[2 * sizeof(r->error)];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(r->error, sizeof(r->error), fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	text_clean(r->error, sizeof(r->error), text);
 	r->code = strerrorname_np(-err);
 	if (!r->code)
 		r->code = "EIO";
@@ -84,20 +88,25 @@ void put_bool(struct request *r, const char *key, bool value)
 	json_object_object_add(r->out, key, json_object_new_boolean(value));
 }
 
+/* What is not UTF-8 is escaped: one reply that is no JSON would be one for all guest VMs of this host VM. */
 void put_string(struct json_object *obj, const char *key, const char *value)
 {
-	json_object_object_add(obj, key, json_object_new_string(value));
+	char *name = text_is_utf8(value, strlen(value)) ? NULL : text_name(value);
+
+	json_object_object_add(obj, key, json_object_new_string(name ?: value));
+	free(name);
 }
 
 void add_problem(struct json_object *problems, const char *fmt, ...)
 {
-	char text[512];
+	char text[2000], clean[1000];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	json_object_array_add(problems, json_object_new_string(text));
+	text_clean(clean, sizeof(clean), text);
+	json_object_array_add(problems, json_object_new_string(clean));
 }
 
 int64_t now_ms(void)

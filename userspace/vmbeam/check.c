@@ -15,9 +15,9 @@ static void said(struct json_object *result)
 {
 	struct json_object *frames = json_object_object_get(result, "frames");
 
-	printf("%s on %s can be moved to %s: %llu frames, of these %llu in pieces of 2 MiB\n",
-	       js_str(result, "guest", ""), js_str(result, "from", ""), js_str(result, "to", ""),
-	       (unsigned long long)js_u64(frames, "total", 0), (unsigned long long)js_u64(frames, "superpages", 0));
+	cli_say(stdout, "%s on %s can be moved to %s: %llu frames, of these %llu in pieces of 2 MiB\n",
+		js_str(result, "guest", ""), js_str(result, "from", ""), js_str(result, "to", ""),
+		(unsigned long long)js_u64(frames, "total", 0), (unsigned long long)js_u64(frames, "superpages", 0));
 }
 
 int cli_check(int argc, char **argv)
@@ -38,10 +38,10 @@ int cli_check(int argc, char **argv)
 	else if (rc == CLI_OK)
 		said(result);
 	else if (!js_len(problems))
-		fprintf(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
+		cli_say(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
 	else
 		for (size_t i = 0; i < js_len(problems); i++)
-			fprintf(stderr, "%s\n", json_object_get_string(json_object_array_get_idx(problems, i)));
+			cli_say(stderr, "%s\n", json_object_get_string(json_object_array_get_idx(problems, i)));
 	json_object_put(result);
 	return rc;
 }

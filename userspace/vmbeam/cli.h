@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <json-c/json.h>
 
 enum cli_exit {
@@ -29,6 +30,8 @@ int cli_export(int argc, char **argv);
 int cli_options(int argc, char **argv, const char *help, bool *json);
 /* Says it on stderr and returns CLI_MISUSE. */
 int cli_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* printf() for text that the daemon, agents and guest VMs have a part in: only a line end at the end is taken as one. */
+void cli_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A number, decimal or 0x..., of the whole string. */
 bool cli_number(const char *text, uint64_t max, uint64_t *value);
 void cli_print(struct json_object *json);

@@ -20,13 +20,13 @@ static int open_daemon(void)
 	if (!path)
 		path = CLI_SOCKET;
 	if (strlen(path) >= sizeof(addr.sun_path)) {
-		fprintf(stderr, "vmbeam: %s: too long for a socket\n", path);
+		cli_say(stderr, "vmbeam: %s: too long for a socket\n", path);
 		return -1;
 	}
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		fprintf(stderr, "vmbeam: vmbeamd cannot be reached at %s: %s\n", path, strerror(errno));
+		cli_say(stderr, "vmbeam: vmbeamd cannot be reached at %s: %s\n", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;

@@ -34,9 +34,9 @@ int cli_forget(int argc, char **argv)
 	if (json)
 		cli_print(result);
 	else if (rc)
-		fprintf(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
+		cli_say(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
 	else
-		printf("%s is forgotten\n", argv[optind]);
+		cli_say(stdout, "%s is forgotten\n", argv[optind]);
 	json_object_put(result);
 	return rc;
 }

@@ -23,13 +23,14 @@ static const struct {
 
 int cli_misuse(const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
-	fputs("vmbeam: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputs("\nTry --help.\n", stderr);
+	cli_say(stderr, "vmbeam: %s\n", text);
+	fputs("Try --help.\n", stderr);
 	return CLI_MISUSE;
 }
 

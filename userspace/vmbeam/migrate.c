@@ -42,12 +42,13 @@ static void print_done(struct json_object *r)
 {
 	struct json_object *frames = js_get(r, "frames", json_type_object);
 
-	printf("%s runs on %s. Of %llu frames %llu were swapped, %llu kept, %llu exchanged; %llu lay in superpages. "
-	       "Down for %.1f ms of %.1f.\n",
-	       js_str(r, "guest", ""), js_str(r, "to", ""), (unsigned long long)js_u64(frames, "total", 0),
-	       (unsigned long long)js_u64(frames, "swapped", 0), (unsigned long long)js_u64(frames, "kept", 0),
-	       (unsigned long long)js_u64(frames, "exchanged", 0),
-	       (unsigned long long)js_u64(frames, "superpages", 0), number(r, "downtime_ms"), number(r, "total_ms"));
+	cli_say(stdout,
+		"%s runs on %s. Of %llu frames %llu were swapped, %llu kept, %llu exchanged; %llu lay in superpages. "
+		"Down for %.1f ms of %.1f.\n",
+		js_str(r, "guest", ""), js_str(r, "to", ""), (unsigned long long)js_u64(frames, "total", 0),
+		(unsigned long long)js_u64(frames, "swapped", 0), (unsigned long long)js_u64(frames, "kept", 0),
+		(unsigned long long)js_u64(frames, "exchanged", 0),
+		(unsigned long long)js_u64(frames, "superpages", 0), number(r, "downtime_ms"), number(r, "total_ms"));
 }
 
 static void print_failure(struct json_object *r, int rc)
@@ -60,17 +61,17 @@ static void print_failure(struct json_object *r, int rc)
 	fflush(stdout);
 	if (js_len(problems))
 		for (size_t i = 0; i < js_len(problems); i++)
-			fprintf(stderr, "vmbeam: %s\n", json_object_get_string(json_object_array_get_idx(problems, i)));
+			cli_say(stderr, "vmbeam: %s\n", json_object_get_string(json_object_array_get_idx(problems, i)));
 	else if (js_str(r, "error", NULL) || !lost)
-		fprintf(stderr, "vmbeam: %s\n", js_str(r, "error", "failed"));
+		cli_say(stderr, "vmbeam: %s\n", js_str(r, "error", "failed"));
 	if (rc == CLI_REFUSED)
 		fprintf(stderr, "vmbeam: refused, nothing was touched\n");
 	else if (rc == CLI_ROLLED_BACK)
-		fprintf(stderr, "vmbeam: rolled back, %s is on %s as before\n", js_str(r, "guest", ""), js_str(r, "from", ""));
+		cli_say(stderr, "vmbeam: rolled back, %s is on %s as before\n", js_str(r, "guest", ""), js_str(r, "from", ""));
 	else if (lost)
-		fprintf(stderr, "vmbeam: lost: %s\n", lost);
+		cli_say(stderr, "vmbeam: lost: %s\n", lost);
 	if (waiting)
-		fprintf(stderr, "vmbeam: not finished: %s\n", waiting);
+		cli_say(stderr, "vmbeam: not finished: %s\n", waiting);
 }
 
 int cli_migrate(int argc, char **argv)

@@ -12,14 +12,14 @@ static const char help[] =
 
 static void print_migration(const char *what, struct json_object *m)
 {
-	printf("%s: %s of %s from %s to %s, %s (%s)\n", what, js_str(m, "id", ""), js_str(m, "guest", ""),
-	       js_str(m, "from", ""), js_str(m, "to", ""), js_str(m, "outcome", ""), js_str(m, "state", ""));
+	cli_say(stdout, "%s: %s of %s from %s to %s, %s (%s)\n", what, js_str(m, "id", ""), js_str(m, "guest", ""),
+		js_str(m, "from", ""), js_str(m, "to", ""), js_str(m, "outcome", ""), js_str(m, "state", ""));
 	if (js_str(m, "error", NULL))
-		printf("  %s\n", js_str(m, "error", ""));
+		cli_say(stdout, "  %s\n", js_str(m, "error", ""));
 	if (js_str(m, "lost", NULL))
-		printf("  lost: %s\n", js_str(m, "lost", ""));
+		cli_say(stdout, "  lost: %s\n", js_str(m, "lost", ""));
 	if (js_str(m, "waiting_for", NULL))
-		printf("  not finished: %s\n", js_str(m, "waiting_for", ""));
+		cli_say(stdout, "  not finished: %s\n", js_str(m, "waiting_for", ""));
 }
 
 int cli_status(int argc, char **argv)
@@ -48,7 +48,7 @@ int cli_status(int argc, char **argv)
 	} else {
 		printf("host VMs:");
 		for (size_t i = 0; i < js_len(list); i++)
-			printf(" %s", js_str(json_object_array_get_idx(list, i), "name", ""));
+			cli_say(stdout, " %s", js_str(json_object_array_get_idx(list, i), "name", ""));
 		putchar('\n');
 		if (now)
 			print_migration("under way", now);

@@ -11,15 +11,17 @@
 
 static void __attribute__((format(printf, 2, 3))) problem(struct migration *m, const char *fmt, ...)
 {
-	char text[480];
+	struct error err;
+	char text[2 * sizeof(err.text)];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	error_set(&err, "%s", text);
 	if (!json_object_array_length(m->problems))
-		error_set(&m->error, "%s", text);
-	json_object_array_add(m->problems, json_object_new_string(text));
+		m->error = err;
+	json_object_array_add(m->problems, json_object_new_string(err.text));
 }
 
 static void problems_of(struct migration *m, const char *who, struct json_object *reply)
