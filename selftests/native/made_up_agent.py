@@ -98,6 +98,8 @@ class Faults:
     crowd: int = 0                  # so many domains and exports of others are there, too
     garbage: bool = False           # in the place of the stream's second part
     truncated: bool = False         # the stream lacks its last record
+    unparsable: set[str] = field(default_factory=set)       # the answers to these are no JSON
+    deaf: set[str] = field(default_factory=set)             # these requests it cannot parse
     stale: bool = False             # each answer comes behind one to an earlier request
     free_kib: int = 1 << 20
     problems: list[str] = field(default_factory=list)       # what is wrong with this host VM as a destination
@@ -184,6 +186,12 @@ class MadeUpAgent(threading.Thread):
         request = json.loads(self._read(connection, json_len))
         blob = self._read(connection, blob_len)
         self.asked.append(request["op"])
+        if request["op"] in self.faults.unparsable:
+            self._send_text(connection, session, b'{"ok":true,"name":"malm\xe9"}')
+            return
+        if request["op"] in self.faults.deaf:
+            self._send(connection, session, {"seq": None, "ok": False, "code": "EBADMSG", "error": "no JSON"})
+            return
         if request["op"] in self.faults.mute:
             return
         try:
@@ -199,7 +207,10 @@ class MadeUpAgent(threading.Thread):
 
     @staticmethod
     def _send(connection: socket.socket, session: int, answer: Json, blob: bytes = b"") -> None:
-        text = json.dumps(answer).encode()
+        MadeUpAgent._send_text(connection, session, json.dumps(answer).encode(), blob)
+
+    @staticmethod
+    def _send_text(connection: socket.socket, session: int, text: bytes, blob: bytes = b"") -> None:
         head = MAGIC + struct.pack("<III", session, len(text), len(blob))
         connection.sendall(head + struct.pack("<I", zlib.crc32(head)) + text + blob)
 

@@ -180,7 +180,7 @@ TEST_F(message, lengths_beyond_the_limit_are_no_header)
 	EXPECT_EQ(1, is_hello(&m));
 }
 
-TEST_F(message, bad_json_is_dropped)
+TEST_F(message, bad_json_is_handed_out_without_it)
 {
 	static const char *const texts[] = {
 		"{}", "[]", "{", "{}x", "7", "\"a\"", "{\"a\":1}{\"b\":2}", "", "{\"a\":nan", "{\"a\":\"\xff\"}",
@@ -195,15 +195,35 @@ TEST_F(message, bad_json_is_dropped)
 		patch(self->bytes, 12, n);
 		memcpy(self->bytes + MESSAGE_HEADER_LEN, texts[i], n);
 		decoder_feed(&self->d, self->bytes, MESSAGE_HEADER_LEN + n);
-		ASSERT_EQ(good, decoder_next(&self->d, &m)) TH_LOG("%s", texts[i]);
+		ASSERT_EQ(1, decoder_next(&self->d, &m)) TH_LOG("%s", texts[i]);
+		EXPECT_EQ(good, !!m.json) TH_LOG("%s", texts[i]);
 		message_clear(&m);
 		ASSERT_EQ(0, decoder_partial(&self->d)) TH_LOG("%s", texts[i]);
 	}
-	EXPECT_EQ(ARRAY_SIZE(texts) - 1, self->d.dropped);
+}
+
+/* Whoever sent it is told by its session. Its blob is passed over: the next message begins behind it. */
+TEST_F(message, behind_bad_json_comes_the_next_message)
+{
+	uint8_t bad[1024];
+	struct message m;
+
+	memcpy(bad, self->bytes, self->len);
+	bad[MESSAGE_HEADER_LEN] = '<';
+	decoder_feed(&self->d, bad, self->len);
+	decoder_feed(&self->d, self->bytes, self->len);
+	ASSERT_EQ(1, decoder_next(&self->d, &m));
+	EXPECT_EQ(NULL, m.json);
+	EXPECT_EQ(NULL, m.blob);
+	EXPECT_EQ(0, m.blob_len);
+	EXPECT_NE(0, m.session);
+	message_clear(&m);
+	ASSERT_EQ(1, decoder_next(&self->d, &m));
+	EXPECT_EQ(1, is_hello(&m));
 }
 
 /* What C takes for the end of a text is none. */
-TEST_F(message, json_with_something_behind_a_nul_is_dropped)
+TEST_F(message, json_with_something_behind_a_nul_is_bad)
 {
 	static const char text[] = "{}\0{}";
 	struct message m;
@@ -212,12 +232,12 @@ TEST_F(message, json_with_something_behind_a_nul_is_dropped)
 	patch(self->bytes, 12, sizeof(text) - 1);
 	memcpy(self->bytes + MESSAGE_HEADER_LEN, text, sizeof(text) - 1);
 	decoder_feed(&self->d, self->bytes, MESSAGE_HEADER_LEN + sizeof(text) - 1);
-	EXPECT_EQ(0, decoder_next(&self->d, &m));
+	EXPECT_EQ(1, decoder_next(&self->d, &m));
+	EXPECT_EQ(NULL, m.json);
 	message_clear(&m);
-	EXPECT_EQ(1, self->d.dropped);
 }
 
-TEST_F(message, deep_json_is_dropped)
+TEST_F(message, deep_json_is_bad)
 {
 	uint8_t *bytes = calloc(1, MESSAGE_HEADER_LEN + 60000);
 	struct message m;
@@ -227,8 +247,8 @@ TEST_F(message, deep_json_is_dropped)
 	patch(bytes, 12, 60000);
 	memset(bytes + MESSAGE_HEADER_LEN, '[', 60000);
 	decoder_feed(&self->d, bytes, MESSAGE_HEADER_LEN + 60000);
-	EXPECT_EQ(0, decoder_next(&self->d, &m));
-	EXPECT_EQ(1, self->d.dropped);
+	EXPECT_EQ(1, decoder_next(&self->d, &m));
+	EXPECT_EQ(NULL, m.json);
 	free(bytes);
 }
 
@@ -246,6 +266,18 @@ TEST_F(message, too_large_to_encode)
 	EXPECT_EQ(-EMSGSIZE, message_encode(1, json, 0, &buf, &len));
 	json_object_put(json);
 	free(text);
+}
+
+/* The other side could not parse it: better here than there. */
+TEST_F(message, what_is_not_utf8_is_not_encoded)
+{
+	struct json_object *json = json_object_new_object();
+	uint8_t *buf;
+	size_t len;
+
+	json_object_object_add(json, "name", json_object_new_string("malm\xe9"));
+	EXPECT_EQ(-EILSEQ, message_encode(1, json, 0, &buf, &len));
+	json_object_put(json);
 }
 
 TEST_HARNESS_MAIN

@@ -186,6 +186,31 @@ def test_text_of_an_agent_gives_no_orders(rig: Rig) -> None:
     assert "quiesce: \\x1b[2J" in report["error"] and "quiesce: \\x1b[2J" in rig.log()
 
 
+@pytest.mark.parametrize("op", ["hello", "guest-check", "quiesce"])
+def test_answer_that_cannot_be_parsed(rig: Rig, op: str) -> None:
+    """It is said at once, and is no reason to wait for another."""
+    rig.source.faults.unparsable = {op}
+    rig.start()
+    migration = rig.migrate_in_background()
+    wait_until(lambda: op in rig.source.asked)
+    wait_until(lambda: "hv1: an answer of the agent is no JSON object" in rig.log())
+    rig.source.faults.unparsable = set()
+    code, report, _ = migration.end()
+    if op != "hello":
+        assert code in (REFUSED, ROLLED_BACK)
+        assert f"hv1: the agent's answer to {op} is no JSON object" in report["error"]
+        rig.assert_on_source()
+
+
+def test_request_that_the_agent_cannot_parse(rig: Rig) -> None:
+    rig.source.faults.deaf = {"guest-check"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "guest-check: no JSON" in report["error"]
+    rig.assert_on_source()
+
+
 # A migration that fails, and is rolled back
 
 SOURCE_OPS = ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")

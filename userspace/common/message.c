@@ -6,6 +6,7 @@
 
 #include "crc32.h"
 #include "message.h"
+#include "text.h"
 
 #define MAGIC		"VMBEAM\r\n"
 #define MAGIC_LEN	8
@@ -42,6 +43,8 @@ int message_encode(uint32_t session, struct json_object *json, uint32_t blob_len
 		return -ENOMEM;
 	if (json_len > MESSAGE_MAX_JSON || blob_len > MESSAGE_MAX_BLOB)
 		return -EMSGSIZE;
+	if (!text_is_utf8(text, json_len))
+		return -EILSEQ;
 	p = malloc(MESSAGE_HEADER_LEN + json_len);
 	if (!p)
 		return -ENOMEM;
@@ -148,12 +151,7 @@ int decoder_next(struct decoder *d, struct message *m)
 		m->json = parse_object(p + MESSAGE_HEADER_LEN, json_len, &error);
 		if (error)
 			return error;
-		if (!m->json) {
-			d->start += len;
-			d->dropped++;
-			continue;
-		}
-		if (blob_len) {
+		if (m->json && blob_len) {
 			m->blob = malloc(blob_len);
 			if (!m->blob) {
 				message_clear(m);
@@ -161,7 +159,7 @@ int decoder_next(struct decoder *d, struct message *m)
 			}
 			memcpy(m->blob, p + MESSAGE_HEADER_LEN + json_len, blob_len);
 		}
-		m->blob_len = blob_len;
+		m->blob_len = m->json ? blob_len : 0;
 		d->start += len;
 		return 1;
 	}

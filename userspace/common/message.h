@@ -5,7 +5,7 @@
  *   char magic[8] = "VMBEAM\r\n"; le32 session; le32 json_len; le32 blob_len; le32 crc;
  *
  * crc is the CRC-32 of the 20 bytes before it. The peer is not trusted: lengths are bounded before anything is
- * allocated, and a message that is not JSON, or not an object, is dropped.
+ * allocated. A message whose JSON is bad, or is no object, is handed out without it: whoever waits for it has to be told.
  */
 #ifndef VMBEAM_MESSAGE_H
 #define VMBEAM_MESSAGE_H
@@ -21,7 +21,7 @@
 /* A received message; owns both. Clear it after use. */
 struct message {
 	uint32_t session;
-	struct json_object *json;
+	struct json_object *json;	/* NULL: it could not be parsed, and there is no blob either */
 	uint8_t *blob;
 	uint32_t blob_len;
 };
@@ -30,7 +30,7 @@ void message_clear(struct message *m);
 
 /*
  * Encodes header and JSON into *@buf, to be freed; the blob is to be sent right behind it and is not copied.
- * 0, -ENOMEM, or -EMSGSIZE when the JSON or the blob is beyond its limit.
+ * 0, -ENOMEM, -EMSGSIZE when the JSON or the blob is beyond its limit, -EILSEQ when a string in it is not UTF-8.
  */
 int message_encode(uint32_t session, struct json_object *json, uint32_t blob_len, uint8_t **buf, size_t *len);
 
@@ -39,13 +39,12 @@ struct decoder {
 	uint8_t *buf;
 	size_t start, end, room;
 	uint64_t skipped;	/* bytes that belonged to no message */
-	uint64_t dropped;	/* whole messages whose JSON was bad */
 };
 
 void decoder_clear(struct decoder *d);
 /* Appends bytes. 0 or -ENOMEM. Take all messages out between two calls: what is buffered stays bounded by that. */
 int decoder_feed(struct decoder *d, const void *data, size_t len);
-/* 1: a message is in @m. 0: more bytes are needed. -ENOMEM. */
+/* 1: a message is in @m, perhaps without its JSON. 0: more bytes are needed. -ENOMEM. */
 int decoder_next(struct decoder *d, struct message *m);
 /* Is a message begun but not complete? */
 int decoder_partial(const struct decoder *d);

@@ -139,11 +139,16 @@ static int serve(struct channel *ch, struct message *m)
 	int rc;
 
 	r.out = json_object_new_object();
-	json_object_object_get_ex(m->json, "seq", &seq);
-	if (json_object_is_type(seq, json_type_int))
+	if (m->json)
+		json_object_object_get_ex(m->json, "seq", &seq);
+	if (!m->json)
+		fail(&r, -EBADMSG, "a request is no JSON object in UTF-8: is vmbeamd of another version than this agent?");
+	else if (json_object_is_type(seq, json_type_int))
 		run_op(&r);
 	else
 		fail(&r, -EINVAL, "the request lacks the number \"seq\"");
+	if (!seq)
+		log_warn("%s", r.error);
 
 	if (*r.error) {
 		reply_error(&r, seq);
@@ -154,8 +159,9 @@ static int serve(struct channel *ch, struct message *m)
 			put_bool(&r, "again", true);
 	}
 	rc = channel_send(ch, m->session, r.out, r.out_blob, r.out_len, SEND_MS);
-	if (rc == -EMSGSIZE) {
-		fail(&r, rc, "the answer is too large");
+	if (rc == -EMSGSIZE || rc == -EILSEQ) {
+		fail(&r, rc, rc == -EMSGSIZE ? "the answer is too large" : "a text in the answer is not UTF-8");
+		log_err("%s", r.error);
 		reply_error(&r, seq);
 		rc = channel_send(ch, m->session, r.out, NULL, 0, SEND_MS);
 	}

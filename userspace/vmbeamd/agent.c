@@ -58,7 +58,10 @@ static int open_socket(const char *path)
 	return fd;
 }
 
-/* Waits for the reply to @seq. 0, or what channel_recv() said. */
+/*
+ * Waits for the reply to @seq. 0, or what channel_recv() said, or -EBADMSG: it cannot be parsed. One without a number
+ * is the answer to a request that the agent could not parse, and there is only this one.
+ */
 static int receive(struct agent *a, uint32_t seq, int64_t until, struct message *reply)
 {
 	for (;;) {
@@ -74,8 +77,17 @@ static int receive(struct agent *a, uint32_t seq, int64_t until, struct message 
 			continue;
 		if (rc)
 			return rc;
-		/* Of an earlier connection, or a late answer to an earlier hello. */
-		if (reply->session == a->session && js_u64(reply->json, "seq", 0) == seq)
+		/* Of an earlier connection. */
+		if (reply->session != a->session) {
+			message_clear(reply);
+			continue;
+		}
+		if (!reply->json) {
+			log_err("%s: an answer of the agent is no JSON object in UTF-8", a->name);
+			return -EBADMSG;
+		}
+		/* Or a late answer to an earlier hello. */
+		if (js_u64(reply->json, "seq", seq) == seq)
 			return 0;
 		message_clear(reply);
 	}
@@ -101,6 +113,19 @@ static struct json_object *hello_args(const struct agent *a)
 	if (*a->domid)
 		js_add_u64(args, "domid", *a->domid);
 	return args;
+}
+
+static int broken(struct agent *a, const char *op, int rc, struct error *err)
+{
+	agent_close(a);
+	if (rc == -ETIMEDOUT)
+		return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
+	if (rc == -EBADMSG)
+		return error_set(err, "%s: the agent's answer to %s is no JSON object in UTF-8: is it of the same version as vmbeamd?",
+				 a->name, op);
+	if (rc == -EILSEQ)
+		return error_set(err, "%s: the agent was not asked for %s: a text in the request is not UTF-8", a->name, op);
+	return error_set(err, "%s: the line to the agent broke during %s: %s", a->name, op, strerror(-rc));
 }
 
 static int connect_once(struct agent *a, int64_t until, struct error *err)
@@ -129,6 +154,8 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 		return error_set(err, "%s: no agent answers on %s: is vmbeam-agent running in its management VM?",
 				 a->name, a->socket);
 	}
+	if (rc == -EBADMSG)
+		return broken(a, "hello", rc, err);
 	if (rc) {
 		agent_close(a);
 		return error_set(err, "%s: the line %s broke: %s", a->name, a->socket, strerror(-rc));
@@ -183,14 +210,6 @@ int agent_hello_begin(struct agent *a, struct error *err)
 int agent_hello(struct agent *a, struct error *err)
 {
 	return agent_hello_begin(a, err) || agent_hello_end(a, err) ? -1 : 0;
-}
-
-static int broken(struct agent *a, const char *op, int rc, struct error *err)
-{
-	agent_close(a);
-	if (rc == -ETIMEDOUT)
-		return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
-	return error_set(err, "%s: the line to the agent broke during %s: %s", a->name, op, strerror(-rc));
 }
 
 static int begin(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
