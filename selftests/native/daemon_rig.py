@@ -88,15 +88,24 @@ class Rig:
         self._stderr = directory / "stderr"
         self._hold = directory / "hold"
         self._hold.mkdir()
-        self._config.write_text(json.dumps({
-            "hostvms": [{"name": agent.hostvm, "socket": str(agent.path)} for agent in self.agents],
-            "journal": str(self._journal), "control": str(self._control)}))
+        self.configure(*(agent.hostvm for agent in self.agents))
         self.env = {**os.environ, "FAKE_DIR": str(directory), "VMBEAM_HOLD_DIR": str(self._hold),
                     "VMBEAM_SOCKET": str(self._control)}
         for agent in self.agents:
             agent.start()
 
     # The daemon
+
+    def configure(self, *names: str) -> None:
+        """What the host VMs are called."""
+        self._config.write_text(json.dumps({
+            "hostvms": [{"name": name, "socket": str(agent.path)} for name, agent in zip(names, self.agents)],
+            "journal": str(self._journal), "control": str(self._control)}))
+
+    def run_to_its_end(self) -> None:
+        """A daemon that does not want to start."""
+        with self._stderr.open("ab") as stderr:
+            subprocess.run([self._vmbeamd, "-c", self._config], env=self.env, stderr=stderr, timeout=PATIENCE_S, check=False)
 
     def start(self, **fake: int | str) -> None:
         """Starts the daemon; @fake is what daemon/fake-host.c reads, without its FAKE_ and in small letters."""
@@ -150,13 +159,13 @@ class Rig:
 
     # The command
 
-    def command(self, *arguments: str) -> Ended:
+    def command(self, *arguments: str | bytes) -> Ended:
         ended = subprocess.run([self.vmbeam, *arguments], env=self.env, capture_output=True, text=True,
                                timeout=2 * PATIENCE_S)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
-    def migrate(self) -> Migrated:
-        ended = self.command("migrate", "--json", "hv1/u1", "hv2")
+    def migrate(self, guest: str | bytes = "hv1/u1") -> Migrated:
+        ended = self.command("migrate", "--json", guest, "hv2")
         return Migrated(ended.code, json.loads(ended.out) if ended.out else {}, ended.err)
 
     def migrate_in_background(self) -> Migration:

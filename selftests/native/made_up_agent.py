@@ -261,8 +261,14 @@ class MadeUpAgent(threading.Thread):
         return Reply({**reply, "more": True} if more else reply)
 
     def _guest_check(self, request: Json, _blob: bytes) -> Reply:
-        domain = self._named(request)
-        return Reply({"domid": domain.domid, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES, "vcpus": 2,
+        """By UUID, by domid, by its name or by its name as it is shown, which is that of Domain."""
+        meant = request["name"]
+        names = (meant.replace("\\", "\\\\"), meant)
+        domain = next((d for d in self.domains if not d.dying and (d.uuid == meant or f"#{d.domid}" == meant)), None)
+        domain = domain or next((d for d in self.domains if not d.dying and d.name in names), None)
+        if not domain:
+            raise OpError("ESRCH", f"there is no guest VM called {meant} here")
+        return Reply({"domid": domain.domid, "name": domain.name, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES, "vcpus": 2,
                       "problems": [], "backends": [{"kind": "vbd", "target": "/dev/vdb"}]})
 
     def _guest_frames(self, _request: Json, _blob: bytes) -> Reply:
@@ -298,9 +304,9 @@ class MadeUpAgent(threading.Thread):
     def _save_status(self, request: Json, _blob: bytes) -> Reply:
         return Reply({"suspended": self._named(request).suspended})
 
-    def _restore_begin(self, _request: Json, _blob: bytes) -> Reply:
+    def _restore_begin(self, request: Json, _blob: bytes) -> Reply:
         self._received = b""
-        self.domains.append(Domain(RESTORED_DOMID, paused=True))
+        self.domains.append(Domain(RESTORED_DOMID, name=request["name"], paused=True))
         return Reply({})
 
     def _restore_write(self, _request: Json, blob: bytes) -> Reply:

@@ -13,6 +13,7 @@
 #include "kselftest_harness.h"
 
 static struct domain all[3000];
+static char names[3000][128];
 static size_t nr_domains;
 static struct vmbeam_export_info exports[5000];
 static int nr_exports;
@@ -21,6 +22,8 @@ int domains_read(struct domain **list, size_t *nr)
 {
 	*list = malloc((nr_domains + 1) * sizeof(**list));
 	memcpy(*list, all, nr_domains * sizeof(**list));
+	for (size_t i = 0; i < nr_domains; i++)
+		(*list)[i].name = strdup(names[i]);
 	*nr = nr_domains;
 	return 0;
 }
@@ -46,7 +49,7 @@ FIXTURE_SETUP(list)
 {
 	for (size_t i = 0; i < 3000; i++) {
 		all[i].domid = i + 1;
-		snprintf(all[i].name, sizeof(all[i].name), "vm%zu", i + 1);
+		snprintf(names[i], sizeof(names[i]), "vm%zu", i + 1);
 		snprintf(all[i].uuid, sizeof(all[i].uuid), "00000000-0000-4000-8000-%012zx", i + 1);
 	}
 	for (int i = 0; i < 5000; i++)
@@ -103,7 +106,7 @@ TEST_F(list, long_names_fit_the_reply)
 {
 	nr_domains = 256;
 	for (size_t i = 0; i < nr_domains; i++)
-		memset(all[i].name, '"', sizeof(all[i].name) - 1);
+		memset(names[i], '"', sizeof(names[i]) - 1);
 	ASSERT_EQ(0, list_all(&self->r));
 	EXPECT_TRUE(js_bool(self->r.out, "more"));
 	EXPECT_LT(50, len(&self->r, "domains"));

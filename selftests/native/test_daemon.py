@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig, wait_until)
-from made_up_agent import FIRST_EXPORT, GUEST_DOMID, REBOOTED_DOMID, RESTORED_DOMID, Domain, Export
+from made_up_agent import FIRST_EXPORT, GUEST_DOMID, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export
 
 # The stream of the made-up agent sends three of its frames as content.
 ALL_SWAPPED = {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}
@@ -163,6 +163,74 @@ def test_command_helps_without_a_daemon(rig: Rig) -> None:
 
 def test_command_without_a_daemon(rig: Rig) -> None:
     assert rig.migrate().code == NO_DAEMON
+
+
+# Names
+
+@pytest.mark.parametrize("name", ["malm\u00e9", "two words", "a/b", "/", "x" * 200, "\u00e9" * 200, 'say "hi"', "#7", "-f",
+                                  "a\\b", "line\nend"],
+                         ids=["utf8", "space", "slash", "only_slash", "long", "long_utf8", "quotes", "like_a_domid",
+                              "like_an_option", "backslash", "newline"])
+def test_any_name(rig: Rig, name: str) -> None:
+    shown = name.replace("\\", "\\\\").replace("\n", "\\x0a")
+    rig.source.the_domain().name = shown if "\n" not in name else name.replace("\n", "\\x0a")
+    rig.start()
+    # A name with a line end is not typed, but shown, and typed as it is shown.
+    meant = name if "\n" not in name else shown
+    code, report, err = rig.migrate(f"hv1/{meant}")
+    assert code == DONE, err
+    assert report["guest"] == shown
+    assert rig.destination.the_domain().name == shown
+    rig.assert_on_destination()
+    assert rig.records()[-1]["guest"] == shown
+    rig.restart()
+    assert rig.status_code() == DONE
+
+
+@pytest.mark.parametrize("guest", [UUID, f"#{GUEST_DOMID}", b"malm\xe9", "malm\\xe9"],
+                         ids=["uuid", "domid", "bytes", "as_it_is_shown"])
+def test_name_that_is_not_utf8(rig: Rig, guest: str | bytes) -> None:
+    rig.source.the_domain().name = "malm\\xe9"
+    rig.start()
+    code, report, err = rig.migrate(b"hv1/" + guest if isinstance(guest, bytes) else f"hv1/{guest}")
+    assert code == DONE, err
+    assert report["guest"] == "malm\\xe9"
+    rig.assert_on_destination()
+
+
+def test_long_name_leaves_room_for_the_reason(rig: Rig) -> None:
+    rig.source.the_domain().name = "\u00e9" * 2000
+    rig.start(refuse=REFUSED_GFN)
+    rig.source.faults.refused_pfns = [61]
+    code, report, _ = rig.migrate(f"hv1/#{GUEST_DOMID}")
+    assert code == ROLLED_BACK
+    assert "they can be neither swapped nor copied" in report["error"]
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("name", ["nonexistent", "malm\u00e9", f"#{GUEST_DOMID + 1}"])
+def test_no_such_guest(rig: Rig, name: str) -> None:
+    rig.start()
+    code, _, err = rig.command("check", f"hv1/{name}", "hv2")
+    assert code == REFUSED
+    assert f"there is no guest VM called {name}" in err
+    rig.assert_on_source()
+
+
+def test_no_such_host_vm(rig: Rig) -> None:
+    rig.start()
+    for name in ("hv3", "h" * 127, "h" * 128, "h" * 3000):
+        code, _, err = rig.command("check", f"{name}/u1", "hv2")
+        assert code == REFUSED
+        assert "there is no host VM" in err and "in the configuration" in err
+    assert rig.command("check", "hv1/u1", "h" * 128).code == REFUSED
+    assert rig.command("check", "hv1/u1", "hv2").code == DONE
+
+
+def test_host_vm_with_a_name_that_is_too_long(rig: Rig) -> None:
+    rig.configure("h" * 128)
+    rig.run_to_its_end()
+    assert "host VM number 1: a name has 1 to 127 bytes" in rig.log()
 
 
 # What others wrote

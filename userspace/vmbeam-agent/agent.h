@@ -22,7 +22,7 @@
 #define AGAIN_MS	20000
 #endif
 #define MAX_DOMID	0x7ff0		/* DOMID_FIRST_RESERVED: beyond are Xen's own */
-#define MAX_NAME	127
+#define MAX_NAME	16384		/* xenstore takes 4 KiB, of which each byte may be escaped */
 #define MAX_MIGRATION	32
 #define MAX_BLOB_OUT	(256 * 1024)
 #define RUN_DIR		"/run/vmbeam"
@@ -49,6 +49,8 @@ int get_migration(struct request *r, const char **migration);
 int get_number(struct request *r, const char *key, uint64_t max, uint64_t *value);
 /* The string lives as long as the request. It is not empty, has at most @max printable bytes, no '/' if !@path. */
 int get_string(struct request *r, const char *key, size_t max, bool path, const char **value);
+/* The name of a guest VM, of any characters; lives as long. */
+int get_name(struct request *r, const char *key, const char **value);
 bool has_key(struct request *r, const char *key);
 void put_number(struct request *r, const char *key, uint64_t value);
 void put_bool(struct request *r, const char *key, bool value);

@@ -83,13 +83,16 @@ static void uuid_text(const libxl_uuid *uuid, char *text)
 	snprintf(text, UUID_TEXT, LIBXL_UUID_FMT, LIBXL_UUID_BYTES(*uuid));
 }
 
-static void domain_from_info(struct session *s, const libxl_dominfo *info, struct domain *d)
+/* -ENOMEM: there is no name then. */
+static int domain_from_info(struct session *s, const libxl_dominfo *info, struct domain *d)
 {
 	char *name = libxl_domid_to_name(s->ctx, info->domid);
 
 	memset(d, 0, sizeof(*d));
 	d->domid = info->domid;
-	snprintf(d->name, sizeof(d->name), "%s", name ? name : "");
+	d->name = text_name(name ? name : "");
+	if (d->name)
+		text_short(d->called, sizeof(d->called), d->name);
 	free(name);
 	uuid_text(&info->uuid, d->uuid);
 	d->pv = info->domain_type == LIBXL_DOMAIN_TYPE_PV;
@@ -99,23 +102,31 @@ static void domain_from_info(struct session *s, const libxl_dominfo *info, struc
 	d->dying = info->dying;
 	d->current_kib = info->current_memkb;
 	d->max_kib = info->max_memkb;
+	return d->name ? 0 : -ENOMEM;
 }
 
 static int session_domains(struct session *s, struct domain **list, size_t *nr)
 {
 	libxl_dominfo *infos;
-	int count;
+	int count, rc = 0;
 
 	infos = libxl_list_domain(s->ctx, &count);
 	if (!infos)
 		return -EIO;
 	*nr = 0;
 	*list = calloc(count + 1, sizeof(**list));
-	for (int i = 0; *list && i < count; i++)
+	if (!*list)
+		rc = -ENOMEM;
+	for (int i = 0; !rc && i < count; i++)
 		if (infos[i].domid)
-			domain_from_info(s, &infos[i], &(*list)[(*nr)++]);
+			rc = domain_from_info(s, &infos[i], &(*list)[(*nr)++]);
 	libxl_dominfo_list_free(infos, count);
-	return *list ? 0 : -ENOMEM;
+	if (rc) {
+		domains_free(*list, *nr);
+		*list = NULL;
+		*nr = 0;
+	}
+	return rc;
 }
 
 static int session_domain(struct session *s, uint32_t domid, struct domain *d)
@@ -125,8 +136,11 @@ static int session_domain(struct session *s, uint32_t domid, struct domain *d)
 
 	libxl_dominfo_init(&info);
 	rc = libxl_domain_info(s->ctx, &info, domid);
-	if (!rc)
+	if (!rc) {
 		domain_from_info(s, &info, d);
+		free(d->name);
+		d->name = NULL;
+	}
 	libxl_dominfo_dispose(&info);
 	return rc == ERROR_DOMAIN_NOTFOUND ? -ESRCH : rc ? -EIO : 0;
 }
@@ -163,25 +177,17 @@ static void check_config(struct session *s, const struct domain *d, struct reque
 
 	libxl_domain_config_init(&config);
 	if (libxl_retrieve_domain_configuration(s->ctx, d->domid, &config, NULL)) {
-		add_problem(problems, "the configuration of %s cannot be read: %s", d->name, session_text(s));
+		add_problem(problems, "the configuration of %s cannot be read: %s", d->called, session_text(s));
 	} else {
 		put_number(r, "vcpus", config.b_info.max_vcpus);
 		if (config.num_pcidevs)
-			add_problem(problems, "%s has %d PCI devices passed through: detach them", d->name,
+			add_problem(problems, "%s has %d PCI devices passed through: detach them", d->called,
 				    config.num_pcidevs);
 		if (config.num_vfbs || config.num_vkbs)
 			add_problem(problems, "%s has a virtual framebuffer or keyboard, which cannot be moved",
-				    d->name);
+				    d->called);
 	}
 	libxl_domain_config_dispose(&config);
-}
-
-static int find_by_name(struct domain *list, size_t nr, const char *name)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (!list[i].dying && !strcmp(list[i].name, name))
-			return i;
-	return -1;
 }
 
 /* It saves and it restores. */
@@ -194,14 +200,15 @@ static void check_helper(struct json_object *problems)
 int op_guest_check(struct request *r)
 {
 	struct json_object *problems, *backends;
-	struct domain *list = NULL, *d;
+	const struct domain *d;
+	struct domain *list = NULL;
 	struct session s;
 	const char *name;
 	size_t nr = 0;
 	bool can;
-	int rc, i;
+	int rc;
 
-	rc = get_string(r, "name", MAX_NAME, false, &name);
+	rc = get_name(r, "name", &name);
 	if (rc)
 		return rc;
 	rc = session_open(&s, false);
@@ -212,16 +219,20 @@ int op_guest_check(struct request *r)
 		fail(r, rc, "the domains cannot be listed: %s", session_text(&s));
 		goto out;
 	}
-	i = find_by_name(list, nr, name);
-	if (i < 0) {
-		rc = fail(r, -ESRCH, "there is no guest VM called %s here", name);
+	d = domains_find(list, nr, name);
+	if (!d) {
+		char called[TEXT_SHORT];
+
+		text_short(called, sizeof(called), name);
+		rc = fail(r, -ESRCH, "there is no guest VM called %s here, and none with that UUID or #DOMID", called);
 		goto out;
 	}
-	d = &list[i];
+	name = d->called;
 
 	problems = json_object_new_array();
 	backends = json_object_new_array();
 	put_number(r, "domid", d->domid);
+	put_string(r->out, "name", d->name);
 	put_string(r->out, "uuid", d->uuid);
 	put_number(r, "frames", d->current_kib / 4);
 	put_number(r, "max_kib", d->max_kib);
@@ -245,7 +256,7 @@ int op_guest_check(struct request *r)
 	if (!exports_available())
 		add_problem(problems, "/dev/vmbeam does not open: load vmbeam_guest.ko in this host VM");
 out:
-	free(list);
+	domains_free(list, nr);
 	session_close(&s);
 	return rc;
 }
@@ -315,7 +326,7 @@ int op_dest_check(struct request *r)
 	size_t nr = 0;
 	int rc;
 
-	rc = get_string(r, "name", MAX_NAME, false, &name);
+	rc = get_name(r, "name", &name);
 	rc = rc ?: get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
 	rc = rc ?: get_number(r, "max_kib", 1ULL << 40, &max_kib);
 	rc = rc ?: get_number(r, "vcpus", 4096, &vcpus);
@@ -339,10 +350,10 @@ int op_dest_check(struct request *r)
 		if (list[i].dying)
 			continue;
 		if (!strcmp(list[i].name, name))
-			add_problem(problems, "there is a guest VM called %s here already (domain %u)", name,
-				    list[i].domid);
+			add_problem(problems, "there is a guest VM called %s here already (domain %u): rename one of them",
+				    list[i].called, list[i].domid);
 		else if (!strcasecmp(list[i].uuid, uuid))
-			add_problem(problems, "guest VM %s here (domain %u) has the UUID %s already", list[i].name,
+			add_problem(problems, "guest VM %s here (domain %u) has the UUID %s already", list[i].called,
 				    list[i].domid, uuid);
 	}
 	check_memory(&s, r, problems, max_kib, vcpus);
@@ -352,7 +363,7 @@ int op_dest_check(struct request *r)
 	if (!exports_available())
 		add_problem(problems, "/dev/vmbeam does not open: load vmbeam_guest.ko in this host VM");
 out:
-	free(list);
+	domains_free(list, nr);
 	session_close(&s);
 	return rc;
 }
@@ -497,10 +508,10 @@ int op_resume(struct request *r)
 		return rc;
 	if (d.shutdown && !d.suspended)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) has not suspended but shut down or crashed",
-			    d.name, d.domid);
+			    d.called, d.domid);
 	/* Not refused: the daemon has tried to rebind, and a guest VM without its disk may be better than none. */
 	if (backend_disk_off(d.domid))
-		log_err("guest VM %s (domain %u) is resumed although a disk of it is not bound to its driver", d.name,
+		log_err("guest VM %s (domain %u) is resumed although a disk of it is not bound to its driver", d.called,
 			d.domid);
 	if (d.suspended) {
 		snprintf(key, sizeof(key), "resume %u", d.domid);

@@ -7,18 +7,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "text.h"
+
 #define UUID_TEXT 37
 
 struct domain {
 	uint32_t domid;
-	char name[128];
+	char *name;		/* as text_name() has it, of any length; NULL from domain_read() */
+	char called[TEXT_SHORT];	/* the same for messages */
 	char uuid[UUID_TEXT];
 	bool pv, paused, shutdown, suspended, dying;
 	uint64_t current_kib, max_kib;
 };
 
-/* All but domain 0. @list is to be freed. 0 or -errno. */
+/* All but domain 0. @list is for domains_free(). 0 or -errno. */
 int domains_read(struct domain **list, size_t *nr);
+void domains_free(struct domain *list, size_t nr);
+/*
+ * names.c: the domain that an operator means, by its UUID, as #DOMID, by its name, or by its name as it is shown. In
+ * this order: no name can stand in the way of a UUID. NULL: there is none; one that is dying is none.
+ */
+const struct domain *domains_find(const struct domain *list, size_t nr, const char *meant);
 /* 0, -ESRCH when there is no such domain, or -errno. A dying domain is still there. */
 int domain_read(uint32_t domid, struct domain *d);
 

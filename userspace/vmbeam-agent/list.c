@@ -145,7 +145,7 @@ int list_all(struct request *r)
 		return fail(r, rc, "the domains cannot be listed: is the toolstack of this host VM up?");
 	all = list_domains(list, &f, domains, nr);
 	rc = list_exports(exports, &f, domains, nr);
-	free(domains);
+	domains_free(domains, nr);
 	if (rc < 0)
 		return fail(r, rc, "the exports cannot be listed: %s", strerror(-rc));
 	if (!all || !rc)

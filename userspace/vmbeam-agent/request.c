@@ -54,7 +54,7 @@ int get_domid(struct request *r, uint32_t *domid)
 	return rc;
 }
 
-int get_string(struct request *r, const char *key, size_t max, bool path, const char **value)
+static int get_text(struct request *r, const char *key, size_t max, const char **value)
 {
 	struct json_object *obj;
 	const char *s;
@@ -66,7 +66,23 @@ int get_string(struct request *r, const char *key, size_t max, bool path, const 
 	len = json_object_get_string_len(obj);
 	if (!len || len > max || strlen(s) != len)
 		return fail(r, -EINVAL, "\"%s\" in the request is empty or longer than %zu bytes", key, max);
-	for (size_t i = 0; i < len; i++)
+	*value = s;
+	return 0;
+}
+
+int get_name(struct request *r, const char *key, const char **value)
+{
+	return get_text(r, key, MAX_NAME, value);
+}
+
+int get_string(struct request *r, const char *key, size_t max, bool path, const char **value)
+{
+	const char *s;
+	int rc = get_text(r, key, max, &s);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; s[i]; i++)
 		if (!isprint((unsigned char)s[i]) || (s[i] == '/' && !path))
 			return fail(r, -EINVAL, "\"%s\" in the request has a character that may not be there", key);
 	*value = s;

@@ -25,7 +25,8 @@
 
 static struct {
 	char migration[MAX_MIGRATION + 1];
-	char name[MAX_NAME + 1];
+	char *name;		/* of the guest VM, and what messages call it */
+	char called[TEXT_SHORT];
 	char uuid[UUID_TEXT];	/* "" if the daemon did not say */
 	struct domain *before;	/* the domains that were here before xl began: never ours to destroy */
 	size_t nr_before;
@@ -51,7 +52,8 @@ static void restore_clear(void)
 	if (restore.log >= 0)
 		close(restore.log);
 	free(restore.queue);
-	free(restore.before);
+	domains_free(restore.before, restore.nr_before);
+	free(restore.name);
 	memset(&restore, 0, sizeof(restore));
 	restore.pipe = restore.log = -1;
 }
@@ -81,30 +83,33 @@ int op_restore_begin(struct request *r)
 	int fds[2] = { -1, -1 }, rc;
 
 	rc = get_migration(r, &migration);
-	rc = rc ?: get_string(r, "name", MAX_NAME, false, &name);
+	rc = rc ?: get_name(r, "name", &name);
 	if (!rc && has_key(r, "uuid"))
 		rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
 	if (rc)
 		return rc;
 	if (restore.active && !(restore.domid && strcmp(restore.migration, migration)))
-		return fail(r, -EBUSY, "the restore of %s for migration %s is still under way", restore.name,
+		return fail(r, -EBUSY, "the restore of %s for migration %s is still under way", restore.called,
 			    restore.migration);
 	restore_clear();	/* one that succeeded and was another migration's has no further use */
 
+	text_short(restore.called, sizeof(restore.called), name);
 	rc = domains_read(&restore.before, &restore.nr_before);
 	if (rc)
 		return fail(r, rc, "the domains here cannot be listed: %s", strerror(-rc));
 	for (size_t i = 0; i < restore.nr_before; i++)
 		if (!restore.before[i].dying && !strcmp(restore.before[i].name, name)) {
-			rc = fail(r, -EEXIST, "there is a guest VM called %s here already (domain %u)", name,
+			rc = fail(r, -EEXIST, "there is a guest VM called %s here already (domain %u)", restore.before[i].called,
 				  restore.before[i].domid);
 			goto out;
 		}
 
+	restore.name = strdup(name);
 	restore.queue = malloc(2 * MAX_QUEUED);
 	restore.log = memfd_create("vmbeam-restore", MFD_CLOEXEC);
-	if (!restore.queue || restore.log < 0 || pipe2(fds, O_CLOEXEC)) {
-		rc = fail(r, restore.queue ? -errno : -ENOMEM, "the restore of %s cannot be started", name);
+	if (!restore.name || !restore.queue || restore.log < 0 || pipe2(fds, O_CLOEXEC)) {
+		rc = fail(r, restore.name && restore.queue ? -errno : -ENOMEM, "the restore of %s cannot be started",
+			  restore.called);
 		goto out;
 	}
 	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
@@ -121,7 +126,6 @@ int op_restore_begin(struct request *r)
 	}
 	setpgid(restore.pid, restore.pid);
 	snprintf(restore.migration, sizeof(restore.migration), "%s", migration);
-	snprintf(restore.name, sizeof(restore.name), "%s", name);
 	snprintf(restore.uuid, sizeof(restore.uuid), "%s", uuid);
 	restore.active = true;
 out:
@@ -140,7 +144,7 @@ static bool xl_ended(int ms)
 
 static int xl_failed(struct request *r)
 {
-	return fail(r, -EIO, "xl restore of %s failed (%s): %s", restore.name, exit_text(restore.status),
+	return fail(r, -EIO, "xl restore of %s failed (%s): %s", restore.called, exit_text(restore.status),
 		    log_tail(restore.log));
 }
 
@@ -219,7 +223,7 @@ static uint32_t find_new(void)
 		if (!old)
 			found = list[i].domid;
 	}
-	free(list);
+	domains_free(list, nr);
 	return found;
 }
 
@@ -286,7 +290,7 @@ int op_restore_end(struct request *r)
 		return xl_failed(r);
 	restore.domid = find_new();
 	if (!restore.domid)
-		return fail(r, -ESRCH, "xl restored %s, but there is no such domain now", restore.name);
+		return fail(r, -ESRCH, "xl restored %s, but there is no such domain now", restore.called);
 done:
 	put_number(r, "domid", restore.domid);
 	return 0;
@@ -330,7 +334,7 @@ int op_restore_abort(struct request *r)
 	/* Asked once more although the domain is gone: the child's result has to be fetched. */
 	rc = domid || restore.domid ? work_run(r, key, abort_work, domid ? &domid : &restore.domid, -1) : 0;
 	if (!rc && !r->again) {
-		log_info("the restore of %s is called off", restore.name);
+		log_info("the restore of %s is called off", restore.called);
 		restore_clear();
 	}
 	return rc;

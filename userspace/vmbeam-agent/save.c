@@ -151,7 +151,7 @@ int op_save_begin(struct request *r)
 	if (rc || d.dying)
 		return fail(r, -ESRCH, "domain %u is gone", domid);
 	if (d.paused || d.shutdown)
-		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.name,
+		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.called,
 			    domid);
 	if (access(save_helper(), X_OK))
 		return fail(r, -errno, "the save helper %s cannot be run: %s", save_helper(), strerror(errno));

@@ -6,6 +6,7 @@
 
 static const char help[] =
 	"usage: vmbeam check [--json] HOSTVM/GUEST HOSTVM\n\n"
+	"GUEST is the guest VM's name, its UUID, or #DOMID.\n"
 	"Can the guest VM be moved to the other host VM? Says all that stands in the way, and touches nothing.\n"
 	"Says, too, how many of its frames lie in pieces of 2 MiB, which can go as superpages.\n"
 	"Exits with 0 when nothing does, with 2 otherwise.\n";

@@ -8,6 +8,7 @@
 
 static const char help[] =
 	"usage: vmbeam migrate [--json] HOSTVM/GUEST HOSTVM\n\n"
+	"GUEST is the guest VM's name, its UUID, or #DOMID.\n"
 	"Moves a running guest VM to the other host VM. Its memory is not copied: the host hypervisor swaps the frames\n"
 	"of the two host VMs. vmbeamd does the work; it goes on if this command is interrupted (vmbeam status).\n"
 	"With --json, the report on standard output, and each phase as a JSON line on standard error.\n\n"

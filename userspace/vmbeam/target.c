@@ -7,10 +7,11 @@
 
 #include "js.h"
 #include "target.h"
+#include "text.h"
 
 int target_parse(int argc, char **argv, const char *help, bool *json, struct json_object **request)
 {
-	char *from, *slash;
+	char *from, *slash, *guest;
 	int rc;
 
 	*request = NULL;
@@ -19,15 +20,18 @@ int target_parse(int argc, char **argv, const char *help, bool *json, struct jso
 		return rc;
 	if (argc - optind != 2)
 		return cli_misuse("%s takes HOSTVM/GUEST and HOSTVM", argv[0]);
+	/* The first: a host VM's name has none, a guest VM's may have. */
 	slash = strchr(argv[optind], '/');
-	if (!slash || slash == argv[optind] || !slash[1] || strchr(slash + 1, '/'))
+	if (!slash || slash == argv[optind] || !slash[1])
 		return cli_misuse("\"%s\" is not of the form HOSTVM/GUEST", argv[optind]);
 	if (!*argv[optind + 1] || strchr(argv[optind + 1], '/'))
 		return cli_misuse("\"%s\" is not the name of a host VM", argv[optind + 1]);
 	from = strndup(argv[optind], slash - argv[optind]);
 	*request = json_object_new_object();
 	js_add_str(*request, "cmd", argv[0]);
-	js_add_str(*request, "guest", slash + 1);
+	guest = text_is_utf8(slash + 1, strlen(slash + 1)) ? NULL : text_name(slash + 1);
+	js_add_str(*request, "guest", guest ?: slash + 1);
+	free(guest);
 	js_add_str(*request, "from", from);
 	js_add_str(*request, "to", argv[optind + 1]);
 	free(from);

@@ -91,7 +91,7 @@ static void check_destination(struct migration *m, struct json_object *guest)
 	struct message reply;
 	struct error err;
 
-	js_add_str(args, "name", m->guest);
+	js_add_str(args, "name", m->name);
 	js_add_str(args, "uuid", m->uuid);
 	js_add_u64(args, "max_kib", m->max_kib);
 	js_add_u64(args, "vcpus", js_u64(guest, "vcpus", 1));
@@ -108,9 +108,11 @@ static void check_guest(struct migration *m, bool dest_up)
 {
 	struct json_object *args = json_object_new_object();
 	struct message reply;
+	const char *name;
 	struct error err;
 
-	js_add_str(args, "name", m->guest);
+	/* Or its UUID, or #DOMID: from here on it has its name. */
+	js_add_str(args, "name", m->name);
 	if (agent_call(&m->a, "guest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
@@ -119,6 +121,12 @@ static void check_guest(struct migration *m, bool dest_up)
 	m->max_kib = js_u64(reply.json, "max_kib", 0);
 	m->guest_frames = js_u64(reply.json, "frames", 0);
 	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(reply.json, "uuid", ""));
+	name = js_str(reply.json, "name", "");
+	if (!*name || !text_is_clean(name) || !text_is_clean(m->uuid))
+		problem(m, "%s: the agent gives no name for %s that can be shown: is it of the same version as vmbeamd?",
+			m->from, m->guest);
+	else if (migration_name(m, name))
+		problem(m, "out of memory");
 	problems_of(m, m->from, reply.json);
 	if (!m->dom_a || !m->uuid[0])
 		problem(m, "%s: the agent gives no domid or no UUID for %s", m->from, m->guest);

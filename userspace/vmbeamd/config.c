@@ -5,6 +5,7 @@
 #include "config.h"
 #include "js.h"
 #include "limit.h"
+#include "text.h"
 
 static int load_limits(struct json_object *limits, const char *path, struct error *err)
 {
@@ -43,6 +44,9 @@ int config_load(struct config *c, const char *path, struct error *err)
 
 		if (!h.name || !h.socket)
 			return error_set(err, "%s: host VM number %zu lacks \"name\" or \"socket\"", path, i + 1);
+		if (!*h.name || strlen(h.name) > CONFIG_MAX_NAME || strchr(h.name, '/') || !text_is_clean(h.name))
+			return error_set(err, "%s: host VM number %zu: a name has 1 to %d bytes and no slash or control character: rename it (xl rename)",
+					 path, i + 1, CONFIG_MAX_NAME);
 		if (config_hostvm(c, h.name))
 			return error_set(err, "%s: the host VM %s is there twice", path, h.name);
 		c->hostvms[c->nr_hostvms++] = h;

@@ -8,6 +8,7 @@
 #include "error.h"
 
 #define CONFIG_MAX_HOSTVMS 32
+#define CONFIG_MAX_NAME 127	/* bytes of a host VM's name */
 
 struct config_hostvm {
 	const char *name, *socket;

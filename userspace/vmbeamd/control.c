@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,9 +13,12 @@
 #include "control.h"
 #include "js.h"
 #include "log.h"
+#include "text.h"
 
 #define CLIENTS	16
-#define LINE	2048
+/* A guest VM's name may have 16 KiB, and JSON may double it. */
+#define LINE	65536
+#define MAX_GUEST 16384
 
 struct client {
 	int fd;
@@ -85,12 +90,19 @@ static void send_result(struct client *c, struct json_object *result)
 	send_line(c, o);
 }
 
-static void refuse(struct client *c, const char *outcome, const char *text)
+static void __attribute__((format(printf, 3, 4))) refuse(struct client *c, const char *outcome, const char *fmt, ...)
 {
 	struct json_object *o = json_object_new_object();
+	char text[1024];
+	struct error err;
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	error_set(&err, "%s", text);
 	js_add_str(o, "outcome", outcome);
-	js_add_str(o, "error", text);
+	js_add_str(o, "error", err.text);
 	send_result(c, o);
 }
 
@@ -115,58 +127,83 @@ static struct json_object *status(void)
 /* Only by its id: what was looked at is what is given up. */
 static void request_forget(struct client *c, const char *id)
 {
-	char text[512];
-
 	if (!control_current || !control_waiting || control_forget) {
 		refuse(c, "refused", "no migration waits for an operator");
 		return;
 	}
 	if (strcmp(id, control_current->id)) {
-		snprintf(text, sizeof(text), "the migration that waits is %s, not \"%.64s\"", control_current->id, id);
-		refuse(c, "refused", text);
+		refuse(c, "refused", "the migration that waits is %s, not \"%.64s\"", control_current->id, id);
 		return;
 	}
 	control_forget = true;
 	forgetter = c;
 }
 
-static void request(struct client *c, struct json_object *json)
+/* The host VM of that name, or NULL, and the client is told. */
+static const struct config_hostvm *hostvm(struct client *c, const char *name)
 {
-	const char *cmd = js_str(json, "cmd", ""), *guest = js_str(json, "guest", ""), *from = js_str(json, "from", ""),
-		   *to = js_str(json, "to", "");
-	char text[512];
+	const struct config_hostvm *h = config_hostvm(control_config, name);
+	char called[TEXT_SHORT];
 
-	if (!strcmp(cmd, "status")) {
-		send_result(c, status());
-		return;
+	if (!h) {
+		text_short(called, sizeof(called), name);
+		refuse(c, "refused", "there is no host VM \"%s\" in the configuration: vmbeam status lists those that are", called);
 	}
-	if (!strcmp(cmd, "forget")) {
-		request_forget(c, js_str(json, "migration", ""));
-		return;
-	}
-	if (strcmp(cmd, "migrate") && strcmp(cmd, "check")) {
-		refuse(c, "misuse", "there is no such command");
-		return;
-	}
+	return h;
+}
+
+static void request_migration(struct client *c, struct json_object *json, bool check_only)
+{
+	const char *guest = js_str(json, "guest", "");
+	const struct config_hostvm *from, *to;
+
 	if (control_current || control_request.pending) {
-		snprintf(text, sizeof(text), "a migration of %s is under way: one at a time",
-			 control_current ? control_current->guest : control_request.guest);
-		refuse(c, "refused", text);
+		refuse(c, "refused", "a migration of %s is under way: one at a time",
+		       control_current ? control_current->guest : "another guest VM");
 		return;
 	}
-	if (!*guest || strlen(guest) >= sizeof(control_request.guest) || !config_hostvm(control_config, from) ||
-	    !config_hostvm(control_config, to) || !strcmp(from, to)) {
-		snprintf(text, sizeof(text), "\"%.64s/%.64s\" to \"%.64s\": name a guest VM and two different host VMs of the configuration",
-			 from, guest, to);
-		refuse(c, "refused", text);
+	from = hostvm(c, js_str(json, "from", ""));
+	to = from ? hostvm(c, js_str(json, "to", "")) : NULL;
+	if (!to)
+		return;
+	if (from == to) {
+		refuse(c, "refused", "%s is where the guest VM is already: name another host VM", from->name);
+		return;
+	}
+	if (!*guest || strlen(guest) > MAX_GUEST) {
+		refuse(c, "refused", "a guest VM's name has 1 to %d bytes", MAX_GUEST);
+		return;
+	}
+	/* Not UTF-8: no agent would take it. In its other form it is the same name. */
+	free(control_request.guest);
+	control_request.guest = text_is_utf8(guest, strlen(guest)) ? strdup(guest) : text_name(guest);
+	if (!control_request.guest) {
+		refuse(c, "refused", "out of memory");
 		return;
 	}
 	control_request.pending = true;
-	control_request.check_only = !strcmp(cmd, "check");
-	snprintf(control_request.guest, sizeof(control_request.guest), "%s", guest);
-	snprintf(control_request.from, sizeof(control_request.from), "%s", from);
-	snprintf(control_request.to, sizeof(control_request.to), "%s", to);
+	control_request.check_only = check_only;
+	control_request.from = from;
+	control_request.to = to;
 	requester = c;
+}
+
+static void request(struct client *c, struct json_object *json)
+{
+	const char *cmd = js_str(json, "cmd", "");
+
+	if (!json) {
+		log_warn("a client's request is no JSON");
+		refuse(c, "misuse", "the request is no JSON");
+	} else if (!strcmp(cmd, "status")) {
+		send_result(c, status());
+	} else if (!strcmp(cmd, "forget")) {
+		request_forget(c, js_str(json, "migration", ""));
+	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
+		request_migration(c, json, !strcmp(cmd, "check"));
+	} else {
+		refuse(c, "misuse", "there is no such command");
+	}
 }
 
 static void serve(struct client *c)
@@ -192,8 +229,11 @@ static void serve(struct client *c)
 		request(c, json);
 		json_object_put(json);
 	}
-	if (c->fd >= 0 && c->have == LINE - 1)
-		drop(c);
+	if (c->fd >= 0 && c->have == LINE - 1) {
+		refuse(c, "misuse", "the request is longer than %d bytes", LINE - 2);
+		if (c->fd >= 0)
+			drop(c);
+	}
 }
 
 static void accept_client(void)

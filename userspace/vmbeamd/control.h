@@ -12,7 +12,8 @@
 struct control_request {
 	bool pending;
 	bool check_only;
-	char guest[128], from[128], to[128];
+	char *guest;	/* a name, a UUID, or #DOMID */
+	const struct config_hostvm *from, *to;
 };
 
 extern struct control_request control_request;

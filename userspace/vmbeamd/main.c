@@ -70,18 +70,19 @@ static void remember(const struct migration *m)
 	control_last = report(m);
 }
 
-static void serve_request(const struct config *config)
+static void serve_request(void)
 {
-	const struct config_hostvm *from = config_hostvm(config, control_request.from);
-	const struct config_hostvm *to = config_hostvm(config, control_request.to);
 	struct migration m;
 
 	migration_init(&m, &journal);
-	snprintf(m.guest, sizeof(m.guest), "%s", control_request.guest);
 	m.check_only = control_request.check_only;
-	migration_between(&m, from, to);
-	control_current = &m;
-	migrate(&m);
+	migration_between(&m, control_request.from, control_request.to);
+	if (migration_name(&m, control_request.guest)) {
+		m.fate = FATE_REFUSED;
+	} else {
+		control_current = &m;
+		migrate(&m);
+	}
 	control_result(report(&m));
 	if (!m.check_only) {
 		finish_late(&m);
@@ -168,6 +169,6 @@ int main(int argc, char **argv)
 	for (;;) {
 		control_poll(1000);
 		if (control_request.pending)
-			serve_request(&config);
+			serve_request();
 	}
 }

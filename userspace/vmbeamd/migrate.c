@@ -157,7 +157,7 @@ static int step_prepare(struct migration *m)
 {
 	struct json_object *args = json_object_new_object();
 
-	js_add_str(args, "name", m->guest);
+	js_add_str(args, "name", m->name);
 	js_add_str(args, "uuid", m->uuid);
 	if (agent_call(&m->b, "restore-begin", args, limit_s(LIMIT_SHORT), NULL, &m->error) ||
 	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), limit_s(LIMIT_SHORT), NULL, &m->error) ||
@@ -324,7 +324,7 @@ static int both_waiting(struct migration *m)
 	if (agent_hello_end(&m->b, &m->error))
 		return -1;
 	d = finish_domain(&m->b, m, m->dom_b);
-	if (!d || strcmp(js_str(d, "name", ""), m->guest) || !js_bool(d, "paused"))
+	if (!d || strcmp(js_str(d, "name", ""), m->name) || !js_bool(d, "paused"))
 		return error_set(&m->error, "%s: domain %u, made for %s, is gone or was tampered with", m->to, m->dom_b,
 				 m->guest);
 	if (no_a)

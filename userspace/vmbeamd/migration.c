@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -60,6 +61,8 @@ void migration_clear(struct migration *m)
 	m->txn = m->dev = -1;
 	json_object_put(m->problems);
 	m->problems = NULL;
+	free(m->name);
+	m->name = NULL;
 	savestream_clear(&m->stream);
 	vmbeam_extents_free(&m->frames_a);
 	vmbeam_extents_free(&m->frames_b);
@@ -74,6 +77,18 @@ void migration_between(struct migration *m, const struct config_hostvm *from, co
 	m->to = to->name;
 	agent_init(&m->a, from->name, from->socket, m->id, m->uuid, &m->dom_a);
 	agent_init(&m->b, to->name, to->socket, m->id, m->uuid, &m->dom_b);
+}
+
+int migration_name(struct migration *m, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (!copy)
+		return error_set(&m->error, "out of memory");
+	free(m->name);
+	m->name = copy;
+	text_short(m->guest, sizeof(m->guest), name);
+	return 0;
 }
 
 struct json_object *migration_domain(const struct migration *m, uint32_t domid)
@@ -95,7 +110,7 @@ int migration_record(struct migration *m, const char *state)
 	js_add_str(o, "state", state);
 	js_add_u64(o, "time", time(NULL));
 	js_add_str(o, "boot_id", m->boot_id);
-	js_add_str(o, "guest", m->guest);
+	js_add_str(o, "guest", m->name);
 	js_add_str(o, "uuid", m->uuid);
 	js_add_str(o, "from", m->from);
 	js_add_str(o, "to", m->to);
@@ -141,10 +156,9 @@ int migration_from_record(struct migration *m, struct json_object *r, const stru
 	const struct config_hostvm *to = config_hostvm(config, js_str(r, "to", ""));
 
 	m->state = known_state(js_str(r, "state", ""));
-	if (!from || !to || !m->state)
+	if (!from || !to || !m->state || migration_name(m, js_str(r, "guest", "")))
 		return -1;
 	snprintf(m->id, sizeof(m->id), "%s", js_str(r, "migration", ""));
-	snprintf(m->guest, sizeof(m->guest), "%s", js_str(r, "guest", ""));
 	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(r, "uuid", ""));
 	snprintf(m->error.text, sizeof(m->error.text), "%s", js_str(r, "error", ""));
 	snprintf(m->lost.text, sizeof(m->lost.text), "%s", js_str(r, "lost", ""));

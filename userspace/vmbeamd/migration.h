@@ -11,6 +11,7 @@
 #include "error.h"
 #include "journal.h"
 #include "savestream.h"
+#include "text.h"
 
 enum step { STEP_CHECK, STEP_PREPARE, STEP_SUSPEND, STEP_STATE, STEP_QUIESCE, STEP_SWAP, STEP_COMMIT, STEP_RESUME, STEPS };
 
@@ -26,7 +27,9 @@ enum fate {
 
 struct migration {
 	/* What the journal tells a later daemon. */
-	char id[33], guest[128], uuid[40], boot_id[40];
+	char id[33], uuid[40], boot_id[40];
+	char *name;			/* of the guest VM, as its agent has it; before the check, as the operator has it */
+	char guest[TEXT_SHORT];		/* the same for messages */
 	const char *from, *to;		/* host VMs; the strings are the configuration's */
 	uint32_t host_a, host_b;	/* their domids in the host */
 	uint32_t dom_a, dom_b;		/* the guest VM's domids in them; 0: not known yet */
@@ -73,6 +76,8 @@ void migration_init(struct migration *m, struct journal *journal);
 void migration_clear(struct migration *m);
 /* Between which host VMs. */
 void migration_between(struct migration *m, const struct config_hostvm *from, const struct config_hostvm *to);
+/* What the guest VM is called. 0, or -1 with m->error set. */
+int migration_name(struct migration *m, const char *name);
 /* The arguments of an agent's op on @domid; with the UUID, so that a domid given anew is not mistaken. */
 struct json_object *migration_domain(const struct migration *m, uint32_t domid);
 /* Writes the journal's next record. 0 or -1 with m->error set. */

@@ -78,7 +78,7 @@ struct json_object *report(const struct migration *m)
 	int64_t end = m->ended_ns ? m->ended_ns : clock_ns();
 
 	js_add_str(o, "id", m->id);
-	js_add_str(o, "guest", m->guest);
+	js_add_str(o, "guest", m->name);
 	js_add_str(o, "from", m->from);
 	js_add_str(o, "to", m->to);
 	js_add_str(o, "uuid", m->uuid);
