@@ -66,6 +66,35 @@ class Export:
     armed: bool = False
 
 
+@dataclass
+class Disk:
+    """A block device of a host VM. Its blocks have contents of their own but for those that are empty."""
+    size: int = 1 << 30
+    seed: int = 1                   # another: another disk
+    ids: dict[str, str] = field(default_factory=dict)
+    read_only: bool = False
+    used: range = range(1 << 18)    # these blocks are not empty
+    busy: range = range(0)          # these change at each look
+    looks: int = 0
+
+    def describe(self) -> Json:
+        return {"bytes": self.size, "read_only": self.read_only, "ids": self.ids}
+
+    def digest(self, block: int) -> str:
+        if block not in self.used:
+            return "0"
+        self.looks += block in self.busy
+        return f"{zlib.crc32(f'{self.seed} {block} {self.looks if block in self.busy else 0}'.encode()):x}"
+
+
+DEVICES: tuple[Json, ...] = (
+    {"kind": "console", "devid": 0, "backend_domid": 0},
+    {"kind": "vbd", "devid": 51712, "backend_domid": 0, "dev": "xvda", "backend": "phy", "target": "/dev/vdb", "mode": "w"},
+    {"kind": "vif", "devid": 0, "backend_domid": 0, "mac": "00:16:3e:01:02:03", "bridge": "xenbr0",
+     "script": "/etc/xen/scripts/vif-bridge"},
+)
+
+
 class Reply(NamedTuple):
     json: Json
     blob: bytes = b""
@@ -119,6 +148,8 @@ class MadeUpAgent(threading.Thread):
         self.faults = Faults()
         self.domains: list[Domain] = []
         self.exports: dict[int, Export] = {}
+        self.disks = {"/dev/vdb": Disk()}
+        self.devices: list[Json] = [dict(device) for device in DEVICES]     # of the guest VM, once it is here
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
         self._exports_made = 0
@@ -131,7 +162,7 @@ class MadeUpAgent(threading.Thread):
         self._listening.listen(4)
         self._ops: dict[str, Callable[[Json, bytes], Reply]] = {
             "hello": self._hello, "guest-check": self._guest_check, "guest-frames": self._guest_frames,
-            "dest-check": self._dest_check,
+            "dest-check": self._dest_check, "disk-blocks": self._disk_blocks,
             "save-begin": self._save_begin, "save-read": self._save_read, "save-go": self._save_go,
             "save-status": self._save_status, "save-abort": self._nothing,
             "restore-begin": self._restore_begin, "restore-write": self._restore_write,
@@ -269,16 +300,28 @@ class MadeUpAgent(threading.Thread):
         if not domain:
             raise OpError("ESRCH", f"there is no guest VM called {meant} here")
         return Reply({"domid": domain.domid, "name": domain.name, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES, "vcpus": 2,
-                      "problems": [], "backends": [{"kind": "vbd", "target": "/dev/vdb"}]})
+                      "problems": [], "backends": [self._described(device) for device in self.devices]})
+
+    def _described(self, device: Json) -> Json:
+        return {**device, **(self.disks[device["target"]].describe() if "target" in device else {})}
+
+    def _disk_blocks(self, request: Json, _blob: bytes) -> Reply:
+        disk, blocks = self.disks[request["target"]], request["blocks"]
+        expect(len(set(blocks)) == len(blocks), "a block is asked for twice")
+        expect(all(0 <= block < disk.size // 4096 for block in blocks), "a block is beyond the end")
+        return Reply({"digests": [disk.digest(block) for block in blocks]})
 
     def _guest_frames(self, _request: Json, _blob: bytes) -> Reply:
         return Reply({"frames": FRAMES, "large": 64})
 
     def _dest_check(self, request: Json, _blob: bytes) -> Reply:
-        expect(request["targets"] == ["/dev/vdb"] and request["uuid"] == UUID, f"dest-check of another: {request}")
+        expect(request["uuid"] == UUID, f"dest-check of another: {request}")
+        targets = [disk["target"] for disk in request["disks"]]
         free = self.faults.free_kib
         problems = [f"only {free} KiB are free"] if free < request["max_kib"] else []
-        return Reply({"problems": problems + self.faults.problems})
+        problems += [f"the disk {target} is not here" for target in targets if target not in self.disks]
+        disks = [{"target": target, **self.disks[target].describe()} if target in self.disks else {} for target in targets]
+        return Reply({"problems": problems + self.faults.problems, "disks": disks})
 
     def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
         before, after = saved_stream()

@@ -2,6 +2,7 @@
 """vmbeamd and vmbeam themselves, with agents and a host module that are made up: the order of the steps, the ends of
 a migration, and what a restarted daemon makes of a dead one's journal."""
 import json
+import re
 import subprocess
 import time
 from typing import Any
@@ -163,6 +164,118 @@ def test_command_helps_without_a_daemon(rig: Rig) -> None:
 
 def test_command_without_a_daemon(rig: Rig) -> None:
     assert rig.migrate().code == NO_DAEMON
+
+
+# Disks: the same on both sides, or refused
+
+def test_disk_of_another_size(rig: Rig) -> None:
+    rig.destination.disks["/dev/vdb"].size = 1 << 29
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "the disk xvda of u1, /dev/vdb, is not the same on hv1 and hv2" in report["error"]
+    assert f"{1 << 30} bytes there and {1 << 29} here" in report["error"]
+    assert "disk-blocks" not in rig.source.asked
+    rig.assert_on_source()
+
+
+def test_disk_that_is_not_there(rig: Rig) -> None:
+    rig.destination.disks = {}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert report["problems"] == ["hv2: the disk /dev/vdb is not here"]
+    rig.assert_on_source()
+
+
+def test_disk_that_calls_itself_another(rig: Rig) -> None:
+    rig.source.disks["/dev/vdb"].ids = {"wwid": "naa.1", "serial": "x"}
+    rig.destination.disks["/dev/vdb"].ids = {"wwid": "naa.2"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "its wwid is naa.1 there and naa.2 here" in report["error"]
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("ids", [{}, {"serial": "QM00001"}], ids=["nameless", "as_all_of_its_kind_call_themselves"])
+def test_disk_with_other_contents(rig: Rig, ids: dict[str, str]) -> None:
+    """An emulator gives each machine's first disk the same serial number."""
+    for agent in rig.agents:
+        agent.disks["/dev/vdb"].ids = ids
+    rig.destination.disks["/dev/vdb"].seed = 2
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "of 64 blocks that were read 64 differ and 0 agree" in report["error"]
+    rig.assert_on_source()
+
+
+def test_disk_that_differs_at_its_beginning_only(rig: Rig) -> None:
+    """As a disk that nobody has written to yet, beside one with a file system: 16 of the blocks are near."""
+    rig.source.disks["/dev/vdb"].used = range(256)
+    rig.destination.disks["/dev/vdb"].used = range(0)
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "differ and 0 agree" in report["error"]
+    rig.assert_on_source()
+
+
+def test_disk_that_is_written_meanwhile(rig: Rig) -> None:
+    """Blocks that change at each look are no sign of two disks, and none of one."""
+    for agent in rig.agents:
+        agent.disks["/dev/vdb"].busy = range(256)
+    rig.destination.disks["/dev/vdb"].looks = 1000
+    rig.start()
+    code, out, err = rig.command("check", "--json", "hv1/u1", "hv2")
+    assert code == DONE, err
+    (disk,) = json.loads(out)["disks"]
+    assert disk["blocks_read"] == 64 and disk["blocks_busy"] >= 16
+    assert disk["blocks_agreed"] == 64 - disk["blocks_busy"]
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    rig.assert_on_destination()
+
+
+def test_check_tells_how_much_of_a_disk_spoke(rig: Rig) -> None:
+    for agent in rig.agents:
+        agent.disks["/dev/vdb"].used = range(256)
+        agent.disks["/dev/vdb"].ids = {"dm-uuid": "LVM-x"}
+    rig.start()
+    code, out, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == DONE, err
+    assert re.search(r"disk xvda, /dev/vdb, 1024 MiB: the same dm-uuid, \d+ of 64 blocks", out)
+    assert "warning" not in out
+    for agent in rig.agents:
+        agent.disks["/dev/vdb"].used = range(0)
+        agent.disks["/dev/vdb"].ids = {}
+    code, out, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == DONE, err
+    assert "warning: whether the disk xvda of u1, /dev/vdb, is the same on hv1 and hv2 is not known" in out
+    rig.assert_on_source()
+
+
+def test_disk_that_cannot_be_written_there(rig: Rig) -> None:
+    rig.destination.disks["/dev/vdb"].read_only = True
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "cannot be written here" in report["error"]
+    rig.source.devices[1]["mode"] = "r"
+    code, _, err = rig.migrate()
+    assert code == DONE, err
+    rig.assert_on_destination()
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_disk_that_cannot_be_read(rig: Rig, side: str) -> None:
+    {"source": rig.source, "destination": rig.destination}[side].faults.broken = {"disk-blocks": "block 7: I/O error"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert "disk-blocks: block 7: I/O error" in report["error"]
+    rig.assert_on_source()
 
 
 # Names

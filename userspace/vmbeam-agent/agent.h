@@ -115,6 +115,8 @@ int op_export_arm(struct request *r);
 int op_export_release(struct request *r);
 bool exports_available(void);
 
+int op_disk_blocks(struct request *r);
+
 int op_quiesce(struct request *r);
 int op_rebind(struct request *r);
 

@@ -111,6 +111,14 @@ static bool device_bound(const struct device *d)
 	return !access(path, F_OK);
 }
 
+bool backend_bound(const char *kind, uint32_t domid, uint32_t devid)
+{
+	struct device d = { .domid = domid, .devid = devid };
+
+	snprintf(d.kind, sizeof(d.kind), "%s", kind);
+	return device_bound(&d);
+}
+
 /* The guest VM's vifs first, then its vbds. The number of them, or -errno. */
 static int devices_read(uint32_t domid, struct device *list)
 {
@@ -137,100 +145,6 @@ static int devices_read(uint32_t domid, struct device *list)
 	}
 	closedir(dir);
 	return nr;
-}
-
-/* --- checks ----------------------------------------------------------------------------------------------------- */
-
-/*
- * Linux writes this node when it boots, and never again: after a restore it is there and empty, as the toolstack made
- * it. So empty means that nobody knows, and the suspend itself, which has a limit and harms nothing, will tell.
- */
-bool backend_can_suspend(uint32_t domid)
-{
-	struct xs_handle *xs = xs_open(0);
-	char *value;
-	bool can;
-
-	if (!xs)
-		return false;
-	value = store_read(xs, "/local/domain/%u/control/feature-suspend", domid);
-	can = value && strcmp(value, "0");
-	free(value);
-	xs_close(xs);
-	return can;
-}
-
-static void check_device(struct xs_handle *xs, uint32_t domid, const char *kind, const char *devid,
-			 struct json_object *backends, struct json_object *problems)
-{
-	char *path = store_read(xs, "/libxl/%u/device/%s/%s/backend", domid, kind, devid);
-	char *type = NULL, *target = NULL, real[16] = "";
-	unsigned int back_domid = ~0U;
-	struct json_object *obj;
-	struct device d;
-
-	if (!path)
-		return;
-	sscanf(path, "/local/domain/%u/backend/%15[^/]/", &back_domid, real);
-	if (!strcmp(real, "console"))
-		goto out;
-	if (strcmp(real, "vbd") && strcmp(real, "vif")) {
-		add_problem(problems, "the backend of %s %s is %s: only blkback and netback can be quiesced", kind,
-			    devid, *real ? real : "unknown");
-		goto out;
-	}
-	if (back_domid) {
-		add_problem(problems, "the backend of %s %s is in domain %u, not here", kind, devid, back_domid);
-		goto out;
-	}
-
-	obj = json_object_new_object();
-	put_string(obj, "kind", real);
-	json_object_object_add(obj, "devid", json_object_new_int64(atoll(devid)));
-	if (!strcmp(real, "vbd")) {
-		type = store_read(xs, "%s/type", path);
-		target = store_read(xs, "%s/params", path);
-		put_string(obj, "backend", type ? type : "");
-		put_string(obj, "target", target ? target : "");
-		if (!type || strcmp(type, "phy") || !target || *target != '/')
-			add_problem(problems, "disk %s is not a block device of this host VM (\"%s:%s\")", devid,
-				    type ? type : "", target ? target : "");
-	}
-	json_object_array_add(backends, obj);
-
-	d = (struct device){ .domid = domid, .devid = strtoul(devid, NULL, 10) };
-	memcpy(d.kind, real, 3);
-	if (!device_bound(&d))
-		add_problem(problems, "the kernel's driver does not serve %s", device_name(&d));
-out:
-	free(path);
-	free(type);
-	free(target);
-}
-
-void backend_check(uint32_t domid, struct json_object *backends, struct json_object *problems)
-{
-	struct xs_handle *xs = xs_open(0);
-	unsigned int nr_kinds = 0, nr_ids, listed = 0;
-	char path[128], **kinds, **ids;
-
-	if (!xs) {
-		add_problem(problems, "xenstore does not open: %s", strerror(errno));
-		return;
-	}
-	snprintf(path, sizeof(path), "/libxl/%u/device", domid);
-	kinds = xs_directory(xs, XBT_NULL, path, &nr_kinds);
-	for (unsigned int i = 0; kinds && i < nr_kinds; i++) {
-		snprintf(path, sizeof(path), "/libxl/%u/device/%.32s", domid, kinds[i]);
-		ids = xs_directory(xs, XBT_NULL, path, &nr_ids);
-		for (unsigned int k = 0; ids && k < nr_ids && listed < MAX_DEVICES; k++, listed++)
-			check_device(xs, domid, kinds[i], ids[k], backends, problems);
-		free(ids);
-	}
-	free(kinds);
-	xs_close(xs);
-	if (listed == MAX_DEVICES)
-		add_problem(problems, "the guest VM has %d devices or more: too many", MAX_DEVICES);
 }
 
 /* --- in a child: everything from here on writes what went wrong to stderr ----------------------------------------- */

@@ -10,20 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <libxl.h>
 #include <libxl_utils.h>
 
 #include "agent.h"
 #include "backend.h"
+#include "devices.h"
+#include "disk.h"
 #include "domain.h"
 #include "log.h"
 #include "store.h"
 
-#define MAX_TARGETS	64
+#define MAX_DISKS	64
 
 struct session {
 	libxl_ctx *ctx;
@@ -238,9 +237,13 @@ int op_guest_check(struct request *r)
 	put_number(r, "max_kib", d->max_kib);
 	put_string(r->out, "type", d->pv ? "pv" : "other");
 	check_config(&s, d, r, problems);
-	can = backend_can_suspend(d->domid);
+	can = devices_can_suspend(d->domid);
 	put_bool(r, "can_suspend", can);
-	backend_check(d->domid, backends, problems);
+	rc = devices_list(d->domid, backends, problems);
+	if (rc) {
+		add_problem(problems, "the devices of %s cannot be listed: %s", d->called, strerror(-rc));
+		rc = 0;
+	}
 	json_object_object_add(r->out, "backends", backends);
 	json_object_object_add(r->out, "problems", problems);
 
@@ -261,45 +264,38 @@ out:
 	return rc;
 }
 
-/* The device itself cannot be written: whoever else has it mounted, nothing can be hurt. */
-static int is_read_only(const char *path)
+/*
+ * A disk must be there under the same path, and nobody here may have it mounted: O_EXCL says so. A device that cannot be
+ * written may be mounted: nobody can be hurt.
+ */
+static void check_target(struct json_object *problems, struct json_object *want, struct json_object *disks)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ro = 0;
-
-	if (fd < 0)
-		return 0;
-	if (ioctl(fd, BLKROGET, &ro))
-		ro = 0;
-	close(fd);
-	return ro;
-}
-
-/* A disk must be there under the same path, and nobody here may have it mounted: O_EXCL says so. */
-static void check_target(struct json_object *problems, struct json_object *target)
-{
-	const char *path = json_object_get_string(target);
-	struct stat st;
+	struct json_object *target, *obj = json_object_new_object();
+	struct disk disk;
+	char why[400];
+	const char *path;
 	int fd;
 
-	if (!json_object_is_type(target, json_type_string) || *path != '/' || strlen(path) > 255) {
-		add_problem(problems, "a disk's target is not an absolute path");
+	json_object_array_add(disks, obj);
+	if (!json_object_is_type(want, json_type_object) || !json_object_object_get_ex(want, "target", &target) ||
+	    !json_object_is_type(target, json_type_string)) {
+		add_problem(problems, "a disk in the request has no target");
 		return;
 	}
-	if (stat(path, &st)) {
-		add_problem(problems, "the disk %s is not here: %s", path, strerror(errno));
+	path = json_object_get_string(target);
+	if (disk_look(path, &disk, why, sizeof(why))) {
+		add_problem(problems, "the disk %s %s", path, why);
 		return;
 	}
-	if (!S_ISBLK(st.st_mode)) {
-		add_problem(problems, "the disk %s is not a block device here", path);
-		return;
-	}
+	put_string(obj, "target", path);
+	disk_describe(&disk, obj);
 	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
-	if (fd < 0 && errno == EBUSY && is_read_only(path))
-		return;
-	if (fd < 0)
-		add_problem(problems, "the disk %s cannot be opened here: %s", path, strerror(errno));
-	else
+	if (fd >= 0)
 		close(fd);
+	else if (errno == EBUSY && !disk.read_only)
+		add_problem(problems, "the disk %s is in use here, mounted for example: unmount it in this management VM", path);
+	else if (errno != EBUSY)
+		add_problem(problems, "the disk %s cannot be opened here: %s", path, strerror(errno));
 }
 
 static void check_memory(struct session *s, struct request *r, struct json_object *problems, uint64_t max_kib,
@@ -318,7 +314,7 @@ static void check_memory(struct session *s, struct request *r, struct json_objec
 
 int op_dest_check(struct request *r)
 {
-	struct json_object *problems, *targets;
+	struct json_object *problems, *wanted, *disks;
 	struct domain *list = NULL;
 	const char *name, *uuid;
 	uint64_t max_kib, vcpus;
@@ -332,9 +328,9 @@ int op_dest_check(struct request *r)
 	rc = rc ?: get_number(r, "vcpus", 4096, &vcpus);
 	if (rc)
 		return rc;
-	if (!json_object_object_get_ex(r->in, "targets", &targets) ||
-	    !json_object_is_type(targets, json_type_array) || json_object_array_length(targets) > MAX_TARGETS)
-		return fail(r, -EINVAL, "the request lacks the list \"targets\" of at most %d disks", MAX_TARGETS);
+	if (!json_object_object_get_ex(r->in, "disks", &wanted) ||
+	    !json_object_is_type(wanted, json_type_array) || json_object_array_length(wanted) > MAX_DISKS)
+		return fail(r, -EINVAL, "the request lacks the list \"disks\" of at most %d", MAX_DISKS);
 	rc = session_open(&s, false);
 	if (rc)
 		return fail(r, rc, "libxl does not open: is the toolstack of this host VM up?");
@@ -345,7 +341,9 @@ int op_dest_check(struct request *r)
 	}
 
 	problems = json_object_new_array();
+	disks = json_object_new_array();
 	json_object_object_add(r->out, "problems", problems);
+	json_object_object_add(r->out, "disks", disks);
 	for (size_t i = 0; i < nr; i++) {
 		if (list[i].dying)
 			continue;
@@ -357,8 +355,8 @@ int op_dest_check(struct request *r)
 				    list[i].domid, uuid);
 	}
 	check_memory(&s, r, problems, max_kib, vcpus);
-	for (size_t i = 0; i < json_object_array_length(targets); i++)
-		check_target(problems, json_object_array_get_idx(targets, i));
+	for (size_t i = 0; i < json_object_array_length(wanted); i++)
+		check_target(problems, json_object_array_get_idx(wanted, i), disks);
 	check_helper(problems);
 	if (!exports_available())
 		add_problem(problems, "/dev/vmbeam does not open: load vmbeam_guest.ko in this host VM");

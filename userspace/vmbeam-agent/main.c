@@ -39,6 +39,7 @@ static const struct op {
 	{ "guest-check", op_guest_check },
 	{ "guest-frames", op_guest_frames },
 	{ "dest-check", op_dest_check },
+	{ "disk-blocks", op_disk_blocks },
 	{ "save-begin", op_save_begin },
 	{ "save-read", op_save_read },
 	{ "save-go", op_save_go },

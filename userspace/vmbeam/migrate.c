@@ -77,7 +77,7 @@ static void print_failure(struct json_object *r, int rc)
 
 int cli_migrate(int argc, char **argv)
 {
-	struct json_object *request, *result;
+	struct json_object *request, *result, *warnings;
 	bool json;
 	int rc = target_parse(argc, argv, help, &json, &request);
 
@@ -89,6 +89,9 @@ int cli_migrate(int argc, char **argv)
 	rc = cli_outcome(result);
 	if (json)
 		cli_print(result);
+	warnings = js_array(result, "warnings");
+	for (size_t i = 0; !json && i < js_len(warnings); i++)
+		cli_say(stderr, "vmbeam: warning: %s\n", json_object_get_string(json_object_array_get_idx(warnings, i)));
 	if (rc != CLI_OK)
 		print_failure(result, rc);
 	else if (!json)

@@ -8,20 +8,39 @@
 #include "hostvm.h"
 #include "js.h"
 #include "limit.h"
+#include "log.h"
 
-static void __attribute__((format(printf, 2, 3))) problem(struct migration *m, const char *fmt, ...)
+static void sentence(struct error *err, const char *fmt, va_list ap)
+{
+	char text[2 * sizeof(err->text)];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	error_set(err, "%s", text);
+}
+
+void problem(struct migration *m, const char *fmt, ...)
 {
 	struct error err;
-	char text[2 * sizeof(err.text)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	sentence(&err, fmt, ap);
 	va_end(ap);
-	error_set(&err, "%s", text);
 	if (!json_object_array_length(m->problems))
 		m->error = err;
 	json_object_array_add(m->problems, json_object_new_string(err.text));
+}
+
+void warning(struct migration *m, const char *fmt, ...)
+{
+	struct error err;
+	va_list ap;
+
+	va_start(ap, fmt);
+	sentence(&err, fmt, ap);
+	va_end(ap);
+	log_warn("%s", err.text);
+	json_object_array_add(m->warnings, json_object_new_string(err.text));
 }
 
 static void problems_of(struct migration *m, const char *who, struct json_object *reply)
@@ -71,20 +90,6 @@ static void check_host(struct migration *m, const char *name, uint32_t *domid)
 		problem(m, "%s", err.text);
 }
 
-/* "/dev/vdb" for each disk of the guest VM: the destination must see the same. */
-static struct json_object *targets_of(struct json_object *guest)
-{
-	struct json_object *out = json_object_new_array(), *list = js_array(guest, "backends");
-
-	for (size_t i = 0; i < js_len(list); i++) {
-		const char *target = js_str(json_object_array_get_idx(list, i), "target", NULL);
-
-		if (target)
-			json_object_array_add(out, json_object_new_string(target));
-	}
-	return out;
-}
-
 static void check_destination(struct migration *m, struct json_object *guest)
 {
 	struct json_object *args = json_object_new_object();
@@ -95,12 +100,13 @@ static void check_destination(struct migration *m, struct json_object *guest)
 	js_add_str(args, "uuid", m->uuid);
 	js_add_u64(args, "max_kib", m->max_kib);
 	js_add_u64(args, "vcpus", js_u64(guest, "vcpus", 1));
-	json_object_object_add(args, "targets", targets_of(guest));
+	json_object_object_add(args, "disks", disks_wanted(js_array(guest, "backends")));
 	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
 	}
 	problems_of(m, m->to, reply.json);
+	disks_compare(m, js_array(guest, "backends"), js_array(reply.json, "disks"));
 	message_clear(&reply);
 }
 

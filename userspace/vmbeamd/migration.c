@@ -40,6 +40,8 @@ void migration_init(struct migration *m, struct journal *journal)
 	m->dev = m->txn = -1;
 	m->a.ch.fd = m->b.ch.fd = -1;
 	m->problems = json_object_new_array();
+	m->warnings = json_object_new_array();
+	m->disks = json_object_new_array();
 	m->state = step_names[STEP_CHECK];
 	m->begun_ns = clock_ns();
 	gmtime_r(&now, &tm);
@@ -60,7 +62,9 @@ void migration_clear(struct migration *m)
 		close(m->dev);
 	m->txn = m->dev = -1;
 	json_object_put(m->problems);
-	m->problems = NULL;
+	json_object_put(m->warnings);
+	json_object_put(m->disks);
+	m->problems = m->warnings = m->disks = NULL;
 	free(m->name);
 	m->name = NULL;
 	savestream_clear(&m->stream);

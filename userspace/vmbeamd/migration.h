@@ -60,6 +60,8 @@ struct migration {
 	enum fate fate;
 	struct error error;		/* why it was not done; the first of @problems when it was refused */
 	struct json_object *problems;	/* what the check found, an array of strings */
+	struct json_object *warnings;	/* what it found besides, that stands not in the way */
+	struct json_object *disks;	/* how it is known that they are the same on both sides */
 	struct error finishing;		/* what the end is waiting for */
 	struct error lost;		/* the guest VM is on neither side any more: how, and what is left of it */
 	uint64_t max_kib, guest_frames;

@@ -109,6 +109,10 @@ struct json_object *report(const struct migration *m)
 		js_add_str(o, "lost", m->lost.text);
 	if (m->finishing.text[0] && (m->fate == FATE_OPEN || m->fate == FATE_STUCK))
 		js_add_str(o, "waiting_for", m->finishing.text);
+	if (js_len(m->disks))
+		json_object_object_add(o, "disks", json_object_get(m->disks));
+	if (js_len(m->warnings))
+		json_object_object_add(o, "warnings", json_object_get(m->warnings));
 	if (m->problems && json_object_array_length(m->problems))
 		json_object_object_add(o, "problems", json_object_get(m->problems));
 	return o;
