@@ -13,6 +13,7 @@
 #include "devices.h"
 #include "disk.h"
 #include "store.h"
+#include "users.h"
 
 #define MAX_DEVICES 64
 
@@ -64,8 +65,8 @@ static const char *told(const struct device *d, const char *key)
 static void check_disk(const struct device *d)
 {
 	const char *type = told(d, "backend"), *target = told(d, "target"), *name = told(d, "dev");
+	char why[400], called[400];
 	struct disk disk;
-	char why[400];
 
 	if (strcmp(type, "phy") || *target != '/')
 		add_problem(d->problems, "the disk %s is \"%s:%s\": only a block device of this host VM can be moved. Use phy: and a block device that both host VMs see under one path",
@@ -74,6 +75,10 @@ static void check_disk(const struct device *d)
 		add_problem(d->problems, "the disk %s, %s, %s", name, target, why);
 	else
 		disk_describe(&disk, d->obj);
+	if (!json_object_object_get_ex(d->obj, "bytes", NULL))
+		return;
+	snprintf(called, sizeof(called), "%s, %s,", name, target);
+	users_check(&disk, called, d->domid, d->problems);
 }
 
 static void list_disk(const struct device *d)

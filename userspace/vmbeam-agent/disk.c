@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,13 +16,14 @@
 #include "disk.h"
 
 #define MAX_BLOCKS 128
+#define MAX_DEPTH 8
 
 const char *disk_sysfs = "/sys";
 
 /* One line of a file of the disk's directory in sysfs, without the blanks around it. "" if there is none. */
 static void attribute(dev_t dev, const char *file, char *value, size_t size)
 {
-	char path[128], line[256], *p = line;
+	char path[512], line[256], *p = line;
 	FILE *f;
 
 	*value = 0;
@@ -64,6 +66,43 @@ void disk_identify(struct disk *d)
 	identity(d->dev, (const char *const[]){ "wwid", "device/wwid", NULL }, d->wwid);
 	identity(d->dev, (const char *const[]){ "serial", "device/serial", NULL }, d->serial);
 	identity(d->dev, (const char *const[]){ "dm/uuid", NULL }, d->dm_uuid);
+}
+
+/* Is @b what @a lies on? A partition lies on its disk, and a volume on its parts, which may be volumes again. */
+static bool lies_on(dev_t a, dev_t b, int depth)
+{
+	char path[128], number[32], file[300];
+	unsigned int maj, min;
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	if (depth > MAX_DEPTH)
+		return false;
+	attribute(a, "partition", number, sizeof(number));
+	if (*number) {
+		attribute(a, "../dev", number, sizeof(number));
+		if (sscanf(number, "%u:%u", &maj, &min) == 2)
+			found = makedev(maj, min) == b || lies_on(makedev(maj, min), b, depth + 1);
+	}
+	snprintf(path, sizeof(path), "%s/dev/block/%u:%u/slaves", disk_sysfs, major(a), minor(a));
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		if (*entry->d_name == '.')
+			continue;
+		snprintf(file, sizeof(file), "slaves/%s/dev", entry->d_name);
+		attribute(a, file, number, sizeof(number));
+		if (sscanf(number, "%u:%u", &maj, &min) == 2)
+			found = makedev(maj, min) == b || lies_on(makedev(maj, min), b, depth + 1);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+bool disk_overlap(dev_t a, dev_t b)
+{
+	return a && b && (a == b || lies_on(a, b, 0) || lies_on(b, a, 0));
 }
 
 int disk_look(const char *path, struct disk *d, char *why, size_t size)

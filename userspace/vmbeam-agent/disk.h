@@ -28,6 +28,8 @@ extern const char *disk_sysfs;
 int disk_look(const char *path, struct disk *d, char *why, size_t size);
 /* The identity of @d->dev alone. */
 void disk_identify(struct disk *d);
+/* Are they one, or does one lie on the other: a partition on its disk, a volume on what it is made of? */
+bool disk_overlap(dev_t a, dev_t b);
 /* Adds "bytes", "read_only" and "ids". */
 void disk_describe(const struct disk *d, struct json_object *obj);
 

@@ -21,6 +21,7 @@
 #include "domain.h"
 #include "log.h"
 #include "store.h"
+#include "users.h"
 
 #define MAX_DISKS	64
 
@@ -289,6 +290,7 @@ static void check_target(struct json_object *problems, struct json_object *want,
 	}
 	put_string(obj, "target", path);
 	disk_describe(&disk, obj);
+	users_check(&disk, path, NO_DOMAIN, problems);
 	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
