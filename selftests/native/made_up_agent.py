@@ -127,6 +127,7 @@ class Faults:
     crowd: int = 0                  # so many domains and exports of others are there, too
     garbage: bool = False           # in the place of the stream's second part
     truncated: bool = False         # the stream lacks its last record
+    unknown: set[str] = field(default_factory=set)          # an older agent: it does not have these ops
     unparsable: set[str] = field(default_factory=set)       # the answers to these are no JSON
     deaf: set[str] = field(default_factory=set)             # these requests it cannot parse
     stale: bool = False             # each answer comes behind one to an earlier request
@@ -163,6 +164,7 @@ class MadeUpAgent(threading.Thread):
         self._ops: dict[str, Callable[[Json, bytes], Reply]] = {
             "hello": self._hello, "guest-check": self._guest_check, "guest-frames": self._guest_frames,
             "dest-check": self._dest_check, "disk-blocks": self._disk_blocks,
+            "devices": self._devices,
             "save-begin": self._save_begin, "save-read": self._save_read, "save-go": self._save_go,
             "save-status": self._save_status, "save-abort": self._nothing,
             "restore-begin": self._restore_begin, "restore-write": self._restore_write,
@@ -286,6 +288,7 @@ class MadeUpAgent(threading.Thread):
             domains, exports = [], {}
         reply: Json = {
             "version": "x", "hostvm_xen": self.faults.xen,
+            "features": [op for op in self._ops if op not in self.faults.unknown],
             "domains": [asdict(d) for d in domains[:256]],
             "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],
         }
@@ -304,6 +307,11 @@ class MadeUpAgent(threading.Thread):
 
     def _described(self, device: Json) -> Json:
         return {**device, **(self.disks[device["target"]].describe() if "target" in device else {})}
+
+    def _devices(self, request: Json, _blob: bytes) -> Reply:
+        domain = self._named(request)
+        expect(domain.suspended or domain.paused, "the devices are asked for while the guest VM runs")
+        return Reply({"devices": self.devices})
 
     def _disk_blocks(self, request: Json, _blob: bytes) -> Reply:
         disk, blocks = self.disks[request["target"]], request["blocks"]

@@ -262,7 +262,8 @@ def test_disk_that_cannot_be_written_there(rig: Rig) -> None:
     code, report, _ = rig.migrate()
     assert code == REFUSED
     assert "cannot be written here" in report["error"]
-    rig.source.devices[1]["mode"] = "r"
+    for agent in rig.agents:
+        agent.devices[1]["mode"] = "r"
     code, _, err = rig.migrate()
     assert code == DONE, err
     rig.assert_on_destination()
@@ -275,6 +276,76 @@ def test_disk_that_cannot_be_read(rig: Rig, side: str) -> None:
     code, report, _ = rig.migrate()
     assert code == REFUSED
     assert "disk-blocks: block 7: I/O error" in report["error"]
+    rig.assert_on_source()
+
+
+# Devices that come and go
+
+ANOTHER_DISK = {"kind": "vbd", "devid": 51728, "backend_domid": 0, "dev": "xvdb", "backend": "phy",
+                "target": "/dev/loop5", "mode": "w"}
+
+
+@pytest.mark.parametrize("point", ["prepare", "suspend", "state", "swap-half", "commit"])
+def test_device_is_attached_at(rig: Rig, point: str) -> None:
+    """Whether it got into the stream or not: it was not agreed on."""
+    migration = rig.migrate_and_hold(point)
+    rig.source.devices.append(ANOTHER_DISK)
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert "hv1: the disk xvdb, /dev/loop5, was attached to u1 after the check" in report["error"]
+    assert "committing" not in rig.states()
+    rig.assert_on_source()
+    assert ANOTHER_DISK in rig.source.devices
+
+
+def test_device_is_detached(rig: Rig) -> None:
+    migration = rig.migrate_and_hold("suspend")
+    del rig.source.devices[1]
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert "hv1: the disk xvda, /dev/vdb, was detached from u1 after the check" in report["error"]
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize(("device", "change"), [(1, {"target": "/dev/vdc"}), (1, {"mode": "r"}),
+                                                (2, {"mac": "00:16:3e:09:09:09"})], ids=["disk", "mode", "mac"])
+def test_device_is_another(rig: Rig, device: int, change: dict[str, str]) -> None:
+    """Detached, and one of the same number attached."""
+    migration = rig.migrate_and_hold("suspend")
+    rig.source.devices[device].update(change)
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert f"of u1 has another {next(iter(change))} than at the check" in report["error"]
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("device", [1, 2], ids=["disk", "vif"])
+def test_restored_domain_lacks_a_device(rig: Rig, device: int) -> None:
+    del rig.destination.devices[device]
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "hv2: the restored u1 lacks the " in report["error"]
+    assert "committing" not in rig.states()
+    rig.assert_on_source()
+
+
+def test_restored_domain_has_another_disk(rig: Rig) -> None:
+    rig.destination.devices[1]["target"] = "/dev/vdc"
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "hv2: the disk xvda, /dev/vdc, of the restored u1 has another target than on hv1" in report["error"]
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_agent_that_is_older(rig: Rig, side: str) -> None:
+    {"source": rig.source, "destination": rig.destination}[side].faults.unknown = {"devices"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert 'the agent knows no operation "devices"' in report["error"]
     rig.assert_on_source()
 
 
@@ -394,8 +465,8 @@ def test_request_that_the_agent_cannot_parse(rig: Rig) -> None:
 
 # A migration that fails, and is rolled back
 
-SOURCE_OPS = ("save-begin", "save-read", "save-go", "export-begin", "export-sync", "quiesce", "export-arm")
-DESTINATION_OPS = ("restore-begin", "restore-write", "restore-end", "export-begin", "export-arm")
+SOURCE_OPS = ("save-begin", "save-read", "save-go", "devices", "export-begin", "export-sync", "quiesce", "export-arm")
+DESTINATION_OPS = ("restore-begin", "restore-write", "restore-end", "devices", "export-begin", "export-arm")
 
 
 @pytest.mark.parametrize(("side", "op"), [pytest.param(side, op, id=f"{side}-{op}") for side, ops in (
@@ -516,6 +587,15 @@ def test_goes_on_when_the_source_dies_after_the_swap(rig: Rig) -> None:
     rig.source.domains, rig.source.exports = [], {}
     rig.source.faults.broken = {}
     assert migration.end().code == DONE
+    rig.assert_on_destination()
+
+
+def test_goes_on_when_the_source_dies_before_it_lists_its_devices(rig: Rig) -> None:
+    migration = rig.migrate_and_hold("commit", dead=1)
+    rig.source.faults.broken = {"devices": "gone"}
+    code, report, err = migration.go_on()
+    assert code == DONE, err
+    assert "error" not in report
     rig.assert_on_destination()
 
 

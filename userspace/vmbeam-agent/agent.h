@@ -88,6 +88,7 @@ int list_all(struct request *r);
 /* The ops, by file. */
 int op_guest_check(struct request *r);
 int op_dest_check(struct request *r);
+int op_devices(struct request *r);
 int op_resume(struct request *r);
 int op_unpause(struct request *r);
 int op_destroy(struct request *r);

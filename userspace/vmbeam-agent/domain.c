@@ -498,6 +498,20 @@ static int get_domain(struct request *r, struct domain *d)
 	return rc ? fail(r, rc, "domain %u cannot be looked at: %s", domid, strerror(-rc)) : 0;
 }
 
+int op_devices(struct request *r)
+{
+	struct json_object *list;
+	struct domain d;
+	int rc = get_domain(r, &d);
+
+	if (rc)
+		return rc;
+	list = json_object_new_array();
+	json_object_object_add(r->out, "devices", list);
+	rc = devices_list(d.domid, list, NULL);
+	return rc ? fail(r, rc, "the devices of %s cannot be listed: %s", d.called, strerror(-rc)) : 0;
+}
+
 int op_resume(struct request *r)
 {
 	struct domain d;

@@ -134,6 +134,8 @@ static void check_guest(struct migration *m, bool dest_up)
 	else if (migration_name(m, name))
 		problem(m, "out of memory");
 	problems_of(m, m->from, reply.json);
+	json_object_put(m->devices);
+	m->devices = json_object_get(js_array(reply.json, "backends"));
 	if (!m->dom_a || !m->uuid[0])
 		problem(m, "%s: the agent gives no domid or no UUID for %s", m->from, m->guest);
 	else if (dest_up)
@@ -156,6 +158,28 @@ static void count_frames(struct migration *m)
 	message_clear(&reply);
 }
 
+/* An agent that cannot be asked when the guest VM is suspended is refused now. */
+static void check_features(struct migration *m, struct agent *a)
+{
+	static const char *const needed[] = { "disk-blocks", "devices" };
+	struct json_object *has = js_array(a->hello, "features");
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		bool found = false;
+
+		for (size_t k = 0; !found && k < js_len(has); k++) {
+			struct json_object *f = json_object_array_get_idx(has, k);
+
+			found = json_object_is_type(f, json_type_string) && !strcmp(json_object_get_string(f), needed[i]);
+		}
+		if (!found) {
+			problem(m, "%s: the agent knows no operation \"%s\": install vmbeam-agent of vmbeamd's version in its management VM",
+				a->name, needed[i]);
+			return;
+		}
+	}
+}
+
 int check(struct migration *m)
 {
 	struct error err;
@@ -173,6 +197,10 @@ int check(struct migration *m)
 	if (a && b && strcmp(js_str(m->a.hello, "hostvm_xen", ""), js_str(m->b.hello, "hostvm_xen", "")))
 		problem(m, "%s runs Xen %s, %s runs Xen %s: only the same version is known to work", m->from,
 			js_str(m->a.hello, "hostvm_xen", "?"), m->to, js_str(m->b.hello, "hostvm_xen", "?"));
+	if (a)
+		check_features(m, &m->a);
+	if (b)
+		check_features(m, &m->b);
 	if (a)
 		check_guest(m, b);
 	if (m->check_only && m->dom_a && !json_object_array_length(m->problems))

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "devices.h"
 #include "hold.h"
 #include "hostvm.h"
 #include "js.h"
@@ -208,7 +209,7 @@ static int step_state(struct migration *m)
 {
 	struct message reply;
 
-	if (agent_begin(&m->b, "restore-end", NULL, &m->error) ||
+	if (agent_begin(&m->b, "restore-end", NULL, &m->error) || devices_still(m) ||
 	    export_sync(m, &m->a, m->dom_a, "p2m", m->export_a, &m->frames_a) ||
 	    agent_begin(&m->a, "quiesce", migration_domain(m, m->dom_a), &m->error) ||
 	    agent_end(&m->b, limit_s(LIMIT_LONG), &reply, &m->error) || take_domid(m, &reply))
@@ -328,11 +329,11 @@ static int both_waiting(struct migration *m)
 		return error_set(&m->error, "%s: domain %u, made for %s, is gone or was tampered with", m->to, m->dom_b,
 				 m->guest);
 	if (no_a)
-		return 0;
+		return devices_both(m, false);
 	d = finish_domain(&m->a, m, m->dom_a);
 	if (!d || !js_bool(d, "suspended"))
 		return error_set(&m->error, "%s: %s (domain %u) is gone or no longer suspended", m->from, m->guest, m->dom_a);
-	return 0;
+	return devices_both(m, true);
 }
 
 static int step_commit(struct migration *m)

@@ -64,7 +64,8 @@ void migration_clear(struct migration *m)
 	json_object_put(m->problems);
 	json_object_put(m->warnings);
 	json_object_put(m->disks);
-	m->problems = m->warnings = m->disks = NULL;
+	json_object_put(m->devices);
+	m->problems = m->warnings = m->disks = m->devices = NULL;
 	free(m->name);
 	m->name = NULL;
 	savestream_clear(&m->stream);

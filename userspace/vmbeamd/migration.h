@@ -49,6 +49,7 @@ struct migration {
 	bool unpause_tried;
 	int rebind_tries;
 	bool check_only;
+	struct json_object *devices;	/* of the guest VM, as its agent listed them in the check */
 	struct savestream stream;
 	struct vmbeam_pairs pairs;		/* all frames that both sides have */
 	struct vmbeam_pairs kept_pairs;		/* of these, the keep set: excluded from the swap */
