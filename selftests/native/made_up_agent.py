@@ -87,6 +87,7 @@ class Disk:
         return f"{zlib.crc32(f'{self.seed} {block} {self.looks if block in self.busy else 0}'.encode()):x}"
 
 
+KERNEL = "/boot/vmlinuz-of-u1"
 DEVICES: tuple[Json, ...] = (
     {"kind": "console", "devid": 0, "backend_domid": 0},
     {"kind": "vbd", "devid": 51712, "backend_domid": 0, "dev": "xvda", "backend": "phy", "target": "/dev/vdb", "mode": "w"},
@@ -150,6 +151,8 @@ class MadeUpAgent(threading.Thread):
         self.domains: list[Domain] = []
         self.exports: dict[int, Export] = {}
         self.disks = {"/dev/vdb": Disk()}
+        self.bridges = {"xenbr0"}
+        self.files = {KERNEL}
         self.devices: list[Json] = [dict(device) for device in DEVICES]     # of the guest VM, once it is here
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
@@ -303,7 +306,7 @@ class MadeUpAgent(threading.Thread):
         if not domain:
             raise OpError("ESRCH", f"there is no guest VM called {meant} here")
         return Reply({"domid": domain.domid, "name": domain.name, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES, "vcpus": 2,
-                      "problems": [], "backends": [self._described(device) for device in self.devices]})
+                      "boot": [{"what": "kernel", "path": KERNEL}], "problems": [], "backends": [self._described(device) for device in self.devices]})
 
     def _described(self, device: Json) -> Json:
         return {**device, **(self.disks[device["target"]].describe() if "target" in device else {})}
@@ -329,7 +332,10 @@ class MadeUpAgent(threading.Thread):
         problems = [f"only {free} KiB are free"] if free < request["max_kib"] else []
         problems += [f"the disk {target} is not here" for target in targets if target not in self.disks]
         disks = [{"target": target, **self.disks[target].describe()} if target in self.disks else {} for target in targets]
-        return Reply({"problems": problems + self.faults.problems, "disks": disks})
+        problems += [f"the bridge {vif['bridge']} is not here" for vif in request["vifs"] if vif["bridge"] not in self.bridges]
+        warnings = [f"the {file['what']} {file['path']} is not here" for file in request["boot"]
+                    if file["path"] not in self.files]
+        return Reply({"problems": problems + self.faults.problems, "warnings": warnings, "disks": disks})
 
     def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
         before, after = saved_stream()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig, wait_until)
-from made_up_agent import FIRST_EXPORT, GUEST_DOMID, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export
+from made_up_agent import FIRST_EXPORT, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export
 
 # The stream of the made-up agent sends three of its frames as content.
 ALL_SWAPPED = {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}
@@ -277,6 +277,30 @@ def test_disk_that_cannot_be_read(rig: Rig, side: str) -> None:
     assert code == REFUSED
     assert "disk-blocks: block 7: I/O error" in report["error"]
     rig.assert_on_source()
+
+
+# What the destination lacks besides
+
+def test_bridge_that_is_not_there(rig: Rig) -> None:
+    rig.destination.bridges = {"xenbr1"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert report["problems"] == ["hv2: the bridge xenbr0 is not here"]
+    rig.assert_on_source()
+
+
+def test_kernel_that_is_not_there(rig: Rig) -> None:
+    """The guest VM runs without, until it reboots."""
+    rig.destination.files = set()
+    rig.start()
+    code, out, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == DONE, err
+    assert f"warning: hv2: the kernel {KERNEL} is not here" in out
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert report["warnings"] == [f"hv2: the kernel {KERNEL} is not here"]
+    rig.assert_on_destination()
 
 
 # Devices that come and go

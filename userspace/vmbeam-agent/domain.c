@@ -20,6 +20,7 @@
 #include "disk.h"
 #include "domain.h"
 #include "log.h"
+#include "needs.h"
 #include "store.h"
 #include "users.h"
 
@@ -171,6 +172,35 @@ int domain_read(uint32_t domid, struct domain *d)
 
 /* --- checks ----------------------------------------------------------------------------------------------------- */
 
+/* The configuration is what its author wrote: what he left out is neither true nor false, and libxl aborts if asked. */
+static bool said_yes(libxl_defbool value)
+{
+	return !libxl_defbool_is_default(value) && libxl_defbool_val(value);
+}
+
+/* What the toolstack reads when the guest VM is started anew. */
+static void list_boot(const libxl_domain_build_info *b, struct request *r)
+{
+	const struct {
+		const char *what, *path;
+	} files[] = {
+		{ "kernel", b->kernel }, { "ramdisk", b->ramdisk }, { "boot loader", b->bootloader },
+	};
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct json_object *obj;
+
+		if (!files[i].path || !*files[i].path)
+			continue;
+		obj = json_object_new_object();
+		put_string(obj, "what", files[i].what);
+		put_string(obj, "path", files[i].path);
+		json_object_array_add(list, obj);
+	}
+	json_object_object_add(r->out, "boot", list);
+}
+
 static void check_config(struct session *s, const struct domain *d, struct request *r, struct json_object *problems)
 {
 	libxl_domain_config config;
@@ -183,6 +213,15 @@ static void check_config(struct session *s, const struct domain *d, struct reque
 		if (config.num_pcidevs)
 			add_problem(problems, "%s has %d PCI devices passed through: detach them", d->called,
 				    config.num_pcidevs);
+		if (said_yes(config.b_info.disable_migrate))
+			add_problem(problems, "%s has nomigrate=1: whoever set it up says that it must not be moved", d->called);
+		if (said_yes(config.c_info.driver_domain))
+			add_problem(problems, "%s has driver_domain=1: it serves devices to other guest VMs here, which would lose them. Move these to other backends first",
+				    d->called);
+		if (config.num_channels)
+			add_problem(problems, "%s has %d consoles of channel=, which QEMU serves and which cannot be moved: start it without",
+				    d->called, config.num_channels);
+		list_boot(&config.b_info, r);
 		if (config.num_vfbs || config.num_vkbs)
 			add_problem(problems, "%s has a virtual framebuffer or keyboard, which cannot be moved",
 				    d->called);
@@ -316,7 +355,7 @@ static void check_memory(struct session *s, struct request *r, struct json_objec
 
 int op_dest_check(struct request *r)
 {
-	struct json_object *problems, *wanted, *disks;
+	struct json_object *problems, *warnings, *wanted, *disks;
 	struct domain *list = NULL;
 	const char *name, *uuid;
 	uint64_t max_kib, vcpus;
@@ -343,8 +382,10 @@ int op_dest_check(struct request *r)
 	}
 
 	problems = json_object_new_array();
+	warnings = json_object_new_array();
 	disks = json_object_new_array();
 	json_object_object_add(r->out, "problems", problems);
+	json_object_object_add(r->out, "warnings", warnings);
 	json_object_object_add(r->out, "disks", disks);
 	for (size_t i = 0; i < nr; i++) {
 		if (list[i].dying)
@@ -359,6 +400,7 @@ int op_dest_check(struct request *r)
 	check_memory(&s, r, problems, max_kib, vcpus);
 	for (size_t i = 0; i < json_object_array_length(wanted); i++)
 		check_target(problems, json_object_array_get_idx(wanted, i), disks);
+	needs_check(r->in, problems, warnings);
 	check_helper(problems);
 	if (!exports_available())
 		add_problem(problems, "/dev/vmbeam does not open: load vmbeam_guest.ko in this host VM");

@@ -55,6 +55,36 @@ static void problems_of(struct migration *m, const char *who, struct json_object
 	}
 }
 
+static void warnings_of(struct migration *m, const char *who, struct json_object *reply)
+{
+	struct json_object *list = js_array(reply, "warnings");
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *text = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(text, json_type_string))
+			warning(m, "%s: %s", who, json_object_get_string(text));
+	}
+}
+
+/* What the destination must have for the guest VM's network cards. */
+static struct json_object *vifs_wanted(struct json_object *devices)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < js_len(devices); i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i), *o;
+
+		if (strcmp(js_str(device, "kind", ""), "vif"))
+			continue;
+		o = json_object_new_object();
+		js_add_str(o, "bridge", js_str(device, "bridge", ""));
+		js_add_str(o, "script", js_str(device, "script", ""));
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 static void check_module(struct migration *m)
 {
 	struct vmbeam_query q;
@@ -101,11 +131,14 @@ static void check_destination(struct migration *m, struct json_object *guest)
 	js_add_u64(args, "max_kib", m->max_kib);
 	js_add_u64(args, "vcpus", js_u64(guest, "vcpus", 1));
 	json_object_object_add(args, "disks", disks_wanted(js_array(guest, "backends")));
+	json_object_object_add(args, "vifs", vifs_wanted(js_array(guest, "backends")));
+	json_object_object_add(args, "boot", json_object_get(js_array(guest, "boot")));
 	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
 	}
 	problems_of(m, m->to, reply.json);
+	warnings_of(m, m->to, reply.json);
 	disks_compare(m, js_array(guest, "backends"), js_array(reply.json, "disks"));
 	message_clear(&reply);
 }
