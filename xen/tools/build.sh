@@ -21,6 +21,7 @@ build() {
 		"/cache/${source##*/}/xen" "/cache/${1##*/}" "$series" "$hold"
 }
 
+held=()
+if [ -n "$hold" ]; then held=("$VMBEAM_TOP"/userspace/common/{hold,log,text}.[ch]); fi
 cache_entry save-helper "$(cache_key "=${source##*/}" "=${tree##*/}" "=hold:$hold" "$here/build.sh" "$here/compile.sh" \
-	"$here/patches" "$here/files" "$here/../patches/$series" "$here/../patches/common" "$VMBEAM_TOP/include/xen" ${hold:+"$VMBEAM_TOP/userspace/common/hold.c" "$VMBEAM_TOP/userspace/common/hold.h" \
-	"$VMBEAM_TOP/userspace/common/log.c" "$VMBEAM_TOP/userspace/common/log.h"})" build
+	"$here/patches" "$here/files" "$here/../patches/$series" "$here/../patches/common" "$VMBEAM_TOP/include/xen" ${held[@]+"${held[@]}"})" build

@@ -55,7 +55,7 @@ make "${make_args[@]}" -C tools/libs/guest libxenguest.a
 make "${make_args[@]}" -C tools/libs/light libxl_save_helper.o _libxl_save_msgs_helper.o
 
 extra=()
-[ -z "$hold" ] || extra=(/vmbeam/userspace/common/hold.c /vmbeam/userspace/common/log.c -DVMBEAM_HOLD -D_GNU_SOURCE)
+[ -z "$hold" ] || extra=(/vmbeam/userspace/common/{hold,log,text}.c -DVMBEAM_HOLD -D_GNU_SOURCE)
 # shellcheck disable=SC2046 # several words
 gcc -pie $(dpkg-buildflags --get LDFLAGS) -Wl,-z,now -Wl,--gc-sections -Wl,--as-needed -O2 -o "$out/libxl-save-helper" \
 	tools/libs/light/libxl_save_helper.o tools/libs/light/_libxl_save_msgs_helper.o ${extra[@]+"${extra[@]}"} \
