@@ -13,6 +13,7 @@
 #include "disk.h"
 #include "js.h"
 #include "kselftest_harness.h"
+#include "made-up-sysfs.h"
 
 FIXTURE(disk) {
 	char dir[64];
@@ -33,23 +34,6 @@ FIXTURE_TEARDOWN(disk)
 
 	snprintf(command, sizeof(command), "rm -rf %s", self->dir);
 	EXPECT_EQ(0, system(command));
-}
-
-/* A file of this sysfs, and all directories above it. */
-static void put(const char *dir, const char *name, const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0700);
-		*p = '/';
-	}
-	f = fopen(path, "w");
-	fputs(text, f);
-	fclose(f);
 }
 
 static void link_disk(const char *dir, const char *number, const char *to)

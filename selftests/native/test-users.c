@@ -12,6 +12,7 @@
 #include "js.h"
 #include "users.h"
 #include "kselftest_harness.h"
+#include "made-up-sysfs.h"
 
 static struct {
 	char path[200], value[100];
@@ -190,22 +191,6 @@ TEST_F(users, the_backend_of_a_driver_domain)
 	vbd(3, "vbd", 7, "fe:10", "/dev/xvdq", "w", "4");
 	users_check(&self->d, "/dev/vdb", 5, self->problems);
 	EXPECT_EQ(1, js_len(self->problems));
-}
-
-static void put(const char *dir, const char *name, const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0700);
-		*p = '/';
-	}
-	f = fopen(path, "w");
-	fputs(text, f);
-	fclose(f);
 }
 
 /* A partition of it, and a volume on that; and a volume that lies elsewhere. */
