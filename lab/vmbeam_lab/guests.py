@@ -32,7 +32,7 @@ def _numbers(line: str) -> dict[str, int]:
     return dict(zip(words[::2], map(int, words[1::2])))
 
 
-def has_disk(lab: Lab, guest: str) -> bool:
+def has_disk(guest: str) -> bool:
     return guest in GUESTS
 
 
@@ -40,7 +40,7 @@ def guest_state(lab: Lab, guest: str) -> GuestState:
     """Reads files alone: starting a process in a guest VM may take half a second."""
     processes = []
     for name in CHECKERS:
-        if name == "diskwriter" and not has_disk(lab, guest):
+        if name == "diskwriter" and not has_disk(guest):
             continue
         pid = lab.text(guest, f"/run/{name}.pid")
         try:
@@ -52,7 +52,7 @@ def guest_state(lab: Lab, guest: str) -> GuestState:
         alive = f"({name})" in stat and fields[0] != "Z"
         processes.append(f"{pid}:{fields[19]}" if alive else "gone")
     memory = _numbers(lab.text(guest, "/run/memcheck"))
-    disk = _numbers(lab.text(guest, "/run/diskwriter")) if has_disk(lab, guest) else {"safe": 0}
+    disk = _numbers(lab.text(guest, "/run/diskwriter")) if has_disk(guest) else {"safe": 0}
     return GuestState(lab.text(guest, "/proc/sys/kernel/random/boot_id"), tuple(processes), memory["passes"],
                       memory["pages"], memory["errors"], disk["safe"])
 

@@ -15,7 +15,7 @@ from .config import ADDRESSES, Config
 from .errors import CommandFailed, LabError
 from .machine import Machine
 from .paths import TOP, say
-from .wait import PATIENCE, Waiter
+from .wait import Waiter
 
 T = TypeVar("T")
 
@@ -183,5 +183,3 @@ def show(kind: bytes, body: bytes) -> None:
     out.buffer.write(body)
     out.flush()
 
-
-__all__ = ["Lab", "PATIENCE", "at_once", "show"]
