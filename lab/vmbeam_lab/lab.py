@@ -70,6 +70,17 @@ class Lab:
             with self._busy:
                 idle.append(channel)
 
+    @contextlib.contextmanager
+    def _timed(self, system: str, what: str) -> Iterator[None]:
+        """A line in commands.log: where the time of a test or of the demo goes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            line = f"{time.strftime('%T')} {time.monotonic() - began:8.3f} s  {system:5} {what[:150]!r}\n"
+            with self._busy, (self.dir / "commands.log").open("a", encoding="utf-8") as log:
+                log.write(line)
+
     def disconnect(self) -> None:
         with self._busy:
             for channel in (c for idle in self._idle.values() for c in idle):
@@ -88,7 +99,7 @@ class Lab:
                 take(kind, body)
 
         watch = self.waiter.watch(f"{system} to run: {command[:200]}", patience=patience)
-        with self._channel(system) as channel:
+        with self._channel(system) as channel, self._timed(system, command):
             rc = channel.run(command, data, watch, keep)
         return rc, b"".join(out[b"O"]), b"".join(out[b"R"])
 
@@ -103,7 +114,7 @@ class Lab:
         return self.status(system, command)[0] == 0
 
     def read(self, system: str, path: str) -> bytes:
-        with self._channel(system) as channel:
+        with self._channel(system) as channel, self._timed(system, f"read {path}"):
             return channel.get(path, self.waiter.watch(f"{system}:{path}"))
 
     def text(self, system: str, path: str) -> str:

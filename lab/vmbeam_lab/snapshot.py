@@ -58,7 +58,7 @@ def _prepare(lab: Lab, disks: Path, kind: str) -> None:
     if lab.machine.pid():
         raise LabError(f"the lab in {lab.dir} is up already: lab down ends it")
     lab.dir.mkdir(parents=True, exist_ok=True)
-    for name in ("serial.log", "qmp", "qemu.pid", *(f"{d}.qcow2" for d in DISKS)):
+    for name in ("serial.log", "commands.log", "qmp", "qemu.pid", *(f"{d}.qcow2" for d in DISKS)):
         (lab.dir / name).unlink(missing_ok=True)
     for d in DISKS:
         _overlay(disks / f"{d}.{'raw' if kind == 'raw' else 'qcow2'}", kind, lab.dir / f"{d}.qcow2")
