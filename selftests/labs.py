@@ -16,7 +16,7 @@ class Labs:
     def __init__(self) -> None:
         self.lab: Lab | None = None
         self.clean = False          # nobody has used it since it was started
-        self.prepared = ""          # the command that made it ready for tests that share it
+        self.prepared: tuple[tuple[str, str], ...] = ()     # the commands that made it ready for tests that share it
 
     def _start(self, config: Config) -> Lab:
         self.down()
@@ -43,13 +43,14 @@ class Labs:
         self.clean = False
         return lab
 
-    def shared(self, config: Config, prepare: str, system: str) -> Lab:
+    def shared(self, config: Config, prepare: tuple[tuple[str, str], ...]) -> Lab:
         """For tests that make all that they need themselves: the one that the test before used, if that left it in
-        order. The command prepares a new one for them."""
+        order. The commands, each with its system, prepare a new one for them."""
         if self.lab and not self.clean and self.lab.config == config and self.prepared == prepare:
             return self.lab
         lab = self.fresh(config)
-        lab.run(system, prepare)
+        for system, command in prepare:
+            lab.run(system, command)
         self.prepared = prepare
         return lab
 
@@ -65,4 +66,4 @@ class Labs:
     def down(self) -> None:
         if self.lab:
             self.lab.down()
-        self.lab, self.clean, self.prepared = None, False, ""
+        self.lab, self.clean, self.prepared = None, False, ()
