@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from vmbeam_lab import guests
-from vmbeam_lab.lab import Lab
+from vmbeam_lab.lab import Lab, at_once
 from vmbeam_lab.migrate import filesystem_clean, migrate
 
 
@@ -18,7 +18,7 @@ def test_check_tells_superpages(guests_lab: Lab) -> None:
 
 
 def test_there_and_back(guests_lab: Lab) -> None:
-    """And both sides have their memory back, and u1's filesystem is clean at the end."""
+    """And both sides have their memory back, u1's filesystem is clean at the end, and further guest VMs run on both."""
     lab = guests_lab
     free = {h: guests.free_mib(lab, h) for h in ("hv1", "hv2")}
     migrate(lab, "u1", "hv1", "hv2")
@@ -28,6 +28,8 @@ def test_there_and_back(guests_lab: Lab) -> None:
     assert free == {h: guests.free_mib(lab, h) for h in ("hv1", "hv2")}
     guests.guest_shutdown(lab, "hv1", "u1")
     filesystem_clean(lab)
+    at_once([lambda h=h, g=g: guests.guest_create(lab, h, g)        # type: ignore[misc]
+             for h, g in (("hv1", "u3"), ("hv2", "u4"))])
 
 
 @pytest.mark.soak
