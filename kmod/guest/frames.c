@@ -67,12 +67,12 @@ static int vmbeam_batch_begin(struct vmbeam_export *e)
 	if (b->chunk)
 		return 0;
 
-	b->chunk = vmbeam_chunk_new();
+	b->chunk = vmbeam_chunk_get();
 	if (!b->chunk)
 		return -ENOMEM;
 	rc = xa_alloc(&e->chunks, &new_id, b->chunk, xa_limit_31b, GFP_KERNEL);
 	if (rc) {
-		vmbeam_chunk_free(b->chunk);
+		vmbeam_chunk_put(b->chunk);
 		b->chunk = NULL;
 		return rc;
 	}
@@ -256,7 +256,7 @@ void vmbeam_frames_clear(struct vmbeam_export *e)
 		vmbeam_unpin_finish(b);
 
 	xa_for_each(&e->chunks, id, chunk) {
-		vmbeam_chunk_free(chunk);
+		vmbeam_chunk_put(chunk);
 		cond_resched();
 	}
 	xa_destroy(&e->chunks);

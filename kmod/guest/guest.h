@@ -5,7 +5,8 @@
  * main.c	the device
  * export.c	an export: its life, its fd, its ioctls, the list of all
  * frames.c	the set of frames of an export: which pfn is pinned in which slot
- * pin.c	chunks of slots; a slot is a PTE that holds a reference to a foreign frame
+ * pin.c	a slot is a PTE that holds a reference to a foreign frame
+ * chunk.c	chunks of slots: where the PTEs are, and those that wait for the next export
  * extent.c	the frames as extents, and read()
  */
 #ifndef _VMBEAM_GUEST_H
@@ -35,10 +36,11 @@
 #define VMBEAM_CHUNK_SLOTS	512U
 
 /*
- * 512 slots. Lives from the first frame that needs it to the end of the export; slots that become free are used
- * again.
+ * 512 slots. An export has it from the first frame that needs it to its own end; slots that become free are used
+ * again. Then it waits for the next export.
  */
 struct vmbeam_chunk {
+	struct list_head idle;	/* vmbeam_idle, while no export has it */
 	void *addr;		/* of the vmap area; nothing reads through it */
 	pte_t *ptes;		/* what the hypervisor has in the slots */
 	u64 ptes_maddr;
@@ -107,15 +109,19 @@ void vmbeam_frames_clear(struct vmbeam_export *e);
 u64 vmbeam_frames_gfn(struct vmbeam_export *e, unsigned long slot_nr);
 
 /* pin.c */
-void vmbeam_pin_init(void);
 bool vmbeam_pin_domain_exists(domid_t domid);
 bool vmbeam_pin_possible(u64 gfn);
-struct vmbeam_chunk *vmbeam_chunk_new(void);
-void vmbeam_chunk_free(struct vmbeam_chunk *chunk);
 u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot);
 int vmbeam_pin_batch(struct vmbeam_batch *b, struct vmbeam_chunk *chunk, domid_t domid);
 int vmbeam_unpin_slot(struct vmbeam_batch *b, struct vmbeam_chunk *chunk, unsigned int slot);
 int vmbeam_unpin_finish(struct vmbeam_batch *b);
+
+/* chunk.c */
+void vmbeam_chunks_init(void);
+void vmbeam_chunks_exit(void);
+u64 vmbeam_chunk_dummy_gfn(void);
+struct vmbeam_chunk *vmbeam_chunk_get(void);
+void vmbeam_chunk_put(struct vmbeam_chunk *chunk);
 
 /* extent.c */
 void vmbeam_extents_put(struct vmbeam_extents *x);

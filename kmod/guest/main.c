@@ -64,7 +64,7 @@ static int __init vmbeam_guest_init(void)
 		return -ENODEV;
 	}
 
-	vmbeam_pin_init();
+	vmbeam_chunks_init();
 	return misc_register(&vmbeam_dev);
 }
 module_init(vmbeam_guest_init);
@@ -73,6 +73,7 @@ static void __exit vmbeam_guest_exit(void)
 {
 	/* No export is left: each open file and each armed export holds a reference to the module. */
 	misc_deregister(&vmbeam_dev);
+	vmbeam_chunks_exit();
 }
 module_exit(vmbeam_guest_exit);
 

@@ -3,34 +3,19 @@
  * Pinning: a PTE of ours that maps a foreign frame, read-only, is a reference to that frame in the hypervisor. As
  * long as it is there the frame is neither freed nor scrubbed, even when its domain is destroyed.
  *
- * The PTEs are those of vmap areas of a page of our own, the dummy. The kernel sees nothing but the dummy in them,
- * and gets it back before the area is unmapped. Nothing ever reads through the mapping.
+ * The PTEs are those of vmap areas (chunk.c). The kernel never sees a foreign frame in them: a slot is emptied before
+ * its area is unmapped. Nothing ever reads through the mapping.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include <asm/pgtable.h>
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
 
 #include "guest.h"
-
-static struct page *vmbeam_dummies[VMBEAM_CHUNK_SLOTS];	/* the dummy, for every slot of a chunk */
-static u64 vmbeam_dummy_gfn;
-
-void vmbeam_pin_init(void)
-{
-	unsigned int i;
-
-	/* The zero page: it is mapped read-only in many places anyway and never goes away. */
-	for (i = 0; i < VMBEAM_CHUNK_SLOTS; i++)
-		vmbeam_dummies[i] = ZERO_PAGE(0);
-	vmbeam_dummy_gfn = pfn_to_mfn(page_to_pfn(ZERO_PAGE(0)));
-}
 
 /* Asked with an empty list of updates: the hypervisor looks the domain up before it looks at the list. */
 bool vmbeam_pin_domain_exists(domid_t domid)
@@ -41,42 +26,6 @@ bool vmbeam_pin_domain_exists(domid_t domid)
 	return HYPERVISOR_mmu_update(&none, 0, &done, domid) != -ESRCH;
 }
 
-struct vmbeam_chunk *vmbeam_chunk_new(void)
-{
-	struct vmbeam_chunk *chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
-	unsigned int level;
-
-	if (!chunk)
-		return NULL;
-
-	/*
-	 * VM_IOREMAP, because there are no struct pages of ours behind the PTEs, so that /proc/kcore keeps its
-	 * hands off; and because such an area is aligned to its size, which puts its PTEs into one page table.
-	 */
-	chunk->addr = vmap(vmbeam_dummies, VMBEAM_CHUNK_SLOTS, VM_IOREMAP, PAGE_KERNEL_RO);
-	if (!chunk->addr)
-		goto err_free;
-	chunk->ptes = lookup_address((unsigned long)chunk->addr, &level);
-	if (WARN_ON_ONCE(!chunk->ptes || level != PG_LEVEL_4K || !PAGE_ALIGNED(chunk->ptes)))
-		goto err_unmap;
-
-	chunk->ptes_maddr = arbitrary_virt_to_machine(chunk->ptes).maddr;
-	return chunk;
-
-err_unmap:
-	vunmap(chunk->addr);
-err_free:
-	kfree(chunk);
-	return NULL;
-}
-
-/* The slots must be empty: vunmap() makes sense of the kernel's own frames only. */
-void vmbeam_chunk_free(struct vmbeam_chunk *chunk)
-{
-	vunmap(chunk->addr);
-	kfree(chunk);
-}
-
 /* The frame in a slot, from the PTE itself: what is there is what is pinned. */
 u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot)
 {
@@ -84,13 +33,16 @@ u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot)
 }
 
 static void vmbeam_update_set(struct mmu_update *u, const struct vmbeam_chunk *chunk,
-			      unsigned int slot, u64 gfn)
+			      unsigned int slot, u64 pte)
+{
+	u->ptr = (chunk->ptes_maddr + slot * sizeof(pte_t)) | MMU_NORMAL_PT_UPDATE;
+	u->val = pte;
+}
+
+static u64 vmbeam_pte(u64 gfn)
 {
 	/* A kernel mapping of a PV guest must not be global. */
-	u64 flags = pgprot_val(PAGE_KERNEL_RO) & ~_PAGE_GLOBAL;
-
-	u->ptr = (chunk->ptes_maddr + slot * sizeof(pte_t)) | MMU_NORMAL_PT_UPDATE;
-	u->val = (gfn << PAGE_SHIFT) | flags;
+	return (gfn << PAGE_SHIFT) | (pgprot_val(PAGE_KERNEL_RO) & ~_PAGE_GLOBAL);
 }
 
 static int vmbeam_unpin_flush(struct vmbeam_batch *b)
@@ -104,7 +56,7 @@ static int vmbeam_unpin_flush(struct vmbeam_batch *b)
 		return 0;
 	rc = HYPERVISOR_mmu_update(b->updates, nr, &done, DOMID_SELF);
 	cond_resched();
-	/* It is our page and our page table. If it fails all the same, vunmap() still drops the references. */
+	/* It is our page table. If it fails all the same, vmbeam_chunk_put() sees it and drops the references. */
 	WARN_ONCE(rc, "the hypervisor refuses to unpin frame %d of %u: error %d\n", done, nr, rc);
 	return rc;
 }
@@ -115,7 +67,7 @@ static int vmbeam_unpin_flush(struct vmbeam_batch *b)
  */
 int vmbeam_unpin_slot(struct vmbeam_batch *b, struct vmbeam_chunk *chunk, unsigned int slot)
 {
-	vmbeam_update_set(&b->updates[b->nr_updates++], chunk, slot, vmbeam_dummy_gfn);
+	vmbeam_update_set(&b->updates[b->nr_updates++], chunk, slot, 0);
 	return b->nr_updates == VMBEAM_CHUNK_SLOTS ? vmbeam_unpin_flush(b) : 0;
 }
 
@@ -149,11 +101,11 @@ static u8 vmbeam_pin_check(const struct vmbeam_chunk *chunk, const struct vmbeam
 
 /*
  * Can it be anything but FOREIGN? Where a PTE changes only in its flags the hypervisor does not ask whose the frame
- * is, and what is in an empty slot is the dummy: so the dummy must never be asked for.
+ * is, and what is in a slot of a new chunk is the dummy: so the dummy must never be asked for.
  */
 bool vmbeam_pin_possible(u64 gfn)
 {
-	return gfn < machine_to_phys_nr && gfn != vmbeam_dummy_gfn;
+	return gfn < machine_to_phys_nr && gfn != vmbeam_chunk_dummy_gfn();
 }
 
 /*
@@ -167,7 +119,7 @@ int vmbeam_pin_batch(struct vmbeam_batch *b, struct vmbeam_chunk *chunk, domid_t
 	int rc = 0;
 
 	for (i = 0; i < nr; i++) {
-		vmbeam_update_set(&b->updates[i], chunk, b->pins[i].slot, b->pins[i].gfn);
+		vmbeam_update_set(&b->updates[i], chunk, b->pins[i].slot, vmbeam_pte(b->pins[i].gfn));
 		b->pins[i].status = VMBEAM_FRAME_PINNED;
 	}
 
