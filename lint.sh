@@ -125,7 +125,7 @@ plant() {
 	sed -i /SPDX/d lab/checkers/record.h
 	printf '%s/%s/x\n' '# see ' home >>kmod/build.sh
 	printf '%s\n' 'int vmbeam_planted(int __user *p);' 'int vmbeam_planted(int __user *p)' '{' '	return *p;' '}' \
-		>>kmod/host/log.c
+		>>kmod/host/undo.c
 	printf '%s\n' 'def planted(x): return x' >>lab/vmbeam_lab/wait.py
 }
 

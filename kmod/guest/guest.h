@@ -3,7 +3,8 @@
  * vmbeam_guest.ko, shared between its files.
  *
  * main.c	the device
- * export.c	an export: its life, its fd, its ioctls, the list of all
+ * fd.c		an export's fd, and the ioctls
+ * export.c	the life of an export, the list of all
  * frames.c	the set of frames of an export: which pfn is pinned in which slot
  * pin.c	a slot is a PTE that holds a reference to a foreign frame
  * chunk.c	chunks of slots: where the PTEs are, and those that wait for the next export
@@ -95,10 +96,19 @@ struct vmbeam_export {
 	struct vmbeam_batch batch;
 };
 
-/* export.c */
+/* fd.c */
 long vmbeam_export_create(struct vmbeam_call *call, void *arg);
-long vmbeam_export_list(struct vmbeam_call *call, void *arg);
 long vmbeam_export_open(struct vmbeam_call *call, void *arg);
+
+/* export.c */
+struct vmbeam_export *vmbeam_export_new(domid_t domid);
+struct vmbeam_export *vmbeam_export_find(u64 id);
+void vmbeam_export_put(struct vmbeam_export *e);
+void vmbeam_export_enlist(struct vmbeam_export *e);
+void vmbeam_export_own(struct vmbeam_export *e);
+void vmbeam_export_end(struct vmbeam_export *e);
+void vmbeam_export_tell(const struct vmbeam_export *e, struct vmbeam_export_info *info);
+long vmbeam_export_list(struct vmbeam_call *call, void *arg);
 
 /* frames.c; the export's lock is held */
 void vmbeam_frames_init(struct vmbeam_export *e);

@@ -3,15 +3,22 @@
  * What the files of vmbeam_host.ko know of each other.
  *
  *   main.c       the device: query, dispatch
- *   txn.c        the transaction behind an fd: swap, commit, rollback
- *   log.c        the record of what a transaction must swap back
+ *   txn.c        the transaction's fd: begin, commit, rollback, release
+ *   swap.c       the caller's list to the hypervisor, batch by batch
+ *   rollback.c   what was swapped, swapped back
+ *   record.c     what became of a batch, into an undo log
+ *   undo.c       the undo log: what a transaction must swap back
  *   outcome.c    the table of what became of each transaction
+ *   batch.c      one batch of pairs, being filled
  *   hypercall.c  one batch of pairs to the hypervisor
+ *
+ * Each knows those below it, and none above.
  */
 #ifndef _VMBEAM_HOST_H
 #define _VMBEAM_HOST_H
 
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -22,7 +29,7 @@
 /* Bound of the table of outcomes; part of the ABI (VMBEAM_TXN_BEGIN). */
 #define VMBEAM_MAX_OUTCOMES	65536U
 
-/* log.c */
+/* undo.c */
 
 /*
  * A block of the log's own is 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record
@@ -62,13 +69,13 @@ struct vmbeam_block {
 };
 
 /**
- * struct vmbeam_log - pairs that are swapped now, as runs, the oldest first
+ * struct vmbeam_undo - pairs that are swapped now, as runs, the oldest first
  * @blocks: of struct vmbeam_block; only the last one is appended to
- * @spare: empty ones, for vmbeam_log_append()
+ * @spare: empty ones, for vmbeam_undo_append()
  * @room: runs that fit into the last block and the spare ones
  * @nr_pairs: pairs in all runs, but for those that were kept
  */
-struct vmbeam_log {
+struct vmbeam_undo {
 	struct list_head blocks;
 	struct list_head spare;
 	u32 room;
@@ -82,16 +89,16 @@ struct vmbeam_log {
 #define VMBEAM_MAX_EXTENTS	((u32)((SZ_1M - sizeof(struct vmbeam_block)) / sizeof(struct vmbeam_run)))
 #define VMBEAM_MAX_FRAMES	(1U << 20)
 
-void vmbeam_log_init(struct vmbeam_log *log);
-void vmbeam_log_free(struct vmbeam_log *log);
-int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp);
+void vmbeam_undo_init(struct vmbeam_undo *log);
+void vmbeam_undo_free(struct vmbeam_undo *log);
+int vmbeam_undo_reserve(struct vmbeam_undo *log, u32 nr_runs, gfp_t gfp);
 struct vmbeam_block *vmbeam_block_alloc(u32 size);
-void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run);
-bool vmbeam_log_adopt(struct vmbeam_log *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs);
-const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log);
-void vmbeam_log_cut(struct vmbeam_log *log, u32 nr);
-bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct vmbeam_run *run);
-void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from);
+void vmbeam_undo_append(struct vmbeam_undo *log, const struct vmbeam_run *run);
+bool vmbeam_undo_adopt(struct vmbeam_undo *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs);
+const struct vmbeam_run *vmbeam_undo_last(struct vmbeam_undo *log);
+void vmbeam_undo_cut(struct vmbeam_undo *log, u32 nr);
+bool vmbeam_undo_overlaps(const struct vmbeam_undo *log, const struct vmbeam_run *run);
+void vmbeam_undo_append_reversed(struct vmbeam_undo *log, struct vmbeam_undo *from);
 bool vmbeam_run_overlaps(u64 gfn_a, u64 gfn_b, u32 nr, const struct vmbeam_run *run);
 
 /* outcome.c */
@@ -112,10 +119,54 @@ struct vmbeam_outcome {
 
 void vmbeam_outcome_init(void);
 struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b);
+void vmbeam_outcome_pauses(struct vmbeam_txn_outcome *told, const struct vmbeam_batch *batch);
 void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state);
 void vmbeam_outcome_forget(struct vmbeam_outcome *outcome);
 int vmbeam_outcome_get(u64 id, struct vmbeam_txn_outcome *told);
 void vmbeam_outcome_free_all(void);
+
+/* A cut inside an extent falls on a 2 MiB boundary of domain A, or superpages would be torn by the batches. */
+#define VMBEAM_SUPERPAGE_FRAMES	512U
+
+/**
+ * struct vmbeam_txn - a transaction; lives as long as its fd
+ * @lock: one ioctl at a time
+ * @outcome: lives longer than the transaction
+ * @domid_a: domain A
+ * @domid_b: domain B
+ * @state: VMBEAM_TXN_*; only an open one swaps
+ * @published: the caller was told of it
+ * @log: what is swapped now
+ * @stuck: during a rollback, what did not go back, in the order of the tries; empty otherwise, with room for a batch
+ * @last_error: of the hypercall, in the last rollback; 0 if only single pairs were refused
+ * @last_status: of the last pair that did not go back
+ * @batch: for all hypercalls
+ */
+struct vmbeam_txn {
+	struct mutex lock;
+	struct vmbeam_outcome *outcome;
+	u32 domid_a;
+	u32 domid_b;
+	u32 state;
+	bool published;
+	struct vmbeam_undo log;
+	struct vmbeam_undo stuck;
+	int last_error;
+	u8 last_status;
+	struct vmbeam_batch batch;
+};
+
+/* record.c */
+bool vmbeam_pair_moved(u8 status);
+bool vmbeam_pair_kept(u8 status);
+void vmbeam_record_batch(struct vmbeam_undo *log, const struct vmbeam_batch *batch, bool dealt_with,
+			 u32 by_status[VMBEAM_PAIR_MASK + 1]);
+
+/* swap.c */
+long vmbeam_txn_swap(struct vmbeam_call *call, void *arg);
+
+/* rollback.c */
+void vmbeam_rollback(struct vmbeam_txn *txn);
 
 /* txn.c */
 long vmbeam_txn_begin(struct vmbeam_call *call, void *arg);

@@ -85,6 +85,17 @@ fail:
 	return ERR_PTR(rc);
 }
 
+/* What a hypercall took, added to what is told of its transaction; its lock is held. */
+void vmbeam_outcome_pauses(struct vmbeam_txn_outcome *told, const struct vmbeam_batch *batch)
+{
+	u32 i;
+
+	told->max_pause_ns = max(told->max_pause_ns, batch->op.max_pause_ns);
+	told->nr_flushes += batch->op.nr_flushes;
+	for (i = 0; i < VMBEAM_PAUSES; i++)
+		told->pauses[i] += batch->op.pauses[i];
+}
+
 /**
  * vmbeam_outcome_end - the transaction is over; its domains may be in another one
  * @outcome: its outcome

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of the kernel as kmod/host/txn.c, log.c and outcome.c need, on top of libc; one thread, so a lock is nothing.
+ * As much of the kernel as kmod/host needs, on top of libc; one thread, so a lock is nothing.
  * The Makefile makes a header of each name that they include, which includes this one.
  */
 #ifndef _TEST_KERNEL_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kmod/host/txn.c, log.c and outcome.c as they are, in userspace, against a made-up hypervisor: whatever was swapped
+ * kmod/host as it is, but for the hypercall, in userspace, against a made-up hypervisor: whatever was swapped
  * and however it went wrong, after a rollback every frame is back. Random, with fixed seeds. TAP on stdout.
  */
 #include <stdio.h>

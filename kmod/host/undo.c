@@ -3,9 +3,9 @@
  * The record of what a transaction must swap back.
  *
  * Recording must not fail: what is swapped and not recorded is lost. So room for the worst that a batch can need
- * is made before the hypercall (vmbeam_log_reserve()), and vmbeam_log_append() only fills it. vmbeam_log_adopt() takes
- * the caller's list itself, as far as it was swapped without exception; all of its memory then stays until the end of
- * the transaction. No block on the list is empty.
+ * is made before the hypercall (vmbeam_undo_reserve()), and vmbeam_undo_append() only fills it. vmbeam_undo_adopt()
+ * takes the caller's list itself, as far as it was swapped without exception; all of its memory then stays until the
+ * end of the transaction. No block on the list is empty.
  */
 #include <linux/build_bug.h>
 #include <linux/minmax.h>
@@ -16,7 +16,7 @@
 
 static_assert(struct_size_t(struct vmbeam_block, run, VMBEAM_BLOCK_RUNS) <= 8192);
 
-void vmbeam_log_init(struct vmbeam_log *log)
+void vmbeam_undo_init(struct vmbeam_undo *log)
 {
 	INIT_LIST_HEAD(&log->blocks);
 	INIT_LIST_HEAD(&log->spare);
@@ -24,23 +24,23 @@ void vmbeam_log_init(struct vmbeam_log *log)
 	log->nr_pairs = 0;
 }
 
-void vmbeam_log_free(struct vmbeam_log *log)
+void vmbeam_undo_free(struct vmbeam_undo *log)
 {
 	struct vmbeam_block *block, *next;
 
 	list_splice(&log->spare, &log->blocks);
 	list_for_each_entry_safe(block, next, &log->blocks, link)
 		kvfree(block);
-	vmbeam_log_init(log);
+	vmbeam_undo_init(log);
 }
 
-static struct vmbeam_block *last_block(const struct vmbeam_log *log)
+static struct vmbeam_block *last_block(const struct vmbeam_undo *log)
 {
 	return list_empty(&log->blocks) ? NULL : list_last_entry(&log->blocks, struct vmbeam_block, link);
 }
 
 /* Runs that still fit into the last block. */
-static u32 room_in_last(const struct vmbeam_log *log)
+static u32 room_in_last(const struct vmbeam_undo *log)
 {
 	const struct vmbeam_block *block = last_block(log);
 
@@ -48,7 +48,7 @@ static u32 room_in_last(const struct vmbeam_log *log)
 }
 
 /* Nothing is appended to the last block any more. */
-static void seal_last(struct vmbeam_log *log)
+static void seal_last(struct vmbeam_undo *log)
 {
 	struct vmbeam_block *block = last_block(log);
 
@@ -76,14 +76,14 @@ struct vmbeam_block *vmbeam_block_alloc(u32 size)
 }
 
 /**
- * vmbeam_log_reserve - make room
+ * vmbeam_undo_reserve - make room
  * @log: the log
  * @nr_runs: that can be appended afterwards; of a batch as many as it has pairs, whatever becomes of it
  * @gfp: how to allocate
  *
  * Return: 0, or -ENOMEM: then there may be room for some
  */
-int vmbeam_log_reserve(struct vmbeam_log *log, u32 nr_runs, gfp_t gfp)
+int vmbeam_undo_reserve(struct vmbeam_undo *log, u32 nr_runs, gfp_t gfp)
 {
 	while (log->room < nr_runs) {
 		/* Not the other allocation: this one may have to be without fail. */
@@ -103,7 +103,7 @@ static u64 moved_pairs(const struct vmbeam_run *run)
 }
 
 /* Into the room that was reserved. A run that continues the last one is joined to it. */
-void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
+void vmbeam_undo_append(struct vmbeam_undo *log, const struct vmbeam_run *run)
 {
 	struct vmbeam_block *block = last_block(log);
 	struct vmbeam_run *last;
@@ -126,7 +126,7 @@ void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
 }
 
 /**
- * vmbeam_log_adopt - append runs that are in a block already, without a copy
+ * vmbeam_undo_adopt - append runs that are in a block already, without a copy
  * @log: the log
  * @block: of all runs that may come to be appended; the log's after the first success
  * @first: of these, the first
@@ -136,7 +136,7 @@ void vmbeam_log_append(struct vmbeam_log *log, const struct vmbeam_run *run)
  * Return: false when something else came between these and those of the block that were appended before: then they
  * are to be copied
  */
-bool vmbeam_log_adopt(struct vmbeam_log *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs)
+bool vmbeam_undo_adopt(struct vmbeam_undo *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs)
 {
 	if (block->nr != first || (first && block != last_block(log)))
 		return false;
@@ -152,15 +152,15 @@ bool vmbeam_log_adopt(struct vmbeam_log *log, struct vmbeam_block *block, u32 fi
 }
 
 /* The newest run, or NULL. */
-const struct vmbeam_run *vmbeam_log_last(struct vmbeam_log *log)
+const struct vmbeam_run *vmbeam_undo_last(struct vmbeam_undo *log)
 {
 	struct vmbeam_block *block = last_block(log);
 
 	return block ? &block->run[block->nr - 1] : NULL;
 }
 
-/* Drop the last @nr pairs of the newest run: the one that vmbeam_log_last() gave. A block that became empty goes. */
-void vmbeam_log_cut(struct vmbeam_log *log, u32 nr)
+/* Drop the last @nr pairs of the newest run: the one that vmbeam_undo_last() gave. A block that became empty goes. */
+void vmbeam_undo_cut(struct vmbeam_undo *log, u32 nr)
 {
 	struct vmbeam_block *block = last_block(log);
 	struct vmbeam_run *run = &block->run[block->nr - 1];
@@ -188,7 +188,7 @@ bool vmbeam_run_overlaps(u64 gfn_a, u64 gfn_b, u32 nr, const struct vmbeam_run *
 	return ranges_overlap(gfn_a, nr, run->gfn_a, run->nr) || ranges_overlap(gfn_b, nr, run->gfn_b, run->nr);
 }
 
-bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct vmbeam_run *run)
+bool vmbeam_undo_overlaps(const struct vmbeam_undo *log, const struct vmbeam_run *run)
 {
 	const struct vmbeam_block *block;
 	u32 i;
@@ -201,13 +201,13 @@ bool vmbeam_log_overlaps(const struct vmbeam_log *log, const struct vmbeam_run *
 }
 
 /**
- * vmbeam_log_append_reversed - move all runs to another log's end, the last one first
+ * vmbeam_undo_append_reversed - move all runs to another log's end, the last one first
  * @log: where to
  * @from: empty afterwards
  *
  * In place: it cannot fail.
  */
-void vmbeam_log_append_reversed(struct vmbeam_log *log, struct vmbeam_log *from)
+void vmbeam_undo_append_reversed(struct vmbeam_undo *log, struct vmbeam_undo *from)
 {
 	struct vmbeam_block *block;
 	u32 i;

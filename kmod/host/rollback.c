@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rollback: what the undo log holds is swapped back, the newest first.
+ *
+ * To swap back is to swap the same pairs once more, with the exchange flag. The log need not tell a swapped pair from
+ * an exchanged one: to the two domains either is the same, the contents change places. Nothing here waits for anything
+ * that a pending signal would end, or depends on memory that may not be there.
+ */
+#include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "host.h"
+
+/*
+ * Runs in a batch of the rollback. Fewer than pairs, because each is compared with all others in the batch: with
+ * 512 that costs less than the hypercall does.
+ */
+#define ROLLBACK_RUNS		512U
+
+static bool batch_overlaps(const struct vmbeam_batch *batch, const struct vmbeam_run *run)
+{
+	u32 i;
+
+	for (i = 0; i < batch->nr_extents; i++)
+		if (vmbeam_run_overlaps(batch->extents[i].gfn_a, batch->extents[i].gfn_b, batch->extents[i].nr, run))
+			return true;
+	return false;
+}
+
+/*
+ * Of the newest run, its end, as far as it is for this batch. No superpage of domain A is begun that may not fit:
+ * runs are taken from the end of the log, so a superpage that is begun goes on in the next ones.
+ */
+static struct vmbeam_run end_of_run(const struct vmbeam_run *last, u32 room)
+{
+	struct vmbeam_run run = *last;
+	u32 head;
+
+	run.nr = min(last->nr, room);
+	head = -(last->gfn_a + last->nr - run.nr) % VMBEAM_SUPERPAGE_FRAMES;
+	if (head && (run.nr < last->nr || room - run.nr < VMBEAM_SUPERPAGE_FRAMES)) {
+		if (head < run.nr)
+			run.nr -= head;
+		else if (room < VMBEAM_SUPERPAGE_FRAMES && (last->gfn_a + last->nr) % VMBEAM_SUPERPAGE_FRAMES == 0)
+			run.nr = 0;
+	}
+	run.gfn_a += last->nr - run.nr;
+	run.gfn_b += last->nr - run.nr;
+	return run;
+}
+
+/* The excluded ones of the extent that was added last were found from its end to its beginning. */
+static void turn_excluded(struct vmbeam_batch *batch)
+{
+	u32 i = batch->first_excluded, j = batch->nr_excluded;
+
+	for (; i + 1 < j; i++, j--)
+		swap(batch->excluded[i], batch->excluded[j - 1]);
+}
+
+/* Put a run in front of the batch's last extent, if it ends where that one begins; or else make it a new one. */
+static void add_in_front(struct vmbeam_batch *batch, const struct vmbeam_run *run)
+{
+	if (batch->nr_extents) {
+		struct xen_p2m_swap_extent *extent = &batch->own[batch->nr_extents - 1];
+
+		if (run->gfn_a + run->nr == extent->gfn_a && run->gfn_b + run->nr == extent->gfn_b) {
+			extent->gfn_a = run->gfn_a;
+			extent->gfn_b = run->gfn_b;
+			extent->nr += run->nr;
+			batch->nr_pairs += run->nr;
+			return;
+		}
+	}
+	turn_excluded(batch);
+	vmbeam_batch_add(batch, run->gfn_a, run->gfn_b, run->nr);
+}
+
+/*
+ * Take the newest runs for the next batch. Two that have a frame in common never are in one batch: the hypervisor
+ * would refuse the second. A run that has a frame in common with one that is stuck must wait for that one, or it
+ * would bring back the wrong frame: it is stuck, too.
+ */
+static void fill_rollback(struct vmbeam_txn *txn)
+{
+	struct vmbeam_batch *batch = &txn->batch;
+	const struct vmbeam_run *last;
+
+	vmbeam_batch_reset(batch);
+	while ((last = vmbeam_undo_last(&txn->log))) {
+		struct vmbeam_run run = end_of_run(last, VMBEAM_BATCH_PAIRS - batch->nr_pairs);
+
+		if (batch->nr_extents == ROLLBACK_RUNS || batch->nr_excluded == VMBEAM_BATCH_EXCLUDED || !run.nr ||
+		    batch_overlaps(batch, &run))
+			break;
+		if (vmbeam_undo_overlaps(&txn->stuck, &run)) {
+			/* The batch's runs are newer and could still get stuck: before this one, then. */
+			if (batch->nr_extents)
+				break;
+			vmbeam_undo_reserve(&txn->stuck, 1, GFP_KERNEL | __GFP_NOFAIL);
+			vmbeam_undo_append(&txn->stuck, &run);
+			cond_resched();
+		} else {
+			add_in_front(batch, &run);
+			if (run.kept)
+				batch->excluded[batch->nr_excluded++] = (struct xen_p2m_swap_extent) {
+					.gfn_a = run.gfn_a,
+					.gfn_b = run.gfn_b,
+					.nr = run.nr,
+				};
+		}
+		vmbeam_undo_cut(&txn->log, run.nr);
+	}
+	turn_excluded(batch);
+}
+
+/* The last pair of the batch that did not move, for the message. */
+static void note_stuck(struct vmbeam_txn *txn)
+{
+	const struct vmbeam_batch *batch = &txn->batch;
+	u32 i;
+
+	if (batch->all_swapped)
+		return;
+	for (i = 0; i < batch->nr_done; i++)
+		if (!vmbeam_pair_moved(batch->status[i]) && !vmbeam_pair_kept(batch->status[i]))
+			txn->last_status = batch->status[i];
+}
+
+/**
+ * vmbeam_rollback - swap back what the log holds
+ * @txn: the transaction, locked or in release()
+ *
+ * Afterwards the log holds the pairs that are stuck, if any, and can be rolled back again.
+ */
+void vmbeam_rollback(struct vmbeam_txn *txn)
+{
+	struct vmbeam_txn_outcome *told = &txn->outcome->told;
+	struct vmbeam_batch *batch = &txn->batch;
+	u64 before = txn->log.nr_pairs, ns = 0;
+	int rc = 0;
+
+	while (!rc && vmbeam_undo_last(&txn->log)) {
+		fill_rollback(txn);
+		if (!batch->nr_extents)
+			break;
+		/*
+		 * Room for a batch is there since begin. More is wanted only when pairs are stuck in thousands of
+		 * places; a rollback that stops there would be worse than one that waits for memory.
+		 */
+		vmbeam_undo_reserve(&txn->stuck, batch->nr_pairs, GFP_KERNEL | __GFP_NOFAIL);
+		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, VMBEAM_SWAP_EXCHANGE);
+		ns += batch->ns;
+		spin_lock(&txn->outcome->lock);
+		vmbeam_outcome_pauses(told, batch);
+		spin_unlock(&txn->outcome->lock);
+		note_stuck(txn);
+		vmbeam_record_batch(&txn->stuck, batch, false, NULL);
+		cond_resched();
+	}
+	txn->last_error = rc;
+	vmbeam_undo_append_reversed(&txn->log, &txn->stuck);
+
+	spin_lock(&txn->outcome->lock);
+	told->nr_rolled_back += before - txn->log.nr_pairs;
+	told->nr_stuck = txn->log.nr_pairs;
+	told->rollback_ns += ns;
+	told->state = txn->log.nr_pairs ? VMBEAM_TXN_STUCK : VMBEAM_TXN_ROLLED_BACK;
+	txn->state = told->state;
+	spin_unlock(&txn->outcome->lock);
+}
