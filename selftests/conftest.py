@@ -47,7 +47,7 @@ class NativeFile(CFile):
 
 
 class TxnFile(NativeFile):
-    """kmod/host over a made-up kernel and hypervisor: it is listed in a table, in place of the harness's TEST()."""
+    """A module over a made-up kernel and hypervisor: it is listed in a table, in place of the harness's TEST()."""
 
     def tests(self) -> list[tuple[str, str]]:
         return [(name, name) for name in re.findall(r"\bTEST\((\w+)\)[,\n]", self.path.read_text(encoding="utf-8"))
