@@ -3,7 +3,8 @@
  * The ioctl ABI of /dev/vmbeam, of both modules.
  *
  * vmbeam_host.ko serves it in the host management VM: a swap *transaction* is an anonymous fd; frames are swapped
- * through it; closing it without commit swaps everything back.
+ * through it; closing it without commit swaps everything back. A transaction that cannot be swapped back is *stuck*:
+ * it belongs to the module, outlives the fd, and can be tried again.
  * vmbeam_guest.ko serves it in a guest management VM: an *export* is an anonymous fd that pins frames of a guest
  * VM; read() gives them as sorted extents. An *armed* export belongs to the module and outlives the fd.
  *
@@ -24,7 +25,7 @@
  *   EPERM       the hypervisor does not allow it to this domain
  *   ESRCH       there is no such domain, or it is dying
  *   ENOENT      there is no transaction or export of this id
- *   EBUSY       a domain is in another open transaction; or an export's frames are still needed (see each ioctl)
+ *   EBUSY       a domain is in another transaction that is open or stuck; or pairs could not be put back
  *   EOPNOTSUPP  the hypervisor refuses domains of this kind (no HAP, an IOMMU, log-dirty, ...)
  *   ENOSYS      the hypervisor lacks the op: it is not patched
  *   EBADFD      the transaction is over, or the export is in the wrong state for this
@@ -44,10 +45,13 @@
 /* On the device of vmbeam_host.ko. */
 #define VMBEAM_TXN_BEGIN	_IO(VMBEAM_IOC_TYPE, 0x10)
 #define VMBEAM_TXN_OUTCOME	_IO(VMBEAM_IOC_TYPE, 0x11)
+#define VMBEAM_TXN_LIST		_IO(VMBEAM_IOC_TYPE, 0x12)
+#define VMBEAM_TXN_REOPEN	_IO(VMBEAM_IOC_TYPE, 0x13)
 /* On a transaction's fd. */
 #define VMBEAM_TXN_SWAP		_IO(VMBEAM_IOC_TYPE, 0x18)
 #define VMBEAM_TXN_COMMIT	_IO(VMBEAM_IOC_TYPE, 0x19)
 #define VMBEAM_TXN_ROLLBACK	_IO(VMBEAM_IOC_TYPE, 0x1a)
+#define VMBEAM_TXN_FORGET	_IO(VMBEAM_IOC_TYPE, 0x1b)
 /* On the device of vmbeam_guest.ko. */
 #define VMBEAM_EXPORT_CREATE	_IO(VMBEAM_IOC_TYPE, 0x20)
 #define VMBEAM_EXPORT_LIST	_IO(VMBEAM_IOC_TYPE, 0x21)
@@ -92,6 +96,8 @@ struct vmbeam_query {
 #define VMBEAM_FEATURE_SUPERPAGES	(1ULL << 3)
 /* VMBEAM_SWAP_INVALIDATE is there. */
 #define VMBEAM_FEATURE_INVALIDATE	(1ULL << 4)
+/* A stuck transaction stays: VMBEAM_TXN_LIST, VMBEAM_TXN_REOPEN and VMBEAM_TXN_FORGET are there. */
+#define VMBEAM_FEATURE_REOPEN		(1ULL << 5)
 
 /**
  * struct vmbeam_extent_pair - a run of pairs of frames
@@ -118,8 +124,8 @@ struct vmbeam_extent_pair {
  * @out_fd: out: the transaction's fd, close-on-exec
  * @__reserved: must be 0
  *
- * Nothing is asked of the hypervisor yet. A domain can be in one open transaction at a time: EBUSY. ENOSPC when
- * the table of outcomes is full (65536).
+ * Nothing is asked of the hypervisor yet. A domain can be in one transaction that is open or stuck at a time: EBUSY.
+ * ENOSPC when the table of outcomes is full (65536).
  */
 struct vmbeam_txn_begin {
 	__u32 size;
@@ -200,13 +206,20 @@ struct vmbeam_txn_swap {
 #define VMBEAM_PAIR_SIDE_B	0x20	/* the refusal is domain B's frame */
 
 /**
- * struct vmbeam_txn_end - VMBEAM_TXN_COMMIT, VMBEAM_TXN_ROLLBACK
+ * struct vmbeam_txn_end - VMBEAM_TXN_COMMIT, VMBEAM_TXN_ROLLBACK, VMBEAM_TXN_FORGET
  * @size: sizeof(struct vmbeam_txn_end)
  * @flags: must be 0
  *
  * COMMIT makes the swaps final. ROLLBACK swaps everything back now, with the exchange for pairs that became busy,
- * as close() without COMMIT does; EBUSY when pairs are stuck (vmbeam_txn_outcome.nr_stuck): closing the fd tries
- * them once more. Either ends the transaction, a second one is EBADFD; a ROLLBACK with stuck pairs may be repeated.
+ * as close() without COMMIT does. Either ends the transaction, and a second one is EBADFD.
+ *
+ * ROLLBACK is EBUSY when pairs are stuck (vmbeam_txn_outcome.nr_stuck). From then on the transaction belongs to the
+ * module: it stays, with the record of these pairs, whatever becomes of its fds; its domains can be in no other one;
+ * the module cannot be unloaded. ROLLBACK may be repeated, also on a fd of VMBEAM_TXN_REOPEN, until it succeeds.
+ * Closing an fd tries once more, too.
+ *
+ * FORGET gives a stuck transaction up: its pairs stay where they are, and the record of them is lost. EBADFD if it is
+ * not stuck.
  */
 struct vmbeam_txn_end {
 	__u32 size;
@@ -216,7 +229,7 @@ struct vmbeam_txn_end {
 #define VMBEAM_PAUSES	17
 
 /**
- * struct vmbeam_txn_outcome - VMBEAM_TXN_OUTCOME: what became of a transaction
+ * struct vmbeam_txn_outcome - VMBEAM_TXN_OUTCOME: what became of a transaction; and an entry of VMBEAM_TXN_LIST
  * @size: sizeof(struct vmbeam_txn_outcome)
  * @flags: must be 0
  * @id: the transaction
@@ -237,6 +250,10 @@ struct vmbeam_txn_end {
  * @nr_flushes: out: flushes of all TLBs
  * @pauses: out: pauses by length, both ways: @pauses[0] counts those shorter than 1024 ns, each further one those
  *	shorter than twice the bound of the one before, the last all that are longer
+ * @stuck_gfn_a: out: with @nr_stuck, domain A's frame of the pair that goes back first; so is @stuck_gfn_b
+ * @stuck_gfn_b: out
+ * @stuck_error: out: the errno that the last try of a rollback ended with; 0 if pairs were refused one by one
+ * @stuck_status: out: the status of a pair that was refused in it: VMBEAM_PAIR_*
  *
  * Readable after the fd is closed, for as long as the module is loaded.
  */
@@ -260,12 +277,53 @@ struct vmbeam_txn_outcome {
 	__aligned_u64 max_pause_ns;
 	__aligned_u64 nr_flushes;
 	__aligned_u64 pauses[VMBEAM_PAUSES];
+	__aligned_u64 stuck_gfn_a;
+	__aligned_u64 stuck_gfn_b;
+	__u32 stuck_error;
+	__u32 stuck_status;
 };
 
 #define VMBEAM_TXN_OPEN		1
 #define VMBEAM_TXN_COMMITTED	2
 #define VMBEAM_TXN_ROLLED_BACK	3
-#define VMBEAM_TXN_STUCK	4	/* rolled back but for nr_stuck pairs */
+#define VMBEAM_TXN_STUCK	4	/* rolled back but for nr_stuck pairs; can be tried again */
+#define VMBEAM_TXN_FORGOTTEN	5	/* given up when nr_stuck pairs were stuck */
+
+/**
+ * struct vmbeam_txn_list - VMBEAM_TXN_LIST: the transactions that are open or stuck, by id
+ * @size: sizeof(struct vmbeam_txn_list)
+ * @flags: must be 0
+ * @txns: user pointer to @nr entries
+ * @nr: in: room; out: transactions there are, which can be more than there was room for. At most 4096 in.
+ * @entry_size: sizeof(struct vmbeam_txn_outcome): entries are that far apart, so that it can grow. What the kernel
+ *	does not know of an entry it fills with zeros. Less than the first published size (280) is EINVAL, more than a
+ *	page E2BIG. The size in an entry says how much of it the kernel knows.
+ */
+struct vmbeam_txn_list {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 txns;
+	__u32 nr;
+	__u32 entry_size;
+};
+
+/**
+ * struct vmbeam_txn_reopen - VMBEAM_TXN_REOPEN: a further fd for a stuck transaction
+ * @size: sizeof(struct vmbeam_txn_reopen)
+ * @flags: must be 0
+ * @id: the transaction
+ * @out_fd: out: its fd, close-on-exec: good for VMBEAM_TXN_ROLLBACK and VMBEAM_TXN_FORGET
+ * @__reserved: must be 0
+ *
+ * EBADFD if it is not stuck: an open one is its fd, and any other is over.
+ */
+struct vmbeam_txn_reopen {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 id;
+	__s32 out_fd;
+	__u32 __reserved;
+};
 
 /**
  * struct vmbeam_export_create - VMBEAM_EXPORT_CREATE: begin an export of a guest VM's frames

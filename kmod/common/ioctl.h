@@ -18,7 +18,7 @@
 #include "../../include/uapi/vmbeam.h"
 
 /* Room for the largest struct of the ABI; on the stack of the dispatcher. */
-#define VMBEAM_IOCTL_MAX_ARG 256
+#define VMBEAM_IOCTL_MAX_ARG 320
 
 /* The two fields that every struct begins with. */
 struct vmbeam_ioctl_head {
@@ -84,6 +84,27 @@ static inline int vmbeam_ioctl_reply(struct vmbeam_call *call)
 {
 	call->replied = true;
 	return copy_to_user(call->uarg, call->arg, call->copy_size) ? -EFAULT : 0;
+}
+
+/**
+ * vmbeam_ioctl_entry - write an entry of a list to the caller's array
+ * @array: user pointer to the array
+ * @index: which entry
+ * @entry_size: how far apart they are: the entry's size as the caller knows it, at most a page
+ * @entry: begins with a u32 size, which is set to what both sides know
+ * @size: the entry's size as the module knows it
+ *
+ * Return: 0 or -EFAULT
+ */
+static inline int vmbeam_ioctl_entry(u64 array, u32 index, u32 entry_size, void *entry, u32 size)
+{
+	u8 __user *to = (u8 __user *)u64_to_user_ptr(array) + (u64)index * entry_size;
+	u32 known = min(entry_size, size);
+
+	*(u32 *)entry = known;
+	if (copy_to_user(to, entry, known) || clear_user(to + known, entry_size - known))
+		return -EFAULT;
+	return 0;
 }
 
 /**

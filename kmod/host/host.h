@@ -3,7 +3,7 @@
  * What the files of vmbeam_host.ko know of each other.
  *
  *   main.c       the device: query, dispatch
- *   txn.c        the transaction's fd: begin, commit, rollback, release
+ *   txn.c        the transaction's fd: begin, reopen, commit, rollback, forget, release
  *   swap.c       the caller's list to the hypervisor, batch by batch
  *   rollback.c   what was swapped, swapped back
  *   record.c     what became of a batch, into an undo log
@@ -17,6 +17,7 @@
 #ifndef _VMBEAM_HOST_H
 #define _VMBEAM_HOST_H
 
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
@@ -103,39 +104,48 @@ bool vmbeam_run_overlaps(u64 gfn_a, u64 gfn_b, u32 nr, const struct vmbeam_run *
 
 /* outcome.c */
 
+struct vmbeam_txn;
+
 /**
  * struct vmbeam_outcome - what is told of a transaction by its id
  * @lock: for @told, which changes while it is asked for
  * @told: as the ioctl gives it
- * @open: on the list of open transactions, or empty; the table's mutex is for it
+ * @node: on the list of those that are open or stuck, or empty; the table's mutex is for it
+ * @stuck: the transaction, while it is stuck and the module's own; the table's mutex is for it
  *
  * Lives from the transaction's begin until the module goes.
  */
 struct vmbeam_outcome {
 	spinlock_t lock;
 	struct vmbeam_txn_outcome told;
-	struct list_head open;
+	struct list_head node;
+	struct vmbeam_txn *stuck;
 };
 
 void vmbeam_outcome_init(void);
 struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b);
 void vmbeam_outcome_pauses(struct vmbeam_txn_outcome *told, const struct vmbeam_batch *batch);
+void vmbeam_outcome_stuck(struct vmbeam_outcome *outcome, struct vmbeam_txn *txn);
+struct vmbeam_txn *vmbeam_outcome_get_stuck(u64 id);
 void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state);
 void vmbeam_outcome_forget(struct vmbeam_outcome *outcome);
-int vmbeam_outcome_get(u64 id, struct vmbeam_txn_outcome *told);
+long vmbeam_txn_outcome(struct vmbeam_call *call, void *arg);
+long vmbeam_txn_list(struct vmbeam_call *call, void *arg);
 void vmbeam_outcome_free_all(void);
 
 /* A cut inside an extent falls on a 2 MiB boundary of domain A, or superpages would be torn by the batches. */
 #define VMBEAM_SUPERPAGE_FRAMES	512U
 
 /**
- * struct vmbeam_txn - a transaction; lives as long as its fd
- * @lock: one ioctl at a time
+ * struct vmbeam_txn - a transaction
+ * @refs: one for each file, and one of the module's own while it is stuck
+ * @lock: one ioctl at a time; all that follows
  * @outcome: lives longer than the transaction
  * @domid_a: domain A
  * @domid_b: domain B
  * @state: VMBEAM_TXN_*; only an open one swaps
  * @published: the caller was told of it
+ * @owned: it is stuck, and the module has a reference to it, and it one to the module
  * @log: what is swapped now
  * @stuck: during a rollback, what did not go back, in the order of the tries; empty otherwise, with room for a batch
  * @last_error: of the hypercall, in the last rollback; 0 if only single pairs were refused
@@ -143,12 +153,14 @@ void vmbeam_outcome_free_all(void);
  * @batch: for all hypercalls
  */
 struct vmbeam_txn {
+	struct kref refs;
 	struct mutex lock;
 	struct vmbeam_outcome *outcome;
 	u32 domid_a;
 	u32 domid_b;
 	u32 state;
 	bool published;
+	bool owned;
 	struct vmbeam_undo log;
 	struct vmbeam_undo stuck;
 	int last_error;
@@ -166,9 +178,10 @@ void vmbeam_record_batch(struct vmbeam_undo *log, const struct vmbeam_batch *bat
 long vmbeam_txn_swap(struct vmbeam_call *call, void *arg);
 
 /* rollback.c */
-void vmbeam_rollback(struct vmbeam_txn *txn);
+bool vmbeam_rollback(struct vmbeam_txn *txn);
 
 /* txn.c */
 long vmbeam_txn_begin(struct vmbeam_call *call, void *arg);
+long vmbeam_txn_reopen(struct vmbeam_call *call, void *arg);
 
 #endif /* _VMBEAM_HOST_H */

@@ -16,32 +16,21 @@ static long host_query(struct vmbeam_call *call, void *arg)
 	if (query->__reserved)
 		return -EINVAL;
 	query->role = VMBEAM_ROLE_HOST;
-	query->features = 0;
+	query->features = VMBEAM_FEATURE_REOPEN;
 	if (vmbeam_hypercall_present())
-		query->features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
-				  VMBEAM_FEATURE_INVALIDATE;
+		query->features |= VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
+				   VMBEAM_FEATURE_INVALIDATE;
 	query->max_extents = VMBEAM_MAX_EXTENTS;
 	query->max_frames = VMBEAM_MAX_FRAMES;
 	return 0;
 }
 
-static long host_outcome(struct vmbeam_call *call, void *arg)
-{
-	struct vmbeam_txn_outcome *told = arg;
-	u32 size = told->size;
-	int rc;
-
-	if (told->__reserved)
-		return -EINVAL;
-	rc = vmbeam_outcome_get(told->id, told);
-	told->size = size;
-	return rc;
-}
-
 static const struct vmbeam_ioctl host_ioctls[] = {
 	VMBEAM_IOCTL(VMBEAM_QUERY, 0, vmbeam_query, max_frames, host_query),
 	VMBEAM_IOCTL(VMBEAM_TXN_BEGIN, 0, vmbeam_txn_begin, __reserved, vmbeam_txn_begin),
-	VMBEAM_IOCTL(VMBEAM_TXN_OUTCOME, 0, vmbeam_txn_outcome, rollback_ns, host_outcome),
+	VMBEAM_IOCTL(VMBEAM_TXN_OUTCOME, 0, vmbeam_txn_outcome, rollback_ns, vmbeam_txn_outcome),
+	VMBEAM_IOCTL(VMBEAM_TXN_LIST, 0, vmbeam_txn_list, entry_size, vmbeam_txn_list),
+	VMBEAM_IOCTL(VMBEAM_TXN_REOPEN, 0, vmbeam_txn_reopen, __reserved, vmbeam_txn_reopen),
 };
 
 static long host_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -8,6 +8,7 @@
 #include <linux/errno.h>
 #include <linux/err.h>
 #include <linux/init.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -15,9 +16,13 @@
 
 #include "host.h"
 
+/* The size of an entry of VMBEAM_TXN_LIST when it was first published, and the most that one call has room for. */
+#define VMBEAM_OUTCOME_ENTRY	offsetofend(struct vmbeam_txn_outcome, stuck_status)
+#define VMBEAM_MAX_LIST		4096U
+
 static DEFINE_MUTEX(table_lock);
 static DEFINE_XARRAY(table);
-static LIST_HEAD(open_list);
+static LIST_HEAD(unfinished);	/* open or stuck, by id */
 static unsigned int nr_outcomes;
 /* An id is never given twice, not even that of a transaction that was forgotten. */
 static u64 last_id;
@@ -35,7 +40,7 @@ static bool domain_in_use(u32 domid)
 {
 	struct vmbeam_outcome *outcome;
 
-	list_for_each_entry(outcome, &open_list, open)
+	list_for_each_entry(outcome, &unfinished, node)
 		if (outcome->told.domid_a == domid || outcome->told.domid_b == domid)
 			return true;
 	return false;
@@ -46,7 +51,7 @@ static bool domain_in_use(u32 domid)
  * @domid_a: domain A
  * @domid_b: domain B
  *
- * Return: its outcome, or an ERR_PTR: -EBUSY when one of the domains is in an open transaction, -ENOSPC when the
+ * Return: its outcome, or an ERR_PTR: -EBUSY when one of the domains is in one that is open or stuck, -ENOSPC when the
  * table is full, -ENOMEM
  */
 struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
@@ -75,7 +80,7 @@ struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
 		goto fail;
 	last_id++;
 	nr_outcomes++;
-	list_add(&outcome->open, &open_list);
+	list_add_tail(&outcome->node, &unfinished);
 	mutex_unlock(&table_lock);
 	return outcome;
 
@@ -97,6 +102,46 @@ void vmbeam_outcome_pauses(struct vmbeam_txn_outcome *told, const struct vmbeam_
 }
 
 /**
+ * vmbeam_outcome_stuck - the transaction is stuck, and can be opened by its id
+ * @outcome: its outcome
+ * @txn: the transaction, to which the module has a reference
+ */
+void vmbeam_outcome_stuck(struct vmbeam_outcome *outcome, struct vmbeam_txn *txn)
+{
+	mutex_lock(&table_lock);
+	spin_lock(&outcome->lock);
+	outcome->told.state = VMBEAM_TXN_STUCK;
+	spin_unlock(&outcome->lock);
+	outcome->stuck = txn;
+	mutex_unlock(&table_lock);
+}
+
+/**
+ * vmbeam_outcome_get_stuck - find a stuck transaction
+ * @id: its id
+ *
+ * Return: the transaction, with a reference for the caller; or an ERR_PTR: -ENOENT, or -EBADFD when it is not stuck
+ */
+struct vmbeam_txn *vmbeam_outcome_get_stuck(u64 id)
+{
+	struct vmbeam_outcome *outcome;
+	struct vmbeam_txn *txn;
+
+	mutex_lock(&table_lock);
+	outcome = xa_load(&table, id);
+	if (!outcome) {
+		txn = ERR_PTR(-ENOENT);
+	} else if (!outcome->stuck) {
+		txn = ERR_PTR(-EBADFD);
+	} else {
+		txn = outcome->stuck;
+		kref_get(&txn->refs);
+	}
+	mutex_unlock(&table_lock);
+	return txn;
+}
+
+/**
  * vmbeam_outcome_end - the transaction is over; its domains may be in another one
  * @outcome: its outcome
  * @state: VMBEAM_TXN_*
@@ -107,7 +152,8 @@ void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state)
 	spin_lock(&outcome->lock);
 	outcome->told.state = state;
 	spin_unlock(&outcome->lock);
-	list_del_init(&outcome->open);
+	list_del_init(&outcome->node);
+	outcome->stuck = NULL;
 	mutex_unlock(&table_lock);
 }
 
@@ -115,7 +161,7 @@ void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state)
 void vmbeam_outcome_forget(struct vmbeam_outcome *outcome)
 {
 	mutex_lock(&table_lock);
-	list_del(&outcome->open);
+	list_del(&outcome->node);
 	xa_erase(&table, outcome->told.id);
 	nr_outcomes--;
 	mutex_unlock(&table_lock);
@@ -123,22 +169,66 @@ void vmbeam_outcome_forget(struct vmbeam_outcome *outcome)
 }
 
 /* The table's mutex keeps an outcome from being forgotten (somebody may guess an id) while it is read. */
-int vmbeam_outcome_get(u64 id, struct vmbeam_txn_outcome *told)
+static void read_outcome(struct vmbeam_outcome *outcome, struct vmbeam_txn_outcome *told)
 {
-	struct vmbeam_outcome *outcome;
+	spin_lock(&outcome->lock);
+	*told = outcome->told;
+	spin_unlock(&outcome->lock);
+}
 
+/* VMBEAM_TXN_OUTCOME */
+long vmbeam_txn_outcome(struct vmbeam_call *call, void *_arg)
+{
+	struct vmbeam_txn_outcome *arg = _arg;
+	struct vmbeam_outcome *outcome;
+	u32 size = arg->size;
+
+	if (arg->__reserved)
+		return -EINVAL;
 	mutex_lock(&table_lock);
-	outcome = xa_load(&table, id);
-	if (outcome) {
-		spin_lock(&outcome->lock);
-		*told = outcome->told;
-		spin_unlock(&outcome->lock);
-	}
+	outcome = xa_load(&table, arg->id);
+	if (outcome)
+		read_outcome(outcome, arg);
 	mutex_unlock(&table_lock);
+	arg->size = size;
 	return outcome ? 0 : -ENOENT;
 }
 
-/* At module exit: no transaction is open, each would hold a reference to the module. */
+/* VMBEAM_TXN_LIST */
+long vmbeam_txn_list(struct vmbeam_call *call, void *_arg)
+{
+	struct vmbeam_txn_outcome *entries = NULL;
+	struct vmbeam_txn_list *arg = _arg;
+	struct vmbeam_outcome *outcome;
+	u32 room = arg->nr, nr = 0, i;
+	long rc = 0;
+
+	if (arg->entry_size < VMBEAM_OUTCOME_ENTRY)
+		return -EINVAL;
+	if (room > VMBEAM_MAX_LIST || arg->entry_size > PAGE_SIZE)
+		return -E2BIG;
+	if (room) {
+		entries = kvcalloc(room, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+		if (!entries)
+			return -ENOMEM;
+	}
+
+	mutex_lock(&table_lock);
+	list_for_each_entry(outcome, &unfinished, node) {
+		if (nr < room)
+			read_outcome(outcome, &entries[nr]);
+		nr++;
+	}
+	mutex_unlock(&table_lock);
+
+	arg->nr = nr;
+	for (i = 0; i < min(nr, room) && !rc; i++)
+		rc = vmbeam_ioctl_entry(arg->txns, i, arg->entry_size, &entries[i], sizeof(*entries));
+	kvfree(entries);
+	return rc;
+}
+
+/* At module exit: no transaction is open or stuck, each would hold a reference to the module. */
 void vmbeam_outcome_free_all(void)
 {
 	struct vmbeam_outcome *outcome;

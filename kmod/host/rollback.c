@@ -129,15 +129,32 @@ static void note_stuck(struct vmbeam_txn *txn)
 			txn->last_status = batch->status[i];
 }
 
-/**
- * vmbeam_rollback - swap back what the log holds
- * @txn: the transaction, locked or in release()
- *
- * Afterwards the log holds the pairs that are stuck, if any, and can be rolled back again.
- */
-void vmbeam_rollback(struct vmbeam_txn *txn)
+/* What is told of a rollback: @before pairs were swapped, and it spent @ns in the hypercall. */
+static void tell(struct vmbeam_txn *txn, u64 before, u64 ns)
 {
 	struct vmbeam_txn_outcome *told = &txn->outcome->told;
+	const struct vmbeam_run *run = vmbeam_undo_last(&txn->log);
+	bool stuck = txn->log.nr_pairs;
+
+	spin_lock(&txn->outcome->lock);
+	told->nr_rolled_back += before - txn->log.nr_pairs;
+	told->nr_stuck = txn->log.nr_pairs;
+	told->rollback_ns += ns;
+	told->stuck_error = stuck ? -txn->last_error : 0;
+	told->stuck_status = stuck && !txn->last_error ? txn->last_status : 0;
+	told->stuck_gfn_a = stuck ? run->gfn_a + run->nr - 1 : 0;
+	told->stuck_gfn_b = stuck ? run->gfn_b + run->nr - 1 : 0;
+	spin_unlock(&txn->outcome->lock);
+}
+
+/**
+ * vmbeam_rollback - swap back what the log holds
+ * @txn: the transaction, locked
+ *
+ * Return: true if all is back; false if pairs are stuck. Then the log holds these, and can be rolled back again
+ */
+bool vmbeam_rollback(struct vmbeam_txn *txn)
+{
 	struct vmbeam_batch *batch = &txn->batch;
 	u64 before = txn->log.nr_pairs, ns = 0;
 	int rc = 0;
@@ -154,7 +171,7 @@ void vmbeam_rollback(struct vmbeam_txn *txn)
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, VMBEAM_SWAP_EXCHANGE);
 		ns += batch->ns;
 		spin_lock(&txn->outcome->lock);
-		vmbeam_outcome_pauses(told, batch);
+		vmbeam_outcome_pauses(&txn->outcome->told, batch);
 		spin_unlock(&txn->outcome->lock);
 		note_stuck(txn);
 		vmbeam_record_batch(&txn->stuck, batch, false, NULL);
@@ -162,12 +179,6 @@ void vmbeam_rollback(struct vmbeam_txn *txn)
 	}
 	txn->last_error = rc;
 	vmbeam_undo_append_reversed(&txn->log, &txn->stuck);
-
-	spin_lock(&txn->outcome->lock);
-	told->nr_rolled_back += before - txn->log.nr_pairs;
-	told->nr_stuck = txn->log.nr_pairs;
-	told->rollback_ns += ns;
-	told->state = txn->log.nr_pairs ? VMBEAM_TXN_STUCK : VMBEAM_TXN_ROLLED_BACK;
-	txn->state = told->state;
-	spin_unlock(&txn->outcome->lock);
+	tell(txn, before, ns);
+	return !txn->log.nr_pairs;
 }

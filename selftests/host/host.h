@@ -42,6 +42,7 @@ static inline int pair_setup(struct pair *p, uint64_t nr, unsigned int order)
 static inline void pair_teardown(struct pair *p)
 {
 	domain_teardown();
+	txn_forget_all(p->dev);
 	close(p->dev);
 }
 

@@ -23,7 +23,9 @@ static_assert(sizeof(struct vmbeam_extent_pair) == 24, "vmbeam_extent_pair");
 static_assert(sizeof(struct vmbeam_txn_begin) == 32, "vmbeam_txn_begin");
 static_assert(sizeof(struct vmbeam_txn_swap) == 96, "vmbeam_txn_swap");
 static_assert(sizeof(struct vmbeam_txn_end) == 8, "vmbeam_txn_end");
-static_assert(sizeof(struct vmbeam_txn_outcome) == 256, "vmbeam_txn_outcome");
+static_assert(sizeof(struct vmbeam_txn_outcome) == 280, "vmbeam_txn_outcome");
+static_assert(sizeof(struct vmbeam_txn_list) == 24, "vmbeam_txn_list");
+static_assert(sizeof(struct vmbeam_txn_reopen) == 24, "vmbeam_txn_reopen");
 
 /* An ioctl, and what a well-formed call of it answers here, where the domains do not exist. */
 struct ioctl_desc {
@@ -72,6 +74,25 @@ static const struct ioctl_desc desc_rollback = {
 	.on_txn = true,
 };
 
+/* The rig's transaction is open: neither of these two is for it. */
+static const struct ioctl_desc desc_forget = {
+	.cmd = VMBEAM_TXN_FORGET,
+	.size = sizeof(struct vmbeam_txn_end),
+	.on_txn = true,
+	.rc = -EBADFD,
+};
+
+static const struct ioctl_desc desc_reopen = {
+	.cmd = VMBEAM_TXN_REOPEN,
+	.size = sizeof(struct vmbeam_txn_reopen),
+	.rc = -EBADFD,
+};
+
+static const struct ioctl_desc desc_list = {
+	.cmd = VMBEAM_TXN_LIST,
+	.size = sizeof(struct vmbeam_txn_list),
+};
+
 /* What the fixtures with a variant for each ioctl have in common. */
 struct rig {
 	uint32_t alignas(8) buf[2 * PAGE / sizeof(uint32_t)];
@@ -109,6 +130,8 @@ static void fill(const struct rig *r, void *arg)
 	struct vmbeam_txn_begin *begin = arg;
 	struct vmbeam_txn_swap *swap = arg;
 	struct vmbeam_txn_outcome *outcome = arg;
+	struct vmbeam_txn_reopen *reopen = arg;
+	struct vmbeam_txn_list *list = arg;
 
 	memset(arg, 0, r->desc->size);
 	switch (r->desc->cmd) {
@@ -123,6 +146,12 @@ static void fill(const struct rig *r, void *arg)
 		break;
 	case VMBEAM_TXN_OUTCOME:
 		outcome->id = r->id;
+		break;
+	case VMBEAM_TXN_REOPEN:
+		reopen->id = r->id;
+		break;
+	case VMBEAM_TXN_LIST:
+		list->entry_size = sizeof(*outcome);
 		break;
 	}
 	*(uint32_t *)arg = r->desc->size;
@@ -155,6 +184,9 @@ FIXTURE_VARIANT_ADD(ioctl, outcome) { .desc = &desc_outcome };
 FIXTURE_VARIANT_ADD(ioctl, swap) { .desc = &desc_swap };
 FIXTURE_VARIANT_ADD(ioctl, commit) { .desc = &desc_commit };
 FIXTURE_VARIANT_ADD(ioctl, rollback) { .desc = &desc_rollback };
+FIXTURE_VARIANT_ADD(ioctl, forget) { .desc = &desc_forget };
+FIXTURE_VARIANT_ADD(ioctl, reopen) { .desc = &desc_reopen };
+FIXTURE_VARIANT_ADD(ioctl, list) { .desc = &desc_list };
 
 FIXTURE_SETUP(ioctl)
 {
@@ -345,6 +377,12 @@ FIXTURE_VARIANT_ADD(has_reserved, outcome)
 	.offset = offsetof(struct vmbeam_txn_outcome, __reserved),
 };
 
+FIXTURE_VARIANT_ADD(has_reserved, reopen)
+{
+	.desc = &desc_reopen,
+	.offset = offsetof(struct vmbeam_txn_reopen, __reserved),
+};
+
 FIXTURE_SETUP(has_reserved)
 {
 	rig_setup(_metadata, &self->r, variant->desc);
@@ -393,7 +431,7 @@ TEST_F(single, query)
 {
 	EXPECT_EQ(VMBEAM_ROLE_HOST, self->query.role);
 	EXPECT_EQ(VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
-		  VMBEAM_FEATURE_INVALIDATE, self->query.features);
+		  VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_REOPEN, self->query.features);
 	EXPECT_LE(4096, self->query.max_extents);
 	EXPECT_LE(65536, self->query.max_frames);
 }

@@ -167,16 +167,73 @@ TEST_F_TIMEOUT(txn, stuck_then_repaired, TIMEOUT)
 	EXPECT_EQ(0, domain_wrong(self->p.a, 0, NR, SEED_A, 0));
 }
 
+/* The fd is gone, and the transaction is the module's: it is listed, opened by its id, and goes back later. */
 TEST_F_TIMEOUT(txn, stuck_at_close, TIMEOUT)
 {
+	struct vmbeam_txn_outcome list[4];
+	int fd;
+
 	swap_all(_metadata, self);
 	ASSERT_EQ(0, domain_punch(self->p.b, 3));
 	ASSERT_EQ(0, domain_punch(self->p.b, 5));
 	close_txn(self);
 	expect_outcome(_metadata, self, VMBEAM_TXN_STUCK, NR - 2, 2);
-	/* The fd is gone, and with it the claim on the domains. */
-	self->txn = txn_begin(self->p.dev, self->p.a, self->p.b, NULL);
-	EXPECT_LE(0, self->txn);
+	EXPECT_EQ(5, self->outcome.stuck_gfn_a);
+	EXPECT_EQ(5, self->outcome.stuck_gfn_b);
+	EXPECT_EQ(0, self->outcome.stuck_error);
+	EXPECT_EQ(VMBEAM_PAIR_TYPE | VMBEAM_PAIR_SIDE_B, self->outcome.stuck_status);
+	ASSERT_EQ(1, txn_list(self->p.dev, list, 4));
+	EXPECT_EQ(self->id, list[0].id);
+	EXPECT_EQ(VMBEAM_TXN_STUCK, list[0].state);
+	EXPECT_EQ(2, list[0].nr_stuck);
+	/* Its domains are not free. */
+	EXPECT_EQ(-EBUSY, txn_begin(self->p.dev, self->p.a, self->p.b, NULL));
+
+	EXPECT_EQ(-EBUSY, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_ROLLBACK));
+	ASSERT_EQ(0, domain_populate(self->p.b, 3, 1, ORDER_4K));
+	fd = txn_reopen(self->p.dev, self->id);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EBUSY, txn_end(fd, VMBEAM_TXN_ROLLBACK));
+	expect_outcome(_metadata, self, VMBEAM_TXN_STUCK, NR - 1, 1);
+	ASSERT_EQ(0, domain_populate(self->p.b, 5, 1, ORDER_4K));
+	EXPECT_EQ(0, txn_end(fd, VMBEAM_TXN_ROLLBACK));
+	expect_outcome(_metadata, self, VMBEAM_TXN_ROLLED_BACK, NR, 0);
+	EXPECT_EQ(-EBADFD, txn_end(fd, VMBEAM_TXN_ROLLBACK));
+	EXPECT_EQ(-EBADFD, txn_reopen(self->p.dev, self->id));
+	close(fd);
+	EXPECT_EQ(0, txn_list(self->p.dev, list, 4));
+	/* What B held is back; what A held went with the frames. */
+	EXPECT_EQ(0, domain_wrong(self->p.b, 0, NR, SEED_B, 0));
+}
+
+/* What stands in the way of all pairs for a while: log-dirty mode, as of a live migration of the host VM. */
+TEST_F_TIMEOUT(txn, stuck_while_log_dirty, TIMEOUT)
+{
+	swap_all(_metadata, self);
+	ASSERT_EQ(0, xc_shadow_control(xch, self->p.a, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0));
+	close_txn(self);
+	expect_outcome(_metadata, self, VMBEAM_TXN_STUCK, 0, NR);
+	EXPECT_EQ(EOPNOTSUPP, self->outcome.stuck_error);
+	ASSERT_EQ(0, xc_shadow_control(xch, self->p.a, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0));
+	EXPECT_EQ(0, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_ROLLBACK));
+	expect_outcome(_metadata, self, VMBEAM_TXN_ROLLED_BACK, NR, 0);
+	EXPECT_EQ(0, pair_wrong(&self->p, 0, NR));
+}
+
+TEST_F_TIMEOUT(txn, forgotten, TIMEOUT)
+{
+	int txn;
+
+	swap_all(_metadata, self);
+	EXPECT_EQ(-EBADFD, txn_end(self->txn, VMBEAM_TXN_FORGET));
+	ASSERT_EQ(0, domain_punch(self->p.b, 3));
+	close_txn(self);
+	EXPECT_EQ(0, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_FORGET));
+	expect_outcome(_metadata, self, VMBEAM_TXN_FORGOTTEN, NR - 1, 1);
+	EXPECT_EQ(-EBADFD, txn_reopen(self->p.dev, self->id));
+	txn = txn_begin(self->p.dev, self->p.a, self->p.b, NULL);
+	EXPECT_LE(0, txn);
+	close(txn);
 }
 
 TEST_F_TIMEOUT(txn, a_domain_is_destroyed, TIMEOUT)
@@ -185,6 +242,9 @@ TEST_F_TIMEOUT(txn, a_domain_is_destroyed, TIMEOUT)
 	ASSERT_EQ(0, domain_destroy(self->p.b));
 	close_txn(self);
 	expect_outcome(_metadata, self, VMBEAM_TXN_STUCK, 0, NR);
+	EXPECT_EQ(ESRCH, self->outcome.stuck_error);
+	EXPECT_EQ(-EBUSY, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_ROLLBACK));
+	EXPECT_EQ(0, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_FORGET));
 }
 
 /* A host VM that has crashed must still give back what it holds. */

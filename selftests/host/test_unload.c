@@ -34,4 +34,26 @@ TEST(transaction_open)
 	close(txn);
 }
 
+/* It has no fd any more, but it has the only record of which frames belong where. */
+TEST(transaction_stuck)
+{
+	struct vmbeam_txn_swap res;
+	struct pair p;
+	uint64_t id;
+	int txn;
+
+	ASSERT_EQ(0, pair_setup(&p, 16, ORDER_4K));
+	txn = txn_begin(p.dev, p.a, p.b, &id);
+	ASSERT_LE(0, txn);
+	ASSERT_EQ(0, txn_swap(txn, 0, 0, 16, 0, NULL, &res));
+	ASSERT_EQ(0, domain_punch(p.a, 9));
+	close(txn);
+	close(p.dev);
+	EXPECT_EQ(-EWOULDBLOCK, unload());
+	p.dev = dev_open();
+	ASSERT_LE(0, p.dev);
+	EXPECT_EQ(0, txn_end_by_id(p.dev, id, VMBEAM_TXN_FORGET));
+	pair_teardown(&p);
+}
+
 HOST_MAIN(0)

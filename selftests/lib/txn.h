@@ -85,4 +85,47 @@ static inline int txn_outcome(int dev, uint64_t id, struct vmbeam_txn_outcome *o
 	return call(dev, VMBEAM_TXN_OUTCOME, outcome);
 }
 
+/* Those that are open or stuck: how many there are; up to @room of them are written. */
+static inline int txn_list(int dev, struct vmbeam_txn_outcome *list, uint32_t room)
+{
+	struct vmbeam_txn_list arg = {
+		.size = sizeof(arg), .txns = (uintptr_t)list, .nr = room, .entry_size = sizeof(*list),
+	};
+	int rc = call(dev, VMBEAM_TXN_LIST, &arg);
+
+	return rc ?: (int)arg.nr;
+}
+
+/* A further fd of a stuck one. */
+static inline int txn_reopen(int dev, uint64_t id)
+{
+	struct vmbeam_txn_reopen arg = { .size = sizeof(arg), .id = id };
+	int rc = call(dev, VMBEAM_TXN_REOPEN, &arg);
+
+	return rc ?: arg.out_fd;
+}
+
+/* VMBEAM_TXN_ROLLBACK or VMBEAM_TXN_FORGET, by the id of a stuck one. */
+static inline int txn_end_by_id(int dev, uint64_t id, unsigned long cmd)
+{
+	int rc, txn = txn_reopen(dev, id);
+
+	if (txn < 0)
+		return txn;
+	rc = txn_end(txn, cmd);
+	close(txn);
+	return rc;
+}
+
+/* What tests got stuck must not be in the way of others. */
+static inline void txn_forget_all(int dev)
+{
+	struct vmbeam_txn_outcome list[16];
+	int nr = txn_list(dev, list, 16);
+
+	for (int i = 0; i < nr && i < 16; i++)
+		if (list[i].state == VMBEAM_TXN_STUCK)
+			txn_end_by_id(dev, list[i].id, VMBEAM_TXN_FORGET);
+}
+
 #endif /* _SELFTESTS_TXN_H */

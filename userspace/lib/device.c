@@ -76,6 +76,45 @@ int vmbeam_txn_outcome(int dev, uint64_t id, struct vmbeam_txn_outcome *outcome)
 	return call(dev, VMBEAM_TXN_OUTCOME, outcome);
 }
 
+int vmbeam_txn_list(int dev, struct vmbeam_txn_outcome *txns, uint32_t room)
+{
+	struct vmbeam_txn_list arg = {
+		.size = sizeof(arg),
+		.txns = (uintptr_t)txns,
+		.nr = room,
+		.entry_size = sizeof(*txns),
+	};
+	int rc = call(dev, VMBEAM_TXN_LIST, &arg);
+
+	return rc ? rc : (int)arg.nr;
+}
+
+int vmbeam_txn_reopen(int dev, uint64_t id)
+{
+	struct vmbeam_txn_reopen arg = { .size = sizeof(arg), .id = id };
+	int rc = call(dev, VMBEAM_TXN_REOPEN, &arg);
+
+	return rc ? rc : arg.out_fd;
+}
+
+int vmbeam_txn_forget(int txn)
+{
+	struct vmbeam_txn_end arg = { .size = sizeof(arg) };
+
+	return call(txn, VMBEAM_TXN_FORGET, &arg);
+}
+
+int vmbeam_txn_retry(int dev, uint64_t id)
+{
+	int txn = vmbeam_txn_reopen(dev, id), rc;
+
+	if (txn < 0)
+		return txn;
+	rc = vmbeam_txn_rollback(txn);
+	close(txn);
+	return rc;
+}
+
 int vmbeam_export_create(int dev, uint32_t domid, uint64_t *id)
 {
 	struct vmbeam_export_create arg = { .size = sizeof(arg), .domid = domid };

@@ -37,6 +37,16 @@ int vmbeam_txn_swap(int txn, uint32_t flags, const struct vmbeam_extent_pair *pa
 int vmbeam_txn_commit(int txn);
 int vmbeam_txn_rollback(int txn);
 int vmbeam_txn_outcome(int dev, uint64_t id, struct vmbeam_txn_outcome *outcome);
+/* Those that are open or stuck: up to @room entries (at most 4096). Returns how many there are, which can be more. */
+int vmbeam_txn_list(int dev, struct vmbeam_txn_outcome *txns, uint32_t room);
+/* A further fd of a stuck transaction: to roll it back, or to forget it. */
+int vmbeam_txn_reopen(int dev, uint64_t id);
+int vmbeam_txn_forget(int txn);
+/*
+ * Tries a stuck transaction's rollback once more. 0: all is back. -EBUSY: it is still stuck, and its outcome says why.
+ * -EBADFD: it is not stuck (any more). -ENOENT: the module does not know it.
+ */
+int vmbeam_txn_retry(int dev, uint64_t id);
 
 /* The guest module. An export's fd; closing it before it is armed releases it. */
 int vmbeam_export_create(int dev, uint32_t domid, uint64_t *id);

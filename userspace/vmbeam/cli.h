@@ -24,7 +24,11 @@ int cli_migrate(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_forget(int argc, char **argv);
 int cli_swap(int argc, char **argv);
+int cli_transaction(int argc, char **argv);
 int cli_export(int argc, char **argv);
+
+/* "committed", "stuck", ... for a VMBEAM_TXN_* state. */
+const char *cli_txn_state(uint32_t state);
 
 /* --json and --help, all that some commands take. -1: the rest is at optind; or an exit code, and it is over. */
 int cli_options(int argc, char **argv, const char *help, bool *json);

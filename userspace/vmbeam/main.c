@@ -18,6 +18,7 @@ static const struct {
 	{ "status", cli_status, "what vmbeamd is doing, and how the last migration went" },
 	{ "forget", cli_forget, "give up a migration that cannot be finished" },
 	{ "swap", cli_swap, "swap frames of two domains (for tests; in the host management VM)" },
+	{ "transaction", cli_transaction, "swaps that could not be undone (in the host management VM)" },
 	{ "export", cli_export, "pinned frames of guest VMs (in a guest management VM)" },
 };
 
@@ -76,7 +77,7 @@ static void usage(FILE *f)
 {
 	fputs("usage: vmbeam COMMAND [ARGUMENTS]\n\n", f);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].what);
+		fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].what);
 	fputs("\nEach command takes --help and --json.\n\n"
 	      "exit codes: 0 done, 1 misuse, 2 refused before anything was touched, 3 failed and rolled back,\n"
 	      "4 unfinished or an operator is needed, 5 vmbeamd cannot be reached\n", f);

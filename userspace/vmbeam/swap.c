@@ -24,7 +24,7 @@ static const char help[] =
 	"  --json       the counts as JSON; with --hold twice, before and after\n\n"
 	"A GFN_A:... of \"-\" reads more of them from standard input (not together with --hold).\n"
 	"Exits with 0 when every pair was swapped or exchanged, with 2 when some were not, with 3 on an error, with 4\n"
-	"when pairs could not be put back.\n";
+	"when pairs could not be put back: see vmbeam transaction.\n";
 
 static bool parse_pair(char *text, struct vmbeam_pairs *pairs)
 {
@@ -52,19 +52,12 @@ static bool read_pairs(struct vmbeam_pairs *pairs)
 
 static void add_outcome(struct json_object *o, const struct vmbeam_txn_outcome *out)
 {
-	static const char *const names[] = {
-		[VMBEAM_TXN_OPEN] = "open",
-		[VMBEAM_TXN_COMMITTED] = "committed",
-		[VMBEAM_TXN_ROLLED_BACK] = "rolled-back",
-		[VMBEAM_TXN_STUCK] = "stuck",
-	};
-
 	struct json_object *pauses = json_object_new_array();
 
 	for (int i = 0; i < VMBEAM_PAUSES; i++)
 		json_object_array_add(pauses, json_object_new_int64(out->pauses[i]));
 	js_add_u64(o, "transaction", out->id);
-	js_add_str(o, "state", out->state >= VMBEAM_TXN_OPEN && out->state <= VMBEAM_TXN_STUCK ? names[out->state] : "?");
+	js_add_str(o, "state", cli_txn_state(out->state));
 	js_add_u64(o, "domid_a", out->domid_a);
 	js_add_u64(o, "domid_b", out->domid_b);
 	js_add_u64(o, "swapped", out->nr_swapped);

@@ -6,7 +6,7 @@
 
 _Thread_local bool test_no_reply, test_killed;
 long test_fail_at = -1, test_allocated, test_modules;
-bool test_failed;
+bool test_failed, test_threads;
 void (*test_on_sleep)(void);
 
 /* Is this the one that fails? Of what may fail, once and no more. */

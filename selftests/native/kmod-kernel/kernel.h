@@ -43,6 +43,7 @@ extern long test_fail_at;	/* this many more of what may fail do not; -1: none fa
 extern bool test_failed;	/* one did */
 extern long test_allocated;	/* pieces of memory that the module has */
 extern long test_modules;	/* references to the module, beside those of its files */
+extern bool test_threads;	/* there are several: let them meet */
 extern void (*test_on_sleep)(void);
 bool test_fault(void);
 
@@ -98,7 +99,7 @@ static inline int kref_put(struct kref *k, void (*release)(struct kref *k))
 
 /* Time, processes */
 
-#define cond_resched()			sched_yield()
+#define cond_resched()			((void)(test_threads && sched_yield()))
 #define msleep(ms)			((void)(ms), test_on_sleep ? test_on_sleep() : (void)0)
 #define current				NULL
 #define fatal_signal_pending(task)	((void)(task), test_killed)
@@ -148,9 +149,14 @@ u64 get_random_u64(void);
 #define WARN_ON_ONCE(cond)	WARN_ON(cond)
 #define WARN_ONCE(cond, ...)	WARN_ON(cond)
 _Noreturn void test_warned(const char *file, int line);
-#define pr_info_ratelimited(...)	((void)0)
-#define pr_err(...)			((void)0)
-#define pr_warn_once(...)		((void)0)
+static inline __attribute__((format(printf, 1, 2))) void test_log(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
+#define pr_info_ratelimited(...)	test_log(__VA_ARGS__)
+#define pr_err(...)			test_log(__VA_ARGS__)
+#define pr_warn(...)			test_log(__VA_ARGS__)
 
 /* The caller's memory */
 
