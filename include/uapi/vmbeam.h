@@ -125,7 +125,7 @@ struct vmbeam_extent_pair {
  * @__reserved: must be 0
  *
  * Nothing is asked of the hypervisor yet. A domain can be in one transaction that is open or stuck at a time: EBUSY.
- * ENOSPC when the table of outcomes is full (65536).
+ * ENOSPC when 4096 are open or stuck.
  */
 struct vmbeam_txn_begin {
 	__u32 size;
@@ -255,7 +255,8 @@ struct vmbeam_txn_end {
  * @stuck_error: out: the errno that the last try of a rollback ended with; 0 if pairs were refused one by one
  * @stuck_status: out: the status of a pair that was refused in it: VMBEAM_PAIR_*
  *
- * Readable after the fd is closed, for as long as the module is loaded.
+ * Readable after the fd is closed, until 4095 others have begun since and made the table of outcomes too small for it.
+ * That of an open or stuck one always is.
  */
 struct vmbeam_txn_outcome {
 	__u32 size;

@@ -28,7 +28,7 @@
 #include "hypercall.h"
 
 /* Bound of the table of outcomes; part of the ABI (VMBEAM_TXN_BEGIN). */
-#define VMBEAM_MAX_OUTCOMES	65536U
+#define VMBEAM_MAX_OUTCOMES	4096U
 
 /* undo.c */
 
@@ -110,10 +110,10 @@ struct vmbeam_txn;
  * struct vmbeam_outcome - what is told of a transaction by its id
  * @lock: for @told, which changes while it is asked for
  * @told: as the ioctl gives it
- * @node: on the list of those that are open or stuck, or empty; the table's mutex is for it
+ * @node: on the list of those that are open or stuck, or of those that ended; the table's mutex is for it
  * @stuck: the transaction, while it is stuck and the module's own; the table's mutex is for it
  *
- * Lives from the transaction's begin until the module goes.
+ * Lives from the transaction's begin until it has ended and the table needs the room, or the module goes.
  */
 struct vmbeam_outcome {
 	spinlock_t lock;
@@ -140,7 +140,7 @@ void vmbeam_outcome_free_all(void);
  * struct vmbeam_txn - a transaction
  * @refs: one for each file, and one of the module's own while it is stuck
  * @lock: one ioctl at a time; all that follows
- * @outcome: lives longer than the transaction
+ * @outcome: what is told of it; the table's alone once it has ended
  * @domid_a: domain A
  * @domid_b: domain B
  * @state: VMBEAM_TXN_*; only an open one swaps

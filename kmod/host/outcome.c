@@ -3,7 +3,7 @@
  * The table of what became of each transaction, by id.
  *
  * It settles a crash of the caller between commit and its own journal, so an entry stays after the transaction's fd
- * is closed, until the module goes.
+ * is closed. When the table is full, the one that ended first makes room; none that is open or stuck ever does.
  */
 #include <linux/errno.h>
 #include <linux/err.h>
@@ -23,6 +23,7 @@
 static DEFINE_MUTEX(table_lock);
 static DEFINE_XARRAY(table);
 static LIST_HEAD(unfinished);	/* open or stuck, by id */
+static LIST_HEAD(finished);	/* in the order in which they ended */
 static unsigned int nr_outcomes;
 /* An id is never given twice, not even that of a transaction that was forgotten. */
 static u64 last_id;
@@ -46,13 +47,22 @@ static bool domain_in_use(u32 domid)
 	return false;
 }
 
+/* The table's mutex is held. */
+static void drop(struct vmbeam_outcome *outcome)
+{
+	list_del(&outcome->node);
+	xa_erase(&table, outcome->told.id);
+	nr_outcomes--;
+	kfree(outcome);
+}
+
 /**
  * vmbeam_outcome_begin - a new open transaction
  * @domid_a: domain A
  * @domid_b: domain B
  *
  * Return: its outcome, or an ERR_PTR: -EBUSY when one of the domains is in one that is open or stuck, -ENOSPC when the
- * table is full, -ENOMEM
+ * table is full of such, -ENOMEM
  */
 struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
 {
@@ -72,12 +82,14 @@ struct vmbeam_outcome *vmbeam_outcome_begin(u32 domid_a, u32 domid_b)
 	if (domain_in_use(domid_a) || domain_in_use(domid_b))
 		goto fail;
 	rc = -ENOSPC;
-	if (nr_outcomes >= VMBEAM_MAX_OUTCOMES)
+	if (nr_outcomes == VMBEAM_MAX_OUTCOMES && list_empty(&finished))
 		goto fail;
 	outcome->told.id = last_id + 1;
 	rc = xa_err(xa_store(&table, outcome->told.id, outcome, GFP_KERNEL_ACCOUNT));
 	if (rc)
 		goto fail;
+	if (nr_outcomes == VMBEAM_MAX_OUTCOMES)
+		drop(list_first_entry(&finished, struct vmbeam_outcome, node));
 	last_id++;
 	nr_outcomes++;
 	list_add_tail(&outcome->node, &unfinished);
@@ -143,7 +155,7 @@ struct vmbeam_txn *vmbeam_outcome_get_stuck(u64 id)
 
 /**
  * vmbeam_outcome_end - the transaction is over; its domains may be in another one
- * @outcome: its outcome
+ * @outcome: its outcome, which may be gone from now on: it is the table's
  * @state: VMBEAM_TXN_*
  */
 void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state)
@@ -152,7 +164,7 @@ void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state)
 	spin_lock(&outcome->lock);
 	outcome->told.state = state;
 	spin_unlock(&outcome->lock);
-	list_del_init(&outcome->node);
+	list_move_tail(&outcome->node, &finished);
 	outcome->stuck = NULL;
 	mutex_unlock(&table_lock);
 }
@@ -161,14 +173,11 @@ void vmbeam_outcome_end(struct vmbeam_outcome *outcome, u32 state)
 void vmbeam_outcome_forget(struct vmbeam_outcome *outcome)
 {
 	mutex_lock(&table_lock);
-	list_del(&outcome->node);
-	xa_erase(&table, outcome->told.id);
-	nr_outcomes--;
+	drop(outcome);
 	mutex_unlock(&table_lock);
-	kfree(outcome);
 }
 
-/* The table's mutex keeps an outcome from being forgotten (somebody may guess an id) while it is read. */
+/* The table's mutex, which is held, keeps it from being dropped. */
 static void read_outcome(struct vmbeam_outcome *outcome, struct vmbeam_txn_outcome *told)
 {
 	spin_lock(&outcome->lock);
@@ -231,10 +240,6 @@ long vmbeam_txn_list(struct vmbeam_call *call, void *_arg)
 /* At module exit: no transaction is open or stuck, each would hold a reference to the module. */
 void vmbeam_outcome_free_all(void)
 {
-	struct vmbeam_outcome *outcome;
-	unsigned long id;
-
-	xa_for_each(&table, id, outcome)
-		kfree(outcome);
-	xa_destroy(&table);
+	while (!list_empty(&finished))
+		drop(list_first_entry(&finished, struct vmbeam_outcome, node));
 }

@@ -47,6 +47,7 @@ static void txn_end(struct vmbeam_txn *txn, u32 state)
 {
 	txn->state = state;
 	vmbeam_outcome_end(txn->outcome, state);
+	txn->outcome = NULL;
 	vmbeam_undo_free(&txn->log);
 	if (!txn->owned)
 		return;

@@ -443,6 +443,69 @@ static bool ids_from_before_a_reload(void)
 	return true;
 }
 
+/* The table is bounded: what ended first makes room, and what is open never does. */
+static bool outcomes_make_room(void)
+{
+	struct vmbeam_txn_begin arg = { .size = sizeof(arg), .domid_a = 3, .domid_b = 4 };
+	u64 first, second, open;
+	long fd, more;
+
+	if (seed)
+		return true;
+	if (!begin())
+		return false;
+	first = id;
+	CHECK(end(VMBEAM_TXN_COMMIT) == 0);
+	release();
+	if (!begin())
+		return false;
+	open = id;
+	more = begin_another(3, 4);
+	second = open + 1;
+	CHECK(more >= 0 && test_close(more) == 0);
+	for (u64 i = 0; i < VMBEAM_MAX_OUTCOMES - 3; i++) {
+		fd = begin_another(3, 4);
+		CHECK(fd >= 0 && test_close(fd) == 0);
+	}
+	CHECK(is_known(first) && is_known(open) && is_known(second));
+	/* One that does not come to be takes no room, but that of the oldest is gone. */
+	test_no_reply = true;
+	CHECK(test_ioctl(dev, VMBEAM_TXN_BEGIN, &arg) == -EFAULT);
+	test_no_reply = false;
+	CHECK(!is_known(first) && is_known(open) && is_known(second));
+	for (u64 i = 0; i < 2; i++) {
+		fd = begin_another(3, 4);
+		CHECK(fd >= 0 && test_close(fd) == 0);
+	}
+	CHECK(is_known(open) && told().state == VMBEAM_TXN_OPEN && !is_known(second));
+	release();
+	CHECK(told().state == VMBEAM_TXN_ROLLED_BACK);
+	return true;
+}
+
+/* None of those that are open can be lost to a new one. */
+static bool too_many_are_open(void)
+{
+	static struct vmbeam_outcome *open[VMBEAM_MAX_OUTCOMES];
+
+	if (seed)
+		return true;
+	for (u32 i = 0; i < VMBEAM_MAX_OUTCOMES; i++) {
+		open[i] = vmbeam_outcome_begin(2 * i + 1, 2 * i + 2);
+		CHECK(!IS_ERR(open[i]));
+	}
+	CHECK(begin_another(20001, 20002) == -ENOSPC);
+	vmbeam_outcome_end(open[5], VMBEAM_TXN_COMMITTED);
+	CHECK(try_begin() == -EBUSY);
+	txn = begin_another(20001, 20002);
+	CHECK(txn >= 0);
+	release();
+	for (u32 i = 0; i < VMBEAM_MAX_OUTCOMES; i++)
+		if (i != 5)
+			vmbeam_outcome_end(open[i], VMBEAM_TXN_COMMITTED);
+	return true;
+}
+
 /* However many there are, they fit: pairs that follow each other are one extent for the hypervisor, too. */
 static bool excluded_pairs_that_meet_are_joined(void)
 {
@@ -516,7 +579,8 @@ static const struct test tests[] = {
 	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape), TEST(lists_that_make_no_sense),
 	TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
 	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
-	TEST(all_is_stuck_without_memory), TEST(excluded_pairs_that_meet_are_joined),
+	TEST(all_is_stuck_without_memory), TEST(outcomes_make_room), TEST(too_many_are_open),
+	TEST(excluded_pairs_that_meet_are_joined),
 	TEST(each_allocation_fails_once),
 };
 
