@@ -7,6 +7,7 @@
  *   swap.c       the caller's list to the hypervisor, batch by batch
  *   rollback.c   what was swapped, swapped back
  *   record.c     what became of a batch, into an undo log
+ *   touched.c    which frames a batch or a log has, roughly and fast
  *   undo.c       the undo log: what a transaction must swap back
  *   outcome.c    the table of what became of each transaction
  *   batch.c      one batch of pairs, being filled
@@ -17,6 +18,7 @@
 #ifndef _VMBEAM_HOST_H
 #define _VMBEAM_HOST_H
 
+#include <linux/bitmap.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -33,10 +35,10 @@
 /* undo.c */
 
 /*
- * A block of the log's own is 8 KiB: small, for the kernel zeroes what it allocates, which is most of what a record
- * costs; and two pages, the most that __GFP_NOFAIL may ask for.
+ * A block of the log's own is just below 2 KiB: small, for the kernel zeroes what it allocates, which is most of what a
+ * record costs; and it fits into a page together with what KASAN or a red zone adds, so memory that is in pieces does.
  */
-#define VMBEAM_BLOCK_RUNS	340U
+#define VMBEAM_BLOCK_RUNS	84U
 
 /**
  * struct vmbeam_run - pairs that follow each other on both sides
@@ -74,12 +76,14 @@ struct vmbeam_block {
  * @blocks: of struct vmbeam_block; only the last one is appended to
  * @spare: empty ones, for vmbeam_undo_append()
  * @room: runs that fit into the last block and the spare ones
+ * @nr_runs: in all blocks
  * @nr_pairs: pairs in all runs, but for those that were kept
  */
 struct vmbeam_undo {
 	struct list_head blocks;
 	struct list_head spare;
 	u32 room;
+	u64 nr_runs;
 	u64 nr_pairs;
 };
 
@@ -92,7 +96,7 @@ struct vmbeam_undo {
 
 void vmbeam_undo_init(struct vmbeam_undo *log);
 void vmbeam_undo_free(struct vmbeam_undo *log);
-int vmbeam_undo_reserve(struct vmbeam_undo *log, u32 nr_runs, gfp_t gfp);
+int vmbeam_undo_reserve(struct vmbeam_undo *log, u32 nr_runs);
 struct vmbeam_block *vmbeam_block_alloc(u32 size);
 void vmbeam_undo_append(struct vmbeam_undo *log, const struct vmbeam_run *run);
 bool vmbeam_undo_adopt(struct vmbeam_undo *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs);
@@ -133,6 +137,26 @@ long vmbeam_txn_outcome(struct vmbeam_call *call, void *arg);
 long vmbeam_txn_list(struct vmbeam_call *call, void *arg);
 void vmbeam_outcome_free_all(void);
 
+/* Stuck runs from which on a rollback stops: with so many, more tries are of no use to anybody. */
+#define VMBEAM_MAX_STUCK_RUNS	512U
+
+/*
+ * The frames of the runs in a batch or a log, on both sides: which bit is a frame's depends on its number alone, and
+ * frames that are 2^16 apart share one. If a run's bits are all clear, then it has no frame in common with any of them,
+ * and it need not be compared with each.
+ */
+#define VMBEAM_TOUCHED_BITS	(1U << 16)
+
+struct vmbeam_touched {
+	DECLARE_BITMAP(a, VMBEAM_TOUCHED_BITS);
+	DECLARE_BITMAP(b, VMBEAM_TOUCHED_BITS);
+};
+
+/* touched.c */
+void vmbeam_touched_set(struct vmbeam_touched *t, u64 gfn_a, u64 gfn_b, u32 nr);
+void vmbeam_touched_clear(struct vmbeam_touched *t, u64 gfn_a, u64 gfn_b, u32 nr);
+bool vmbeam_touched_any(const struct vmbeam_touched *t, u64 gfn_a, u64 gfn_b, u32 nr);
+
 /* A cut inside an extent falls on a 2 MiB boundary of domain A, or superpages would be torn by the batches. */
 #define VMBEAM_SUPERPAGE_FRAMES	512U
 
@@ -147,7 +171,9 @@ void vmbeam_outcome_free_all(void);
  * @published: the caller was told of it
  * @owned: it is stuck, and the module has a reference to it, and it one to the module
  * @log: what is swapped now
- * @stuck: during a rollback, what did not go back, in the order of the tries; empty otherwise, with room for a batch
+ * @stuck: during a rollback, what did not go back, in the order of the tries; empty otherwise
+ * @in_batch: during a rollback, the frames of the batch; empty otherwise
+ * @in_stuck: likewise, those of @stuck
  * @last_error: of the hypercall, in the last rollback; 0 if only single pairs were refused
  * @last_status: of the last pair that did not go back
  * @batch: for all hypercalls
@@ -163,6 +189,8 @@ struct vmbeam_txn {
 	bool owned;
 	struct vmbeam_undo log;
 	struct vmbeam_undo stuck;
+	struct vmbeam_touched in_batch;
+	struct vmbeam_touched in_stuck;
 	int last_error;
 	u8 last_status;
 	struct vmbeam_batch batch;
@@ -178,6 +206,7 @@ void vmbeam_record_batch(struct vmbeam_undo *log, const struct vmbeam_batch *bat
 long vmbeam_txn_swap(struct vmbeam_call *call, void *arg);
 
 /* rollback.c */
+int vmbeam_rollback_reserve(struct vmbeam_txn *txn);
 bool vmbeam_rollback(struct vmbeam_txn *txn);
 
 /* txn.c */

@@ -8,25 +8,65 @@
  */
 #include <linux/minmax.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "host.h"
 
-/*
- * Runs in a batch of the rollback. Fewer than pairs, because each is compared with all others in the batch: with
- * 512 that costs less than the hypercall does.
- */
+/* Runs in a batch: enough that what a hypercall costs by itself does not count. */
 #define ROLLBACK_RUNS		512U
 
-static bool batch_overlaps(const struct vmbeam_batch *batch, const struct vmbeam_run *run)
+/* Room for stuck runs: for those of a batch on top of as many as a rollback goes on with. */
+#define STUCK_ROOM		(VMBEAM_MAX_STUCK_RUNS + VMBEAM_BATCH_PAIRS)
+
+/* Has the run a frame in common with the batch? Each is compared only if it may. */
+static bool in_batch(const struct vmbeam_txn *txn, const struct vmbeam_run *run)
 {
+	const struct vmbeam_batch *batch = &txn->batch;
 	u32 i;
 
+	if (!vmbeam_touched_any(&txn->in_batch, run->gfn_a, run->gfn_b, run->nr))
+		return false;
 	for (i = 0; i < batch->nr_extents; i++)
 		if (vmbeam_run_overlaps(batch->extents[i].gfn_a, batch->extents[i].gfn_b, batch->extents[i].nr, run))
 			return true;
 	return false;
+}
+
+/* Likewise, with those that are stuck. */
+static bool in_stuck(const struct vmbeam_txn *txn, const struct vmbeam_run *run)
+{
+	if (!txn->stuck.nr_runs || !vmbeam_touched_any(&txn->in_stuck, run->gfn_a, run->gfn_b, run->nr))
+		return false;
+	cond_resched();
+	return vmbeam_undo_overlaps(&txn->stuck, run);
+}
+
+/* The next batch is another one. */
+static void clear_batch(struct vmbeam_txn *txn)
+{
+	struct vmbeam_batch *batch = &txn->batch;
+	u32 i;
+
+	for (i = 0; i < batch->nr_extents; i++)
+		vmbeam_touched_clear(&txn->in_batch, batch->extents[i].gfn_a, batch->extents[i].gfn_b,
+				     batch->extents[i].nr);
+	vmbeam_batch_reset(batch);
+}
+
+/* What of the batch did not go back. Who has a frame in common with the batch is compared with it from now on. */
+static void record_stuck(struct vmbeam_txn *txn)
+{
+	const struct vmbeam_batch *batch = &txn->batch;
+	u64 before = txn->stuck.nr_pairs;
+	u32 i;
+
+	vmbeam_record_batch(&txn->stuck, batch, false, NULL);
+	if (txn->stuck.nr_pairs == before && !batch->nr_excluded)
+		return;
+	for (i = 0; i < batch->nr_extents; i++)
+		vmbeam_touched_set(&txn->in_stuck, batch->extents[i].gfn_a, batch->extents[i].gfn_b,
+				   batch->extents[i].nr);
 }
 
 /*
@@ -88,22 +128,21 @@ static void fill_rollback(struct vmbeam_txn *txn)
 	struct vmbeam_batch *batch = &txn->batch;
 	const struct vmbeam_run *last;
 
-	vmbeam_batch_reset(batch);
 	while ((last = vmbeam_undo_last(&txn->log))) {
 		struct vmbeam_run run = end_of_run(last, VMBEAM_BATCH_PAIRS - batch->nr_pairs);
 
 		if (batch->nr_extents == ROLLBACK_RUNS || batch->nr_excluded == VMBEAM_BATCH_EXCLUDED || !run.nr ||
-		    batch_overlaps(batch, &run))
+		    in_batch(txn, &run))
 			break;
-		if (vmbeam_undo_overlaps(&txn->stuck, &run)) {
+		if (in_stuck(txn, &run)) {
 			/* The batch's runs are newer and could still get stuck: before this one, then. */
-			if (batch->nr_extents)
+			if (batch->nr_extents || txn->stuck.nr_runs >= VMBEAM_MAX_STUCK_RUNS)
 				break;
-			vmbeam_undo_reserve(&txn->stuck, 1, GFP_KERNEL | __GFP_NOFAIL);
 			vmbeam_undo_append(&txn->stuck, &run);
-			cond_resched();
+			vmbeam_touched_set(&txn->in_stuck, run.gfn_a, run.gfn_b, run.nr);
 		} else {
 			add_in_front(batch, &run);
+			vmbeam_touched_set(&txn->in_batch, run.gfn_a, run.gfn_b, run.nr);
 			if (run.kept)
 				batch->excluded[batch->nr_excluded++] = (struct xen_p2m_swap_extent) {
 					.gfn_a = run.gfn_a,
@@ -148,8 +187,23 @@ static void tell(struct vmbeam_txn *txn, u64 before, u64 ns)
 }
 
 /**
+ * vmbeam_rollback_reserve - get the memory that the next rollback needs
+ * @txn: the transaction
+ *
+ * At the transaction's begin, so that its first rollback needs none. One that is tried again may have to.
+ *
+ * Return: 0 or -ENOMEM
+ */
+int vmbeam_rollback_reserve(struct vmbeam_txn *txn)
+{
+	return vmbeam_undo_reserve(&txn->stuck, STUCK_ROOM);
+}
+
+/**
  * vmbeam_rollback - swap back what the log holds
  * @txn: the transaction, locked
+ *
+ * It stops at the first hypercall that fails, or when so much is stuck that the rest is of no use to anybody.
  *
  * Return: true if all is back; false if pairs are stuck. Then the log holds these, and can be rolled back again
  */
@@ -157,27 +211,26 @@ bool vmbeam_rollback(struct vmbeam_txn *txn)
 {
 	struct vmbeam_batch *batch = &txn->batch;
 	u64 before = txn->log.nr_pairs, ns = 0;
-	int rc = 0;
+	int rc = vmbeam_rollback_reserve(txn);
 
-	while (!rc && vmbeam_undo_last(&txn->log)) {
+	vmbeam_batch_reset(batch);
+	while (!rc && vmbeam_undo_last(&txn->log) && txn->stuck.nr_runs < VMBEAM_MAX_STUCK_RUNS) {
 		fill_rollback(txn);
 		if (!batch->nr_extents)
 			break;
-		/*
-		 * Room for a batch is there since begin. More is wanted only when pairs are stuck in thousands of
-		 * places; a rollback that stops there would be worse than one that waits for memory.
-		 */
-		vmbeam_undo_reserve(&txn->stuck, batch->nr_pairs, GFP_KERNEL | __GFP_NOFAIL);
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, VMBEAM_SWAP_EXCHANGE);
 		ns += batch->ns;
 		spin_lock(&txn->outcome->lock);
 		vmbeam_outcome_pauses(&txn->outcome->told, batch);
 		spin_unlock(&txn->outcome->lock);
 		note_stuck(txn);
-		vmbeam_record_batch(&txn->stuck, batch, false, NULL);
+		record_stuck(txn);
+		clear_batch(txn);
 		cond_resched();
 	}
 	txn->last_error = rc;
+	if (txn->stuck.nr_runs)
+		memset(&txn->in_stuck, 0, sizeof(txn->in_stuck));
 	vmbeam_undo_append_reversed(&txn->log, &txn->stuck);
 	tell(txn, before, ns);
 	return !txn->log.nr_pairs;

@@ -177,7 +177,7 @@ static int do_swap(struct vmbeam_txn *txn, struct vmbeam_block *list, const stru
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		fill_batch(batch, &at);
-		rc = vmbeam_undo_reserve(&txn->log, batch->nr_pairs, GFP_KERNEL_ACCOUNT);
+		rc = vmbeam_undo_reserve(&txn->log, batch->nr_pairs);
 		if (rc)
 			return rc;
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, flags);

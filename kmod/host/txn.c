@@ -237,8 +237,7 @@ static struct vmbeam_txn *txn_new(u32 domid_a, u32 domid_b)
 	txn->state = VMBEAM_TXN_OPEN;
 	vmbeam_undo_init(&txn->log);
 	vmbeam_undo_init(&txn->stuck);
-	rc = vmbeam_undo_reserve(&txn->stuck, VMBEAM_BATCH_PAIRS, GFP_KERNEL_ACCOUNT) ?:
-	     vmbeam_undo_reserve(&txn->log, VMBEAM_BATCH_PAIRS, GFP_KERNEL_ACCOUNT);
+	rc = vmbeam_rollback_reserve(txn) ?: vmbeam_undo_reserve(&txn->log, VMBEAM_BATCH_PAIRS);
 	if (rc) {
 		txn_put(txn);
 		return ERR_PTR(rc);

@@ -14,13 +14,14 @@
 
 #include "host.h"
 
-static_assert(struct_size_t(struct vmbeam_block, run, VMBEAM_BLOCK_RUNS) <= 8192);
+static_assert(struct_size_t(struct vmbeam_block, run, VMBEAM_BLOCK_RUNS) <= SZ_2K);
 
 void vmbeam_undo_init(struct vmbeam_undo *log)
 {
 	INIT_LIST_HEAD(&log->blocks);
 	INIT_LIST_HEAD(&log->spare);
 	log->room = 0;
+	log->nr_runs = 0;
 	log->nr_pairs = 0;
 }
 
@@ -79,15 +80,14 @@ struct vmbeam_block *vmbeam_block_alloc(u32 size)
  * vmbeam_undo_reserve - make room
  * @log: the log
  * @nr_runs: that can be appended afterwards; of a batch as many as it has pairs, whatever becomes of it
- * @gfp: how to allocate
  *
  * Return: 0, or -ENOMEM: then there may be room for some
  */
-int vmbeam_undo_reserve(struct vmbeam_undo *log, u32 nr_runs, gfp_t gfp)
+int vmbeam_undo_reserve(struct vmbeam_undo *log, u32 nr_runs)
 {
 	while (log->room < nr_runs) {
-		/* Not the other allocation: this one may have to be without fail. */
-		struct vmbeam_block *block = kmalloc(struct_size(block, run, VMBEAM_BLOCK_RUNS), gfp);
+		/* Not the other allocation, which may come to be pages of its own. */
+		struct vmbeam_block *block = kmalloc(struct_size(block, run, VMBEAM_BLOCK_RUNS), GFP_KERNEL_ACCOUNT);
 
 		if (!block_init(block, VMBEAM_BLOCK_RUNS))
 			return -ENOMEM;
@@ -122,6 +122,7 @@ void vmbeam_undo_append(struct vmbeam_undo *log, const struct vmbeam_run *run)
 		list_move_tail(&block->link, &log->blocks);
 	}
 	block->run[block->nr++] = *run;
+	log->nr_runs++;
 	log->room--;
 }
 
@@ -147,6 +148,7 @@ bool vmbeam_undo_adopt(struct vmbeam_undo *log, struct vmbeam_block *block, u32 
 	/* There is no room behind them: what is there is the caller's list. */
 	block->nr += nr_runs;
 	block->size = block->nr;
+	log->nr_runs += nr_runs;
 	log->nr_pairs += nr_pairs;
 	return true;
 }
@@ -169,6 +171,7 @@ void vmbeam_undo_cut(struct vmbeam_undo *log, u32 nr)
 	run->nr -= nr;
 	if (run->nr)
 		return;
+	log->nr_runs--;
 	log->room++;
 	if (--block->nr)
 		return;
@@ -219,6 +222,8 @@ void vmbeam_undo_append_reversed(struct vmbeam_undo *log, struct vmbeam_undo *fr
 			swap(block->run[i], block->run[block->nr - 1 - i]);
 		list_move_tail(&block->link, &log->blocks);
 	}
+	log->nr_runs += from->nr_runs;
 	log->nr_pairs += from->nr_pairs;
+	from->nr_runs = 0;
 	from->nr_pairs = 0;
 }

@@ -90,6 +90,24 @@ static uint64_t swap(int txn, struct vmbeam_txn_swap *res, bool mark)
 	return start;
 }
 
+/* Likewise, of swapping all back. */
+static uint64_t rollback(int txn, bool mark)
+{
+	uint64_t start;
+	int rc;
+
+	if (mark)
+		MARK("1");
+	start = __rdtsc();
+	rc = txn_end(txn, VMBEAM_TXN_ROLLBACK);
+	start = __rdtsc() - start;
+	if (mark)
+		MARK("0");
+	if (rc)
+		die("rollback");
+	return start;
+}
+
 static void report(const char *name, uint64_t mib, uint64_t units, uint64_t ticks, uint64_t pause)
 {
 	printf("{\"case\":\"%s\",\"mib\":%llu,\"pairs\":%llu,\"ticks\":%llu,\"per_pair\":%.1f,\"max_pause_ns\":%llu}\n",
@@ -99,15 +117,16 @@ static void report(const char *name, uint64_t mib, uint64_t units, uint64_t tick
 }
 
 /*
- * Swaps the list there and back, and reports what the way there took, per @unit frames: 1 or those of a superpage.
- * All is to go by superpages, or nothing.
+ * Swaps the list there and back, and reports what either took, per @unit frames: 1 or those of a superpage. All is to
+ * go by superpages, or nothing.
  */
 static void measure(const char *name, uint32_t nr, uint32_t per_extent, uint32_t nr_excluded, uint32_t flags,
 		    uint32_t unit)
 {
 	struct vmbeam_txn_outcome outcome;
-	uint64_t ticks = 0, id = 0, moved = 0, in_large = 0, frames = (uint64_t)nr * per_extent;
+	uint64_t ticks = 0, back, id = 0, moved = 0, in_large = 0, frames = (uint64_t)nr * per_extent;
 	bool mark = marked && !strcmp(marked, name);
+	char back_name[64];
 	uint32_t i, n, x = 0;
 	int txn = txn_begin(dev, a, b, &id);
 
@@ -135,10 +154,13 @@ static void measure(const char *name, uint32_t nr, uint32_t per_extent, uint32_t
 			(unsigned long long)frames, (unsigned long long)in_large);
 		die("not what was to be measured");
 	}
+	snprintf(back_name, sizeof(back_name), "%s, rolled back", name);
+	back = rollback(txn, marked && !strcmp(marked, back_name));
 	close(txn);
 	if (txn_outcome(dev, id, &outcome))
 		die("outcome");
 	report(name, frames / 256, frames / unit, ticks, outcome.max_pause_ns);
+	report(back_name, frames / 256, frames / unit, back, outcome.max_pause_ns);
 }
 
 /* What a transaction costs beside its swaps, once. */

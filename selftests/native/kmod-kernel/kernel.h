@@ -137,6 +137,7 @@ u64 get_random_u64(void);
 #define offsetofend(type, member)	(offsetof(type, member) + sizeof(((type *)NULL)->member))
 #define check_add_overflow(a, b, sum)	__builtin_add_overflow(a, b, sum)
 #define container_of(ptr, type, member)	((type *)((char *)(ptr) - offsetof(type, member)))
+#define SZ_2K			0x800
 #define SZ_1M			0x100000
 #define BIT_ULL(nr)		(1ULL << (nr))
 
