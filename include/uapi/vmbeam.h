@@ -21,7 +21,8 @@
  *   EINVAL      size below the first published one; an unknown flag; a reserved field or a pad is not zero;
  *               a value makes no sense (an empty list, first + count overflows, a domid that cannot be)
  *   E2BIG       size beyond what this kernel knows and not zero there, or beyond a page; a count beyond its limit
- *   EFAULT      a pointer is bad
+ *   EFAULT      a pointer is bad. Structs without a result are not written to, so COMMIT, ROLLBACK, FORGET, ARM and
+ *               RELEASE are never done and EFAULT
  *   EPERM       the hypervisor does not allow it to this domain
  *   ESRCH       there is no such domain, or it is dying
  *   ENOENT      there is no transaction or export of this id

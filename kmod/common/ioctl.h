@@ -48,19 +48,25 @@ struct vmbeam_call {
  * @flags: the flags that it knows; any other is -EINVAL
  * @min_size: the struct's size when it was first published; a shorter one is -EINVAL
  * @size: the struct's size now
- * @handler: gets vmbeam_call.arg as @arg; no lock is held. What it wrote to @arg goes back to the caller
- *	whatever it returns: a failed call can still tell how far it came.
+ * @in_only: nothing goes back. So a call that cannot be undone cannot fail after it was done
+ * @handler: gets vmbeam_call.arg as @arg; no lock is held. Unless @in_only, what it wrote to @arg goes back to the
+ *	caller whatever it returns: a failed call can still tell how far it came.
  */
 struct vmbeam_ioctl {
 	unsigned int cmd;
 	u32 flags;
 	size_t min_size;
 	size_t size;
+	bool in_only;
 	long (*handler)(struct vmbeam_call *call, void *arg);
 };
 
 /* @_last: the last member of the struct as it was first published. */
 #define VMBEAM_IOCTL(_cmd, _flags, _struct, _last, _handler)		\
+	VMBEAM_IOCTL_ENTRY(_cmd, _flags, _struct, _last, _handler, false)
+#define VMBEAM_IOCTL_IN(_cmd, _flags, _struct, _last, _handler)		\
+	VMBEAM_IOCTL_ENTRY(_cmd, _flags, _struct, _last, _handler, true)
+#define VMBEAM_IOCTL_ENTRY(_cmd, _flags, _struct, _last, _handler, _in)	\
 	{								\
 		.cmd = (_cmd),						\
 		.flags = (_flags),					\
@@ -68,6 +74,7 @@ struct vmbeam_ioctl {
 			BUILD_BUG_ON_ZERO(sizeof(struct _struct) >	\
 					  VMBEAM_IOCTL_MAX_ARG),	\
 		.size = sizeof(struct _struct),				\
+		.in_only = (_in),					\
 		.handler = (_handler),					\
 	}
 
@@ -150,7 +157,7 @@ static inline long vmbeam_ioctl_dispatch(const struct vmbeam_ioctl *table, size_
 
 	call.copy_size = min_t(size_t, usize, op->size);
 	rc = op->handler(&call, buf);
-	if (!call.replied && vmbeam_ioctl_reply(&call) && rc >= 0)
+	if (!op->in_only && !call.replied && vmbeam_ioctl_reply(&call) && rc >= 0)
 		rc = -EFAULT;
 	return rc;
 }

@@ -239,8 +239,8 @@ static long vmbeam_export_info(struct vmbeam_call *call, void *arg)
 static const struct vmbeam_ioctl vmbeam_export_ioctls[] = {
 	VMBEAM_IOCTL(VMBEAM_EXPORT_ADD, 0, vmbeam_export_add, status, vmbeam_export_add),
 	VMBEAM_IOCTL(VMBEAM_EXPORT_REMOVE, 0, vmbeam_export_remove, nr_removed, vmbeam_export_remove),
-	VMBEAM_IOCTL(VMBEAM_EXPORT_ARM, 0, vmbeam_export_end, flags, vmbeam_export_arm),
-	VMBEAM_IOCTL(VMBEAM_EXPORT_RELEASE, 0, vmbeam_export_end, flags, vmbeam_export_release),
+	VMBEAM_IOCTL_IN(VMBEAM_EXPORT_ARM, 0, vmbeam_export_end, flags, vmbeam_export_arm),
+	VMBEAM_IOCTL_IN(VMBEAM_EXPORT_RELEASE, 0, vmbeam_export_end, flags, vmbeam_export_release),
 	VMBEAM_IOCTL(VMBEAM_EXPORT_INFO, 0, vmbeam_export_info, pin_ns, vmbeam_export_info),
 };
 

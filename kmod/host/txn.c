@@ -171,9 +171,9 @@ static int txn_release(struct inode *inode, struct file *file)
 static const struct vmbeam_ioctl txn_ioctls[] = {
 	VMBEAM_IOCTL(VMBEAM_TXN_SWAP, VMBEAM_SWAP_EXCHANGE | VMBEAM_SWAP_INVALIDATE, vmbeam_txn_swap, nr_refused,
 		     vmbeam_txn_swap),
-	VMBEAM_IOCTL(VMBEAM_TXN_COMMIT, 0, vmbeam_txn_end, flags, txn_commit),
-	VMBEAM_IOCTL(VMBEAM_TXN_ROLLBACK, 0, vmbeam_txn_end, flags, txn_rollback),
-	VMBEAM_IOCTL(VMBEAM_TXN_FORGET, 0, vmbeam_txn_end, flags, txn_forget),
+	VMBEAM_IOCTL_IN(VMBEAM_TXN_COMMIT, 0, vmbeam_txn_end, flags, txn_commit),
+	VMBEAM_IOCTL_IN(VMBEAM_TXN_ROLLBACK, 0, vmbeam_txn_end, flags, txn_rollback),
+	VMBEAM_IOCTL_IN(VMBEAM_TXN_FORGET, 0, vmbeam_txn_end, flags, txn_forget),
 };
 
 static long txn_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -240,6 +240,24 @@ static bool begin_without_reply(void)
 	return true;
 }
 
+/* What was done must not look as if it had failed. */
+static bool commit_without_reply(void)
+{
+	const struct vmbeam_extent_pair all = PAIR(0, 0, FRAMES);
+	bool commit = seed % 2;
+	long rc;
+
+	if (!begin())
+		return false;
+	CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, &all, 1, NULL, 0) == 0);
+	test_no_reply = true;
+	rc = end(commit ? VMBEAM_TXN_COMMIT : VMBEAM_TXN_ROLLBACK);
+	test_no_reply = false;
+	CHECK(rc == 0 && told().state == (commit ? VMBEAM_TXN_COMMITTED : VMBEAM_TXN_ROLLED_BACK));
+	release();
+	return true;
+}
+
 static bool domains_that_cannot_be(void)
 {
 	struct vmbeam_txn_begin arg = { .size = sizeof(arg), .domid_a = 1, .domid_b = 2, .__reserved = 1 };
@@ -603,7 +621,8 @@ static const struct test tests[] = {
 	TEST(closed_without_commit), TEST(committed), TEST(stuck_pairs_go_back_later),
 	TEST(stuck_pairs_go_back_at_release), TEST(rollback_breaks_off), TEST(rollback_without_memory),
 	TEST(ids_from_before_a_reload),
-	TEST(what_sticks_for_a_moment_goes_back_at_release), TEST(begin_without_reply), TEST(domains_that_cannot_be),
+	TEST(what_sticks_for_a_moment_goes_back_at_release), TEST(begin_without_reply), TEST(commit_without_reply),
+	 TEST(domains_that_cannot_be),
 	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape), TEST(lists_that_make_no_sense),
 	TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
 	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
