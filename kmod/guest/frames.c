@@ -240,6 +240,21 @@ int vmbeam_frames_remove(struct vmbeam_export *e, const u64 *pfns, u32 nr, u32 *
 	return rc ?: rc2;
 }
 
+/* xa_destroy() of an index of millions would keep interrupts off for as long as it takes. */
+static void vmbeam_index_clear(struct xarray *index)
+{
+	unsigned long at;
+	u32 erased = 0;
+	void *entry;
+
+	xa_for_each(index, at, entry) {
+		xa_erase(index, at);
+		if (!(++erased % 4096))
+			cond_resched();
+	}
+	xa_destroy(index);
+}
+
 /* Unpin everything. Needs no memory and cannot be interrupted: it runs when a process dies. */
 void vmbeam_frames_clear(struct vmbeam_export *e)
 {
@@ -259,9 +274,9 @@ void vmbeam_frames_clear(struct vmbeam_export *e)
 		vmbeam_chunk_put(chunk);
 		cond_resched();
 	}
-	xa_destroy(&e->chunks);
-	xa_destroy(&e->by_pfn);
-	xa_destroy(&e->by_gfn);
+	vmbeam_index_clear(&e->chunks);
+	vmbeam_index_clear(&e->by_pfn);
+	vmbeam_index_clear(&e->by_gfn);
 	WRITE_ONCE(e->nr_frames, 0);
 	WRITE_ONCE(e->nr_extents, 0);
 	e->extents_stale = true;
