@@ -333,7 +333,10 @@ struct vmbeam_txn_reopen {
  * @flags: must be 0
  * @domid: the guest VM
  * @out_fd: out: the export's fd, close-on-exec
- * @id: out: the export's id, never 0, never given twice while the module is loaded
+ * @id: out: the export's id, never 0, never given twice while the module is loaded. The first one is random, below
+ *	2^52: an id from before the module was reloaded is not another's
+ *
+ * ENOSPC when there are 4096 exports.
  */
 struct vmbeam_export_create {
 	__u32 size;

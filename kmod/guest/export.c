@@ -6,8 +6,10 @@
  * frames may be swapped, and what is behind them is somebody's only copy: it stays until it is released by name.
  */
 #include <linux/err.h>
+#include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -17,6 +19,15 @@ static DEFINE_MUTEX(vmbeam_exports_lock);	/* the three below; taken inside an ex
 static LIST_HEAD(vmbeam_exports);		/* by id, ascending */
 static u64 vmbeam_last_id;
 static u32 vmbeam_nr_exports;			/* that have memory, listed or not */
+
+/*
+ * An operator may have kept an id from before the module was reloaded, to release that export by hand: it must not be
+ * that of another now. So they begin anywhere, though below 2^52: what reads JSON may keep a number as a double.
+ */
+void __init vmbeam_export_init(void)
+{
+	vmbeam_last_id = get_random_u64() >> 12;
+}
 
 struct vmbeam_export *vmbeam_export_new(domid_t domid)
 {

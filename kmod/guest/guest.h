@@ -101,6 +101,7 @@ long vmbeam_export_create(struct vmbeam_call *call, void *arg);
 long vmbeam_export_open(struct vmbeam_call *call, void *arg);
 
 /* export.c */
+void vmbeam_export_init(void);
 struct vmbeam_export *vmbeam_export_new(domid_t domid);
 struct vmbeam_export *vmbeam_export_find(u64 id);
 void vmbeam_export_put(struct vmbeam_export *e);

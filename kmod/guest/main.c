@@ -65,6 +65,7 @@ static int __init vmbeam_guest_init(void)
 	}
 
 	vmbeam_chunks_init();
+	vmbeam_export_init();
 	return misc_register(&vmbeam_dev);
 }
 module_init(vmbeam_guest_init);
