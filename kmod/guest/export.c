@@ -104,8 +104,9 @@ void vmbeam_export_end(struct vmbeam_export *e)
 {
 	bool armed = e->state == VMBEAM_EXPORT_ARMED;
 
-	WRITE_ONCE(e->state, 0);
+	/* Under the list's lock: what is on the list has a state that the ABI knows. */
 	mutex_lock(&vmbeam_exports_lock);
+	WRITE_ONCE(e->state, 0);
 	list_del_init(&e->node);
 	mutex_unlock(&vmbeam_exports_lock);
 
@@ -144,15 +145,24 @@ struct vmbeam_export *vmbeam_export_find(u64 id)
 	return found;
 }
 
-/* Without the export's lock, which a long ADD may hold: each number is right, of some moment. */
-void vmbeam_export_tell(const struct vmbeam_export *e, struct vmbeam_export_info *info)
+/*
+ * Without the export's lock, which a long ADD may hold: each number is right, of some moment.
+ *
+ * Return: false if it was released
+ */
+bool vmbeam_export_tell(const struct vmbeam_export *e, struct vmbeam_export_info *info)
 {
+	u32 state = READ_ONCE(e->state);
+
+	if (!state)
+		return false;
 	info->id = e->id;
 	info->domid = e->domid;
-	info->state = READ_ONCE(e->state);
+	info->state = state;
 	info->nr_frames = READ_ONCE(e->nr_frames);
 	info->nr_extents = READ_ONCE(e->nr_extents);
 	info->pin_ns = READ_ONCE(e->pin_ns);
+	return true;
 }
 
 long vmbeam_export_list(struct vmbeam_call *call, void *arg)

@@ -230,10 +230,7 @@ static long vmbeam_export_info(struct vmbeam_call *call, void *arg)
 {
 	struct vmbeam_export *e = call->file->private_data;
 
-	if (!READ_ONCE(e->state))
-		return -EBADFD;
-	vmbeam_export_tell(e, arg);
-	return 0;
+	return vmbeam_export_tell(e, arg) ? 0 : -EBADFD;
 }
 
 static const struct vmbeam_ioctl vmbeam_export_ioctls[] = {

@@ -84,7 +84,7 @@ struct vmbeam_export {
 	domid_t domid;
 
 	struct mutex lock;		/* all that follows; the counters are read without it too */
-	u32 state;			/* VMBEAM_EXPORT_*, or 0 once released */
+	u32 state;			/* VMBEAM_EXPORT_*, or 0 once released and off the list */
 	u64 nr_frames;
 	u64 nr_extents;
 	u64 pin_ns;
@@ -108,7 +108,7 @@ void vmbeam_export_put(struct vmbeam_export *e);
 void vmbeam_export_enlist(struct vmbeam_export *e);
 void vmbeam_export_own(struct vmbeam_export *e);
 void vmbeam_export_end(struct vmbeam_export *e);
-void vmbeam_export_tell(const struct vmbeam_export *e, struct vmbeam_export_info *info);
+bool vmbeam_export_tell(const struct vmbeam_export *e, struct vmbeam_export_info *info);
 long vmbeam_export_list(struct vmbeam_call *call, void *arg);
 
 /* frames.c; the export's lock is held */
