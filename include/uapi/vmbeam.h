@@ -368,7 +368,7 @@ struct vmbeam_frame {
  * Each frame is mapped read-only from the domain, which takes a reference to it in the nested Xen and proves whose
  * it is, and its M2P entry is compared with @frames' pfn. A frame that fails is told in @status and is not in the
  * export; that is no error. EBADFD once the export is armed. On an error @status is not written; frames
- * pinned by then stay in the export and are counted in @nr_pinned. ENOSPC beyond 16 Mi frames (64 GiB) in one export.
+ * pinned by then stay in the export and are counted in @nr_pinned. ENOSPC beyond VMBEAM_EXPORT_MAX_FRAMES.
  */
 struct vmbeam_export_add {
 	__u32 size;
@@ -378,6 +378,9 @@ struct vmbeam_export_add {
 	__u32 nr_pinned;
 	__aligned_u64 status;
 };
+
+/* Frames in one export: 64 GiB, the largest guest VM that can be moved. */
+#define VMBEAM_EXPORT_MAX_FRAMES	(1U << 24)
 
 #define VMBEAM_FRAME_PINNED	0
 #define VMBEAM_FRAME_FOREIGN	1	/* not a frame of this domain, or not a frame at all */

@@ -174,7 +174,7 @@ int vmbeam_frames_add(struct vmbeam_export *e, const struct vmbeam_frame *frames
 			status[i] = VMBEAM_FRAME_M2P;
 			continue;
 		}
-		if (e->nr_frames + (b->chunk ? b->nr_pins : 0) >= VMBEAM_MAX_FRAMES) {
+		if (e->nr_frames + (b->chunk ? b->nr_pins : 0) >= VMBEAM_EXPORT_MAX_FRAMES) {
 			rc = -ENOSPC;
 			break;
 		}

@@ -29,8 +29,6 @@
 
 /* Frames that one ADD or REMOVE takes: vmbeam_query.max_frames. */
 #define VMBEAM_MAX_BATCH	65536U
-/* Frames in one export. */
-#define VMBEAM_MAX_FRAMES	(16UL << 20)
 /* Exports at a time; also the most that a LIST has room for. */
 #define VMBEAM_MAX_EXPORTS	4096U
 /* Slots of a chunk: the PTEs of one page table, and the updates of one hypercall. */
