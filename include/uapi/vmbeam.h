@@ -449,16 +449,18 @@ struct vmbeam_export_info {
  * struct vmbeam_export_list - VMBEAM_EXPORT_LIST: all exports of the module, by id
  * @size: sizeof(struct vmbeam_export_list)
  * @flags: must be 0
- * @exports: user pointer to @nr of struct vmbeam_export_info; each is written whole, its size filled in
+ * @exports: user pointer to @nr entries
  * @nr: in: room; out: exports there are, which can be more than there was room for. At most 4096 in.
- * @__reserved: must be 0
+ * @entry_size: sizeof(struct vmbeam_export_info): entries are that far apart, so that it can grow. What the kernel does
+ *	not know of an entry it fills with zeros. Less than the first published size (48) is EINVAL, more than a page
+ *	E2BIG. The size in an entry says how much of it the kernel knows.
  */
 struct vmbeam_export_list {
 	__u32 size;
 	__u32 flags;
 	__aligned_u64 exports;
 	__u32 nr;
-	__u32 __reserved;
+	__u32 entry_size;
 };
 
 /**

@@ -15,6 +15,9 @@
 
 #include "guest.h"
 
+/* The size of an entry of VMBEAM_EXPORT_LIST when it was first published. */
+#define VMBEAM_EXPORT_ENTRY	offsetofend(struct vmbeam_export_info, pin_ns)
+
 static DEFINE_MUTEX(vmbeam_exports_lock);	/* the three below; taken inside an export's lock */
 static LIST_HEAD(vmbeam_exports);		/* by id, ascending */
 static u64 vmbeam_last_id;
@@ -165,17 +168,18 @@ bool vmbeam_export_tell(const struct vmbeam_export *e, struct vmbeam_export_info
 	return true;
 }
 
+/* VMBEAM_EXPORT_LIST */
 long vmbeam_export_list(struct vmbeam_call *call, void *arg)
 {
 	struct vmbeam_export_info *infos = NULL;
 	struct vmbeam_export_list *l = arg;
 	struct vmbeam_export *e;
-	u32 room = l->nr, nr = 0;
+	u32 room = l->nr, nr = 0, i;
 	long rc = 0;
 
-	if (l->__reserved)
+	if (l->entry_size < VMBEAM_EXPORT_ENTRY)
 		return -EINVAL;
-	if (room > VMBEAM_MAX_EXPORTS)
+	if (room > VMBEAM_MAX_EXPORTS || l->entry_size > PAGE_SIZE)
 		return -E2BIG;
 	if (room) {
 		infos = kvcalloc(room, sizeof(*infos), GFP_KERNEL_ACCOUNT);
@@ -185,17 +189,15 @@ long vmbeam_export_list(struct vmbeam_call *call, void *arg)
 
 	mutex_lock(&vmbeam_exports_lock);
 	list_for_each_entry(e, &vmbeam_exports, node) {
-		if (nr < room) {
-			infos[nr].size = sizeof(*infos);
+		if (nr < room)
 			vmbeam_export_tell(e, &infos[nr]);
-		}
 		nr++;
 	}
 	mutex_unlock(&vmbeam_exports_lock);
 
 	l->nr = nr;
-	if (copy_to_user(u64_to_user_ptr(l->exports), infos, min(nr, room) * sizeof(*infos)))
-		rc = -EFAULT;
+	for (i = 0; i < min(nr, room) && !rc; i++)
+		rc = vmbeam_ioctl_entry(l->exports, i, l->entry_size, &infos[i], sizeof(*infos));
 	kvfree(infos);
 	return rc;
 }

@@ -27,7 +27,7 @@ static long vmbeam_query(struct vmbeam_call *call, void *arg)
 static const struct vmbeam_ioctl vmbeam_dev_ioctls[] = {
 	VMBEAM_IOCTL(VMBEAM_QUERY, 0, vmbeam_query, max_frames, vmbeam_query),
 	VMBEAM_IOCTL(VMBEAM_EXPORT_CREATE, 0, vmbeam_export_create, id, vmbeam_export_create),
-	VMBEAM_IOCTL(VMBEAM_EXPORT_LIST, 0, vmbeam_export_list, __reserved, vmbeam_export_list),
+	VMBEAM_IOCTL(VMBEAM_EXPORT_LIST, 0, vmbeam_export_list, entry_size, vmbeam_export_list),
 	VMBEAM_IOCTL(VMBEAM_EXPORT_OPEN, 0, vmbeam_export_open, __reserved, vmbeam_export_open),
 };
 

@@ -174,7 +174,9 @@ static inline int export_open(int dev, uint64_t id)
 /* How many exports there are, or -1; at most @nr are put in @infos. */
 static inline int export_list(int dev, struct vmbeam_export_info *infos, uint32_t nr)
 {
-	struct vmbeam_export_list l = { .size = sizeof(l), .exports = (uintptr_t)infos, .nr = nr };
+	struct vmbeam_export_list l = {
+		.size = sizeof(l), .exports = (uintptr_t)infos, .nr = nr, .entry_size = sizeof(*infos),
+	};
 
 	return ioctl(dev, VMBEAM_EXPORT_LIST, &l) ? -1 : (int)l.nr;
 }

@@ -89,6 +89,7 @@ static void rig_setup(struct __test_metadata *_metadata, struct rig *r, const st
 	case VMBEAM_EXPORT_LIST:
 		r->arg.list.exports = (uintptr_t)r->infos;
 		r->arg.list.nr = 4;
+		r->arg.list.entry_size = sizeof(r->infos[0]);
 		break;
 	case VMBEAM_EXPORT_OPEN:
 		r->arg.open.id = id;
@@ -106,8 +107,8 @@ static void rig_setup(struct __test_metadata *_metadata, struct rig *r, const st
 
 static void rig_teardown(struct rig *r)
 {
-	close(r->fd);
 	export_end(r->fd, VMBEAM_EXPORT_RELEASE);
+	close(r->fd);
 	close(r->armed);
 	bare_destroy(&r->d);
 	close(r->dev);
@@ -246,12 +247,12 @@ TEST_F(abi, answer_to_read_only_memory)
 	ASSERT_NE(page, MAP_FAILED);
 	memcpy(page, &self->r.arg, variant->desc->size);
 	ASSERT_EQ(mprotect(page, PAGE, PROT_READ), 0);
-	EXPECT_EQ(call(&self->r, page), EFAULT);
 	/* Nothing is written back by these: they cannot be done and fail. */
 	if (variant->desc->cmd == VMBEAM_EXPORT_ARM || variant->desc->cmd == VMBEAM_EXPORT_RELEASE) {
 		EXPECT_EQ(call(&self->r, page), 0);
 		return;
 	}
+	EXPECT_EQ(call(&self->r, page), EFAULT);
 	if (variant->desc->cmd == VMBEAM_EXPORT_CREATE || variant->desc->cmd == VMBEAM_EXPORT_OPEN) {
 		int fd = dup(self->r.dev);
 
@@ -293,12 +294,6 @@ FIXTURE_VARIANT_ADD(has_reserved, query)
 {
 	.desc = &desc_query,
 	.offset = offsetof(struct vmbeam_query, __reserved),
-};
-
-FIXTURE_VARIANT_ADD(has_reserved, list)
-{
-	.desc = &desc_list,
-	.offset = offsetof(struct vmbeam_export_list, __reserved),
 };
 
 FIXTURE_VARIANT_ADD(has_reserved, open)

@@ -106,6 +106,30 @@ TEST_F(armed, list)
 	EXPECT_EQ(errno, ENOENT);
 }
 
+/* Entries are as far apart as the caller says, and nothing beyond the last one is written. */
+TEST_F(armed, list_entry_size)
+{
+	struct vmbeam_export_list l = { .size = sizeof(l), .entry_size = sizeof(struct vmbeam_export_info) + 16 };
+	struct vmbeam_export_info *first;
+	uint64_t buf[3 * (sizeof(*first) + 16) / 8];
+
+	memset(buf, 0xee, sizeof(buf));
+	l.exports = (uintptr_t)buf;
+	l.nr = 1;
+	ASSERT_EQ(ioctl(self->dev, VMBEAM_EXPORT_LIST, &l), 0);
+	first = (void *)buf;
+	EXPECT_EQ(first->size, sizeof(*first));
+	EXPECT_EQ(buf[sizeof(*first) / 8], 0ULL);
+	EXPECT_EQ(buf[sizeof(*first) / 8 + 1], 0ULL);
+	EXPECT_EQ(buf[sizeof(*first) / 8 + 2], 0xeeeeeeeeeeeeeeeeULL);
+	l.entry_size = sizeof(*first) - 1;
+	EXPECT_EQ(ioctl(self->dev, VMBEAM_EXPORT_LIST, &l), -1);
+	EXPECT_EQ(errno, EINVAL);
+	l.entry_size = 4097;
+	EXPECT_EQ(ioctl(self->dev, VMBEAM_EXPORT_LIST, &l), -1);
+	EXPECT_EQ(errno, E2BIG);
+}
+
 /*
  * The domain is destroyed, the owner is gone: every byte is still there. The frames are looked at through a foreign
  * mapping, which the hypervisor allows also of a dying domain, as long as a frame has a reference.

@@ -128,7 +128,12 @@ int vmbeam_export_create(int dev, uint32_t domid, uint64_t *id)
 
 int vmbeam_export_list(int dev, struct vmbeam_export_info *exports, uint32_t room)
 {
-	struct vmbeam_export_list arg = { .size = sizeof(arg), .exports = (uintptr_t)exports, .nr = room };
+	struct vmbeam_export_list arg = {
+		.size = sizeof(arg),
+		.exports = (uintptr_t)exports,
+		.nr = room,
+		.entry_size = sizeof(*exports),
+	};
 	int rc = call(dev, VMBEAM_EXPORT_LIST, &arg);
 
 	return rc ? rc : (int)arg.nr;
