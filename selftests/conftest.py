@@ -46,7 +46,7 @@ class NativeFile(CFile):
         return done.returncode, done.stdout
 
 
-class TxnFile(NativeFile):
+class ModuleFile(NativeFile):
     """A module over a made-up kernel and hypervisor: it is listed in a table, in place of the harness's TEST()."""
 
     def tests(self) -> list[tuple[str, str]]:
@@ -86,7 +86,8 @@ class GuestFile(LabFile):
         return (("hv1", "/lab/stop; xl pause u1"), ("host", "xl pause hv2"))
 
 
-C_FILES: dict[str, type[CFile]] = {"native": NativeFile, "kmod-txn": TxnFile, "host": HostFile, "guest": GuestFile}
+C_FILES: dict[str, type[CFile]] = {"native": NativeFile, "kmod-txn": ModuleFile, "kmod-guest": ModuleFile,
+                                  "host": HostFile, "guest": GuestFile}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -53,6 +53,7 @@ struct mutex { pthread_mutex_t m; };
 typedef struct { pthread_mutex_t m; } spinlock_t;
 
 #define DEFINE_MUTEX(name)		struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
+#define DEFINE_SPINLOCK(name)		spinlock_t name = { PTHREAD_MUTEX_INITIALIZER }
 #define mutex_init(lock)		pthread_mutex_init(&(lock)->m, NULL)
 #define mutex_lock(lock)		pthread_mutex_lock(&(lock)->m)
 #define mutex_unlock(lock)		pthread_mutex_unlock(&(lock)->m)
@@ -70,7 +71,11 @@ static inline int mutex_lock_killable(struct mutex *lock)
 	return 0;
 }
 
-#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define READ_ONCE(x)		({							\
+	__typeof_unqual__(x) v__;								\
+	__atomic_load((__typeof_unqual__(x) *)&(x), &v__, __ATOMIC_RELAXED);			\
+	v__;											\
+})
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
 typedef struct { int nr; } refcount_t;
@@ -251,6 +256,7 @@ static inline void bitmap_clear(unsigned long *map, unsigned int at, unsigned in
 
 #define find_next_bit(map, end, at)	test_next_bit(map, end, at, true)
 #define find_first_zero_bit(map, nr)	test_next_bit(map, nr, 0, false)
+#define bitmap_zero(map, nr)		memset(map, 0, BITS_TO_LONGS(nr) * sizeof(long))
 #define bitmap_full(map, nr)		(find_first_zero_bit(map, nr) == (nr))
 #define for_each_set_bit(bit, map, nr)							\
 	for ((bit) = find_next_bit(map, nr, 0); (bit) < (nr); (bit) = find_next_bit(map, nr, (bit) + 1))
@@ -307,6 +313,7 @@ static inline void list_splice(const struct list_head *list, struct list_head *h
 #define list_empty(head)	((head)->next == (head))
 #define list_entry(ptr, type, member)	container_of(ptr, type, member)
 #define list_first_entry(head, type, member)	list_entry((head)->next, type, member)
+#define list_first_entry_or_null(head, type, member)	(list_empty(head) ? NULL : list_first_entry(head, type, member))
 #define list_last_entry(head, type, member)	list_entry((head)->prev, type, member)
 #define list_for_each_entry(pos, head, member)					\
 	for (pos = list_entry((head)->next, typeof(*pos), member);		\
@@ -419,6 +426,8 @@ void misc_deregister(struct miscdevice *dev);
 #define module_exit(fn)		void test_rmmod(void) { fn(); } struct test_nothing
 #define MODULE_DESCRIPTION(text)	struct test_nothing
 #define MODULE_LICENSE(text)		struct test_nothing
+#define MODULE_PARM_DESC(name, text)	struct test_nothing
+#define module_param(name, type, mode)	struct test_nothing
 int test_insmod(void);
 void test_rmmod(void);
 
@@ -427,6 +436,36 @@ void test_rmmod(void);
 #define xen_initial_domain()	true
 #define xen_pv_domain()		true
 long HYPERVISOR_memory_op(unsigned int cmd, void *arg);
+
+/* Page tables, and what a PV guest asks of them. A vmap area is its PTEs and nothing else. */
+struct page;
+typedef struct { u64 pte; } pte_t;
+typedef struct { u64 pgprot; } pgprot_t;
+struct test_maddr { u64 maddr; };
+struct mmu_update { u64 ptr, val; };
+struct mmuext_op { unsigned int cmd; };
+
+#define pgprot_val(p)		((p).pgprot)
+#define PAGE_KERNEL_RO		((pgprot_t){ 0x161 })
+#define _PAGE_GLOBAL		0x100
+#define XEN_PTE_MFN_MASK	0x000ffffffffff000ULL
+#define pte_present(entry)	((entry).pte & 1)
+#define PG_LEVEL_4K		1
+#define VM_IOREMAP		1
+#define MMU_NORMAL_PT_UPDATE	0
+#define MMUEXT_TLB_FLUSH_ALL	1
+#define ZERO_PAGE(addr)		((struct page *)0x1000)
+#define page_to_pfn(page)	((u64)(uintptr_t)(page) >> PAGE_SHIFT)
+#define pfn_to_mfn(pfn)		((pfn) + 6)
+#define arbitrary_virt_to_machine(ptr)	((struct test_maddr){ (uintptr_t)(ptr) })
+
+extern unsigned long machine_to_phys_nr;
+u64 mfn_to_pfn_no_overrides(u64 mfn);
+void *vmap(struct page **pages, unsigned int nr, unsigned long flags, pgprot_t prot);
+void vunmap(const void *addr);
+pte_t *lookup_address(unsigned long addr, unsigned int *level);
+int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t domid);
+int HYPERVISOR_mmuext_op(struct mmuext_op *op, int nr, int *done, domid_t domid);
 #define DOMID_SELF		0x7ff0
 #define DOMID_FIRST_RESERVED	0x7ff0
 #define DOMID_INVALID		0x7ff4
