@@ -87,7 +87,7 @@ struct vmbeam_query {
 #define VMBEAM_ROLE_HOST		1
 #define VMBEAM_ROLE_GUEST		2
 
-/* The hypervisor has the swap op (asked with an empty call, when VMBEAM_QUERY is issued). */
+/* Frames can be swapped: vmbeam_host.ko loads only where the hypervisor has the op, and lets this domain use it. */
 #define VMBEAM_FEATURE_SWAP		(1ULL << 0)
 /* Contents of busy pairs can be exchanged. */
 #define VMBEAM_FEATURE_EXCHANGE		(1ULL << 1)

@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 
 #include "guest.h"
+#include "trace.h"
 
 /* The size of an entry of VMBEAM_EXPORT_LIST when it was first published. */
 #define VMBEAM_EXPORT_ENTRY	offsetofend(struct vmbeam_export_info, pin_ns)
@@ -100,6 +101,7 @@ void vmbeam_export_own(struct vmbeam_export *e)
 	kref_get(&e->refs);
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(e->state, VMBEAM_EXPORT_ARMED);
+	trace_vmbeam_export_arm(e->id, e->nr_frames);
 }
 
 /* Unpin everything and take the export off the list; its lock is held, and the caller has a reference. */
@@ -107,6 +109,7 @@ void vmbeam_export_end(struct vmbeam_export *e)
 {
 	bool armed = e->state == VMBEAM_EXPORT_ARMED;
 
+	trace_vmbeam_export_release(e->id, e->nr_frames, armed);
 	/* Under the list's lock: what is on the list has a state that the ABI knows. */
 	mutex_lock(&vmbeam_exports_lock);
 	WRITE_ONCE(e->state, 0);

@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 
 #include "guest.h"
+#include "trace.h"
 
 static const struct file_operations vmbeam_export_fops;
 
@@ -90,6 +91,7 @@ long vmbeam_export_create(struct vmbeam_call *call, void *arg)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	vmbeam_export_enlist(e);
+	trace_vmbeam_export_create(e->id, e->domid);
 	fd_install(c->out_fd, file);
 	return 0;
 }
@@ -165,6 +167,7 @@ static long vmbeam_export_add(struct vmbeam_call *call, void *arg)
 	if (rc)
 		goto out;
 	rc = vmbeam_frames_add(e, frames, status, a->nr, &a->nr_pinned);
+	trace_vmbeam_export_pin(e->id, false, a->nr, a->nr_pinned, rc);
 	mutex_unlock(&e->lock);
 
 	if (!rc && a->status && copy_to_user(u64_to_user_ptr(a->status), status, a->nr))
@@ -190,6 +193,7 @@ static long vmbeam_export_remove(struct vmbeam_call *call, void *arg)
 	rc = vmbeam_export_lock_filling(e);
 	if (!rc) {
 		rc = vmbeam_frames_remove(e, pfns, r->nr, &r->nr_removed);
+		trace_vmbeam_export_pin(e->id, true, r->nr, r->nr_removed, rc);
 		mutex_unlock(&e->lock);
 	}
 	kvfree(pfns);

@@ -10,6 +10,9 @@
 
 #include "guest.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static long vmbeam_query(struct vmbeam_call *call, void *arg)
 {
 	struct vmbeam_query *q = arg;

@@ -83,12 +83,13 @@ int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 
 }
 
 /**
- * vmbeam_hypercall_present - does the hypervisor have the op, and for this domain?
+ * vmbeam_hypercall_probe - does the hypervisor have the op, and for this domain?
  *
- * An empty call to a domain that cannot be. What it answers does not matter, as long as it knows the number, and does
- * not refuse a caller that is not PV.
+ * An empty call to a domain that cannot be. What else it answers does not matter.
+ *
+ * Return: 0; -ENOSYS if it does not know the op; -EOPNOTSUPP if it does not let a domain of this kind use it
  */
-bool vmbeam_hypercall_present(void)
+int vmbeam_hypercall_probe(void)
 {
 	struct xen_p2m_swap op = {
 		.domid_a = DOMID_INVALID,
@@ -96,5 +97,5 @@ bool vmbeam_hypercall_present(void)
 	};
 	long rc = HYPERVISOR_memory_op(XENMEM_p2m_swap, &op);
 
-	return rc != -ENOSYS && rc != -EOPNOTSUPP;
+	return rc == -ENOSYS || rc == -EOPNOTSUPP ? rc : 0;
 }

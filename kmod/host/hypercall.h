@@ -71,6 +71,6 @@ void vmbeam_batch_borrow(struct vmbeam_batch *batch, const struct xen_p2m_swap_e
 void vmbeam_batch_add(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
 void vmbeam_batch_exclude(struct vmbeam_batch *batch, u64 gfn_a, u64 gfn_b, u32 nr);
 int vmbeam_batch_swap(struct vmbeam_batch *batch, u32 domid_a, u32 domid_b, u32 flags);
-bool vmbeam_hypercall_present(void);
+int vmbeam_hypercall_probe(void);
 
 #endif /* _VMBEAM_HYPERCALL_H */

@@ -9,6 +9,9 @@
 
 #include "host.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static long host_query(struct vmbeam_call *call, void *arg)
 {
 	struct vmbeam_query *query = arg;
@@ -16,10 +19,8 @@ static long host_query(struct vmbeam_call *call, void *arg)
 	if (query->__reserved)
 		return -EINVAL;
 	query->role = VMBEAM_ROLE_HOST;
-	query->features = VMBEAM_FEATURE_REOPEN;
-	if (vmbeam_hypercall_present())
-		query->features |= VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
-				   VMBEAM_FEATURE_INVALIDATE;
+	query->features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
+			  VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_REOPEN;
 	query->max_extents = VMBEAM_MAX_EXTENTS;
 	query->max_frames = VMBEAM_MAX_FRAMES;
 	return 0;
@@ -64,6 +65,13 @@ static int __init host_init(void)
 	if (!xen_initial_domain()) {
 		pr_err("this is not Xen's dom0: load vmbeam_host in the host management VM\n");
 		return -ENODEV;
+	}
+	rc = vmbeam_hypercall_probe();
+	if (rc) {
+		pr_err("%s\n", rc == -ENOSYS ?
+		       "this Xen has no XENMEM_p2m_swap: boot one that VMBeam's patches are applied to" :
+		       "this Xen does not let a PVH or HVM dom0 use XENMEM_p2m_swap: boot dom0 as a PV domain");
+		return rc;
 	}
 	vmbeam_outcome_init();
 	rc = misc_register(&host_device);

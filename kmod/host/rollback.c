@@ -12,6 +12,7 @@
 #include <linux/string.h>
 
 #include "host.h"
+#include "trace.h"
 
 /* Runs in a batch: enough that what a hypercall costs by itself does not count. */
 #define ROLLBACK_RUNS		512U
@@ -219,6 +220,7 @@ bool vmbeam_rollback(struct vmbeam_txn *txn)
 		if (!batch->nr_extents)
 			break;
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, VMBEAM_SWAP_EXCHANGE);
+		trace_vmbeam_txn_batch(txn->outcome->told.id, true, batch->nr_pairs, batch->nr_done, batch->ns, rc);
 		ns += batch->ns;
 		spin_lock(&txn->outcome->lock);
 		vmbeam_outcome_pauses(&txn->outcome->told, batch);
@@ -233,5 +235,7 @@ bool vmbeam_rollback(struct vmbeam_txn *txn)
 		memset(&txn->in_stuck, 0, sizeof(txn->in_stuck));
 	vmbeam_undo_append_reversed(&txn->log, &txn->stuck);
 	tell(txn, before, ns);
+	trace_vmbeam_txn_rollback(txn->outcome->told.id, before - txn->log.nr_pairs, txn->log.nr_pairs, rc,
+				  txn->last_status);
 	return !txn->log.nr_pairs;
 }

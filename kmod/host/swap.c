@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "host.h"
+#include "trace.h"
 
 /* A list is the caller's, the record's and the hypervisor's in one: see struct vmbeam_run. */
 static_assert(sizeof(struct vmbeam_run) == sizeof(struct vmbeam_extent_pair));
@@ -181,6 +182,7 @@ static int do_swap(struct vmbeam_txn *txn, struct vmbeam_block *list, const stru
 		if (rc)
 			return rc;
 		rc = vmbeam_batch_swap(batch, txn->domid_a, txn->domid_b, flags);
+		trace_vmbeam_txn_batch(txn->outcome->told.id, false, batch->nr_pairs, batch->nr_done, batch->ns, rc);
 		flags &= ~VMBEAM_SWAP_INVALIDATE;
 		record_swap(txn, list, first, by_status);
 		if (status)

@@ -22,6 +22,7 @@
 #include <xen/interface/xen.h>
 
 #include "host.h"
+#include "trace.h"
 
 /* Nobody waits for a rollback in release(), and what keeps a pair from going back may be gone in a moment. */
 #define RELEASE_TRIES		5
@@ -46,6 +47,7 @@ static void txn_put(struct vmbeam_txn *txn)
 static void txn_end(struct vmbeam_txn *txn, u32 state)
 {
 	txn->state = state;
+	trace_vmbeam_txn_end(txn->outcome->told.id, state);
 	vmbeam_outcome_end(txn->outcome, state);
 	txn->outcome = NULL;
 	vmbeam_undo_free(&txn->log);
@@ -274,6 +276,7 @@ long vmbeam_txn_begin(struct vmbeam_call *call, void *_arg)
 		return PTR_ERR(file);
 	}
 	txn->published = true;
+	trace_vmbeam_txn_begin(arg->id, arg->domid_a, arg->domid_b);
 	fd_install(arg->out_fd, file);
 	return 0;
 }

@@ -21,6 +21,7 @@ static u64 hv_first;		/* domain A's first gfn in the last batch */
 static u64 hv_pairs;		/* that it was given, excluded ones among them */
 static u64 hv_calls;
 static u64 hv_excluded;		/* extents of excluded pairs that it was given */
+static long hv_refuses;		/* what it says to any call; 0: it has the op */
 static int hv_gone;		/* this domain does not exist */
 static int fail_at = -1;	/* pairs until a hypercall breaks off; -1: never */
 static unsigned int nr_in_place;	/* batches of the caller's own list, all of which was swapped */
@@ -99,6 +100,8 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 
 	if (cmd != XENMEM_p2m_swap)
 		return -ENOSYS;
+	if (hv_refuses)
+		return hv_refuses;
 	if (op->nr_done || op->flags & ~(XEN_P2M_SWAP_EXCHANGE | XEN_P2M_SWAP_INVALIDATE))
 		abort();
 	if (op->domid_a != 1 || op->domid_b != 2 || hv_gone == op->domid_a || hv_gone == op->domid_b)

@@ -552,6 +552,21 @@ static bool too_many_are_open(void)
 	return true;
 }
 
+/* On a hypervisor without the op, or that keeps it from this dom0, there is no device to be mistaken about. */
+static bool loads_only_where_the_op_is(void)
+{
+	static const long refusals[] = { -ENOSYS, -EOPNOTSUPP };
+
+	unload();
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+		hv_refuses = refusals[i];
+		CHECK(test_insmod() == refusals[i]);
+	}
+	hv_refuses = 0;
+	load();
+	return true;
+}
+
 /* However many there are, they fit: pairs that follow each other are one extent for the hypervisor, too. */
 static bool excluded_pairs_that_meet_are_joined(void)
 {
@@ -627,6 +642,7 @@ static const struct test tests[] = {
 	TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
 	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
 	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room), TEST(too_many_are_open),
+	TEST(loads_only_where_the_op_is),
 	TEST(excluded_pairs_that_meet_are_joined),
 	TEST(each_allocation_fails_once),
 };
