@@ -125,7 +125,10 @@ struct vmbeam_extent_pair {
  * @out_fd: out: the transaction's fd, close-on-exec
  * @__reserved: must be 0
  *
- * Nothing is asked of the hypervisor yet. A domain can be in one transaction that is open or stuck at a time: EBUSY.
+ * The domains are those that have the domids now: if there is none, or it is destroyed, every swap is ESRCH, also when
+ * another domain has got the domid. Until the transaction has ended, a domain that is destroyed stays as a dying one
+ * and keeps its domid; one that has no page for xenstore, because no toolstack made it, is known by its domid alone.
+ * A domain can be in one transaction that is open or stuck at a time: EBUSY.
  * ENOSPC when 4096 are open or stuck.
  */
 struct vmbeam_txn_begin {

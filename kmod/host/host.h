@@ -10,6 +10,7 @@
  *   touched.c    which frames a batch or a log has, roughly and fast
  *   undo.c       the undo log: what a transaction must swap back
  *   outcome.c    the table of what became of each transaction
+ *   hold.c       a domid that stays its domain's
  *   batch.c      one batch of pairs, being filled
  *   hypercall.c  one batch of pairs to the hypervisor
  *
@@ -106,6 +107,21 @@ bool vmbeam_undo_overlaps(const struct vmbeam_undo *log, const struct vmbeam_run
 void vmbeam_undo_append_reversed(struct vmbeam_undo *log, struct vmbeam_undo *from);
 bool vmbeam_run_overlaps(u64 gfn_a, u64 gfn_b, u32 nr, const struct vmbeam_run *run);
 
+/* hold.c */
+
+/**
+ * struct vmbeam_hold - a hold on a domain
+ * @addr: of the vmap area that maps its page; NULL: there is no hold
+ * @pte_maddr: of the page table entry
+ */
+struct vmbeam_hold {
+	void *addr;
+	u64 pte_maddr;
+};
+
+int vmbeam_hold_get(struct vmbeam_hold *hold, u32 domid);
+void vmbeam_hold_put(struct vmbeam_hold *hold);
+
 /* outcome.c */
 
 struct vmbeam_txn;
@@ -167,6 +183,9 @@ bool vmbeam_touched_any(const struct vmbeam_touched *t, u64 gfn_a, u64 gfn_b, u3
  * @outcome: what is told of it; the table's alone once it has ended
  * @domid_a: domain A
  * @domid_b: domain B
+ * @hold_a: from begin until it has ended, so that domain A is the same one
+ * @hold_b: likewise
+ * @gone: one of the two was not there at begin: nothing is ever swapped
  * @state: VMBEAM_TXN_*; only an open one swaps
  * @published: the caller was told of it
  * @owned: it is stuck, and the module has a reference to it, and it one to the module
@@ -184,6 +203,9 @@ struct vmbeam_txn {
 	struct vmbeam_outcome *outcome;
 	u32 domid_a;
 	u32 domid_b;
+	struct vmbeam_hold hold_a;
+	struct vmbeam_hold hold_b;
+	bool gone;
 	u32 state;
 	bool published;
 	bool owned;

@@ -289,7 +289,12 @@ long vmbeam_txn_swap(struct vmbeam_call *call, void *_arg)
 	rc = mutex_lock_killable(&txn->lock);
 	if (rc)
 		goto out;
-	rc = txn->state == VMBEAM_TXN_OPEN ? do_swap(txn, list, excluded, arg, status) : -EBADFD;
+	if (txn->state != VMBEAM_TXN_OPEN)
+		rc = -EBADFD;
+	else if (txn->gone)
+		rc = -ESRCH;
+	else
+		rc = do_swap(txn, list, excluded, arg, status);
 	/* From the unlock on, what is the log's may be freed at any time. */
 	if (list->nr)
 		list = NULL;

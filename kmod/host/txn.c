@@ -28,10 +28,17 @@
 #define RELEASE_TRIES		5
 #define RELEASE_PAUSE_MS	20
 
+static void txn_let_go(struct vmbeam_txn *txn)
+{
+	vmbeam_hold_put(&txn->hold_a);
+	vmbeam_hold_put(&txn->hold_b);
+}
+
 static void txn_free(struct kref *refs)
 {
 	struct vmbeam_txn *txn = container_of(refs, struct vmbeam_txn, refs);
 
+	txn_let_go(txn);
 	vmbeam_undo_free(&txn->log);
 	vmbeam_undo_free(&txn->stuck);
 	mutex_destroy(&txn->lock);
@@ -51,6 +58,7 @@ static void txn_end(struct vmbeam_txn *txn, u32 state)
 	vmbeam_outcome_end(txn->outcome, state);
 	txn->outcome = NULL;
 	vmbeam_undo_free(&txn->log);
+	txn_let_go(txn);
 	if (!txn->owned)
 		return;
 	/* What txn_own() took. The caller's file still holds one of each. */
@@ -239,8 +247,11 @@ static struct vmbeam_txn *txn_new(u32 domid_a, u32 domid_b)
 	txn->state = VMBEAM_TXN_OPEN;
 	vmbeam_undo_init(&txn->log);
 	vmbeam_undo_init(&txn->stuck);
-	rc = vmbeam_rollback_reserve(txn) ?: vmbeam_undo_reserve(&txn->log, VMBEAM_BATCH_PAIRS);
-	if (rc) {
+	rc = vmbeam_rollback_reserve(txn) ?: vmbeam_undo_reserve(&txn->log, VMBEAM_BATCH_PAIRS) ?:
+	     vmbeam_hold_get(&txn->hold_a, domid_a) ?: vmbeam_hold_get(&txn->hold_b, domid_b);
+	/* Not told now, but by each swap; also when there is a domain of that domid by then. */
+	txn->gone = rc == -ESRCH;
+	if (rc && !txn->gone) {
 		txn_put(txn);
 		return ERR_PTR(rc);
 	}

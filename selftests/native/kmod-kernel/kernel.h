@@ -469,6 +469,10 @@ void *vmap(struct page **pages, unsigned int nr, unsigned long flags, pgprot_t p
 void vunmap(const void *addr);
 pte_t *lookup_address(unsigned long addr, unsigned int *level);
 int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t domid);
+#define HVMOP_get_param		1
+#define HVM_PARAM_STORE_PFN	1
+struct xen_hvm_param { domid_t domid; u32 index; u64 value; };
+int HYPERVISOR_hvm_op(int op, void *arg);
 int HYPERVISOR_mmuext_op(struct mmuext_op *op, int nr, int *done, domid_t domid);
 #define DOMID_SELF		0x7ff0
 #define DOMID_FIRST_RESERVED	0x7ff0

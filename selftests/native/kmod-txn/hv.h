@@ -140,4 +140,85 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 	return 0;
 }
 
+/* What kmod/host/hold.c asks for: domain n has its xenstore page at gfn 1000 + n. */
+static bool hv_no_store;	/* domains have none */
+static int hv_held[3];		/* mappings of that page */
+static bool hv_unflushed;
+
+int HYPERVISOR_hvm_op(int op, void *arg)
+{
+	struct xen_hvm_param *param = arg;
+
+	if (op != HVMOP_get_param || param->index != HVM_PARAM_STORE_PFN)
+		abort();
+	if (hv_gone == param->domid)
+		return -ESRCH;
+	/* Any other that the tests name does not matter. */
+	param->value = hv_no_store || param->domid > 2 ? 0 : 1000 + param->domid;
+	return 0;
+}
+
+void *vmap(struct page **pages, unsigned int nr, unsigned long flags, pgprot_t prot)
+{
+	pte_t *pte;
+
+	(void)pages;
+	(void)flags;
+	(void)prot;
+	if (nr != 1)
+		abort();
+	pte = test_alloc(sizeof(*pte), 0);
+	return pte;
+}
+
+/* A TLB may still have what was in it; and the kernel must not find a foreign frame. */
+void vunmap(const void *addr)
+{
+	if (((const pte_t *)addr)->pte || hv_unflushed)
+		abort();
+	test_free(addr);
+}
+
+pte_t *lookup_address(unsigned long addr, unsigned int *level)
+{
+	*level = PG_LEVEL_4K;
+	return (pte_t *)addr;
+}
+
+int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t domid)
+{
+	pte_t *pte = (pte_t *)(uintptr_t)updates->ptr;
+
+	if (nr != 1)
+		abort();
+	if (hv_gone == domid)
+		return -ESRCH;
+	if (updates->val) {
+		u64 gfn = (updates->val & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;
+
+		if (pte->pte || gfn != 1000ULL + domid || updates->val & _PAGE_GLOBAL)
+			abort();
+		__atomic_fetch_add(&hv_held[domid], 1, __ATOMIC_RELAXED);
+	} else {
+		if (domid != DOMID_SELF || !pte->pte)
+			abort();
+		__atomic_fetch_sub(&hv_held[(pte->pte >> PAGE_SHIFT) - 1000], 1, __ATOMIC_RELAXED);
+		hv_unflushed = true;
+	}
+	pte->pte = updates->val;
+	*done = 1;
+	return 0;
+}
+
+int HYPERVISOR_mmuext_op(struct mmuext_op *op, int nr, int *done, domid_t domid)
+{
+	if (op->cmd != MMUEXT_TLB_FLUSH_ALL || nr != 1 || done || domid != DOMID_SELF)
+		abort();
+	hv_unflushed = false;
+	return 0;
+}
+
+/* Nobody else would use this: the guest module's tests have their own. */
+unsigned long machine_to_phys_nr;
+
 #endif /* _TEST_HV_H */

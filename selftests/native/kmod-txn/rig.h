@@ -26,7 +26,7 @@ static inline void unload(void)
 /* What holds after each test: nothing is left. */
 static inline bool nothing_left(void)
 {
-	CHECK(test_modules == 0);
+	CHECK(test_modules == 0 && !hv_held[1] && !hv_held[2]);
 	unload();
 	CHECK(test_allocated == 0 && test_open_fds() == 0);
 	load();

@@ -128,6 +128,63 @@ static bool a_domain_is_gone(void)
 	return true;
 }
 
+/* As long as something may be swapped, in either direction, neither domid can become another domain's. */
+static bool domains_are_held(void)
+{
+	int fd;
+
+	if (!get_stuck())
+		return false;
+	CHECK(hv_held[1] == 1 && hv_held[2] == 1);
+	release();
+	CHECK(told().state == VMBEAM_TXN_STUCK && hv_held[1] == 1 && hv_held[2] == 1);
+	fd = reopen(id);
+	if (seed % 2) {
+		CHECK(end_of(fd, VMBEAM_TXN_FORGET) == 0);
+	} else {
+		memset(refused, 0, sizeof(refused));
+		CHECK(end_of(fd, VMBEAM_TXN_ROLLBACK) == 0);
+	}
+	/* The fd is still open. */
+	CHECK(hv_held[1] == 0 && hv_held[2] == 0);
+	test_close(fd);
+	memset(refused, 0, sizeof(refused));
+	if (!begin())
+		return false;
+	CHECK(end(VMBEAM_TXN_COMMIT) == 0 && hv_held[1] == 0 && hv_held[2] == 0);
+	release();
+	return true;
+}
+
+/* The domain that is meant was not there: one that gets its domid later is not the one. */
+static bool no_other_domain_is_taken(void)
+{
+	const struct vmbeam_extent_pair pair = PAIR(0, 0, 10);
+
+	hv_gone = 1 + seed % 2;
+	if (!begin())
+		return false;
+	hv_gone = 0;
+	CHECK(swap_list(0, &pair, 1, NULL, 0) == -ESRCH && all_back());
+	release();
+	return true;
+}
+
+/* A domain that no toolstack made can be swapped all the same. */
+static bool without_a_store_page(void)
+{
+	const struct vmbeam_extent_pair pair = PAIR(0, 0, 10);
+
+	hv_no_store = true;
+	if (!begin())
+		return false;
+	hv_no_store = false;
+	CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, &pair, 1, NULL, 0) == 0 && hv_held[1] == 0);
+	release();
+	CHECK(all_back());
+	return true;
+}
+
 /* Those that are open or stuck are, and no other; and an entry is as large as the caller says. */
 static bool listed(void)
 {
@@ -208,7 +265,8 @@ static bool reopened_without_success(void)
 
 static const struct test tests[] = {
 	TEST(outlives_its_fd), TEST(closing_tries_again), TEST(forgotten_by_name_only), TEST(a_domain_is_gone),
-	TEST(listed), TEST(reopened_without_success),
+	TEST(domains_are_held), TEST(no_other_domain_is_taken), TEST(without_a_store_page), TEST(listed),
+	TEST(reopened_without_success),
 };
 
 int main(int argc, char **argv)
