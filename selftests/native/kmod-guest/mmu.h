@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A made-up guest hypervisor below kmod/guest: whose each frame is, its M2P, and how many PTEs refer to it. Domain 1 is a
- * guest VM, 2 another one, 3 is HVM: what it maps is not the frame that was named.
+ * A made-up guest hypervisor below kmod/guest: whose each frame is, its M2P, and how many PTEs refer to it. Domain 1 is
+ * a guest VM, 2 another one, 3 is HVM: what it maps is not the frame that was named.
  */
 #ifndef _TEST_MMU_H
 #define _TEST_MMU_H

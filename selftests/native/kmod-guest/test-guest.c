@@ -150,8 +150,9 @@ static bool the_domain_dies(void)
 /* Entries are as large as the caller says. */
 static bool list_in_the_callers_size(void)
 {
-	_Alignas(8) u8 bytes[2 * 64];
+	alignas(8) u8 bytes[2 * 64];
 	struct vmbeam_export_list arg = { .size = sizeof(arg), .exports = (uintptr_t)bytes, .nr = 1, .entry_size = 64 };
+	struct vmbeam_export_info *second = (void *)&bytes[64];
 	long one = create(1), two = create(2);
 
 	memset(bytes, 0xee, sizeof(bytes));
@@ -159,7 +160,7 @@ static bool list_in_the_callers_size(void)
 	CHECK(*(u32 *)bytes == 48 && !memchr_inv(bytes + 48, 0, 16) && bytes[64] == 0xee);
 	arg.nr = 2;
 	CHECK(test_ioctl(dev, VMBEAM_EXPORT_LIST, &arg) == 0);
-	CHECK(((struct vmbeam_export_info *)&bytes[64])->id == id && ((struct vmbeam_export_info *)&bytes[64])->domid == 2);
+	CHECK(second->id == id && second->domid == 2);
 	memset(bytes, 0xee, sizeof(bytes));
 	arg.entry_size = 48;
 	CHECK(test_ioctl(dev, VMBEAM_EXPORT_LIST, &arg) == 0 && *(u32 *)&bytes[48] == 48 && bytes[96] == 0xee);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +38,8 @@ typedef unsigned int gfp_t;
 #define ULONG_MAX (~0UL)
 
 /* What a test sets and looks at. */
-extern _Thread_local bool test_no_reply;	/* the caller's memory cannot be written to */
-extern _Thread_local bool test_killed;		/* a fatal signal is pending */
+extern __thread bool test_no_reply;	/* the caller's memory cannot be written to */
+extern __thread bool test_killed;		/* a fatal signal is pending */
 extern long test_fail_at;	/* this many more of what may fail do not; -1: none fails */
 extern bool test_failed;	/* one did */
 extern long test_allocated;	/* pieces of memory that the module has */
@@ -154,7 +155,7 @@ u64 get_random_u64(void);
 #define WARN_ON(cond)		({ bool w__ = (cond); if (w__) test_warned(__FILE__, __LINE__); w__; })
 #define WARN_ON_ONCE(cond)	WARN_ON(cond)
 #define WARN_ONCE(cond, ...)	WARN_ON(cond)
-_Noreturn void test_warned(const char *file, int line);
+void test_warned(const char *file, int line) __attribute__((noreturn));
 static inline __attribute__((format(printf, 1, 2))) void test_log(const char *fmt, ...)
 {
 	(void)fmt;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A made-up hypervisor below kmod/host/hypercall.c: two domains, 1 and 2, and XENMEM_p2m_swap, as strict as the real one
- * with what it is given.
+ * A made-up hypervisor below kmod/host/hypercall.c: two domains, 1 and 2, and XENMEM_p2m_swap, as strict as the real
+ * one with what it is given.
  */
 #ifndef _TEST_HV_H
 #define _TEST_HV_H

@@ -35,7 +35,9 @@ static bool get_stuck(void)
 		return false;
 	hv_busy = false;
 	CHECK(swap_list(0, pairs, scattered(pairs, 1), NULL, 0) == 0);
-	refused[100] = refused[7] = refused[42] = true;
+	refused[100] = true;
+	refused[7] = true;
+	refused[42] = true;
 	return true;
 }
 
@@ -188,7 +190,7 @@ static bool without_a_store_page(void)
 /* Those that are open or stuck are, and no other; and an entry is as large as the caller says. */
 static bool listed(void)
 {
-	_Alignas(8) u8 bytes[2 * 304];
+	alignas(8) u8 bytes[2 * 304];
 	struct vmbeam_txn_list arg = { .size = sizeof(arg), .txns = (uintptr_t)bytes, .nr = 2, .entry_size = 280 };
 	long open, fd;
 	u64 stuck;

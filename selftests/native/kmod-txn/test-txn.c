@@ -577,7 +577,8 @@ static bool excluded_pairs_that_meet_are_joined(void)
 		return false;
 	for (u64 i = 0; i < FRAMES; i++)
 		excluded[i] = (struct vmbeam_extent_pair)PAIR(i, i, 1);
-	hv_excluded = hv_calls = 0;
+	hv_excluded = 0;
+	hv_calls = 0;
 	CHECK(swap_list(0, &all, 1, excluded, FRAMES) == 0);
 	CHECK(hv_excluded == hv_calls);
 	CHECK(all_back() && told().nr_swapped == 0);
@@ -635,15 +636,13 @@ static bool each_allocation_fails_once(void)
 static const struct test tests[] = {
 	TEST(closed_without_commit), TEST(committed), TEST(stuck_pairs_go_back_later),
 	TEST(stuck_pairs_go_back_at_release), TEST(rollback_breaks_off), TEST(rollback_without_memory),
-	TEST(ids_from_before_a_reload),
-	TEST(what_sticks_for_a_moment_goes_back_at_release), TEST(begin_without_reply), TEST(commit_without_reply),
-	 TEST(domains_that_cannot_be),
-	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape), TEST(lists_that_make_no_sense),
-	TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
+	TEST(ids_from_before_a_reload), TEST(what_sticks_for_a_moment_goes_back_at_release),
+	TEST(begin_without_reply), TEST(commit_without_reply), TEST(domains_that_cannot_be),
+	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape),
+	TEST(lists_that_make_no_sense), TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
 	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
-	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room), TEST(too_many_are_open),
-	TEST(loads_only_where_the_op_is),
-	TEST(excluded_pairs_that_meet_are_joined),
+	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room),
+	TEST(too_many_are_open), TEST(loads_only_where_the_op_is), TEST(excluded_pairs_that_meet_are_joined),
 	TEST(each_allocation_fails_once),
 };
 
