@@ -86,8 +86,8 @@ class GuestFile(LabFile):
         return (("hv1", "/lab/stop; xl pause u1"), ("host", "xl pause hv2"))
 
 
-C_FILES: dict[str, type[CFile]] = {"native": NativeFile, "kmod-txn": ModuleFile, "kmod-guest": ModuleFile,
-                                  "host": HostFile, "guest": GuestFile}
+C_FILES: dict[str, type[CFile]] = {"native": NativeFile, "p2m-swap": NativeFile, "kmod-txn": ModuleFile,
+                                  "kmod-guest": ModuleFile, "host": HostFile, "guest": GuestFile}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

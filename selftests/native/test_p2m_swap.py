@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The made-up machine of p2m-swap/ against the hypervisor that was built, and the fuzzer over what it has found."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NATIVE = Path(__file__).parent
+BUILD = NATIVE.parent.parent / "build/selftests/native-san"
+CACHE = Path(os.environ.get("VMBEAM_CACHE", ""))
+STRUCTS = ("page_info", "page_list_head", "xen_p2m_swap", "xen_p2m_swap_extent")
+# What the code reads; the others of a union may be missing.
+MEMBERS = ("list", "count_info", "type_info", "_domain", "next", "tail")
+
+
+def layout(program: Path, name: str) -> dict[str, tuple[str, str]]:
+    """Members and their (offset, size), and the struct's own size, as the debug information has it."""
+    out = subprocess.run(["pahole", "-C", name, program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    found = {member: (offset, size) for member, offset, size in
+             re.findall(r"(\w+)(?:\[\d+\])?;\s*/\*\s*(\d+)\s+(\d+)\s*\*/", out)}
+    size = re.search(r"/\* size: (\d+)", out)
+    assert size, f"{program} has no struct {name}"
+    found["size"] = ("", size[1])
+    return found
+
+
+@pytest.mark.parametrize("build", ["xen-release", "xen-4.17"])
+def test_layout(build: str) -> None:
+    """struct page_info and the ABI's structs, of the newest hypervisor in the cache."""
+    built = sorted(CACHE.glob(f"{build}-*/xen-syms"), key=lambda path: path.stat().st_mtime)
+    if not CACHE.name or not built:
+        pytest.skip(f"no {build} has been built: xen/build.sh")
+    subprocess.run(["make", "-s", "-C", NATIVE / "p2m-swap", f"O={BUILD}/p2m-swap", f"{BUILD}/p2m-swap/san/machine.o"],
+                   check=True)
+    for name in STRUCTS:
+        ours, xens = (layout(program, name) for program in (BUILD / "p2m-swap/san/machine.o", built[-1]))
+        members = set(ours) & ({*MEMBERS, "size"} if name.startswith("page") else set(ours))
+        assert {m: ours[m] for m in members} == {m: xens.get(m) for m in members}, name
+        assert len(members) > 2
