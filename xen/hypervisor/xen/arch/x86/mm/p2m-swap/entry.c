@@ -65,6 +65,7 @@ void p2m_swap_walk_begin(struct swap_walk *w, struct domain *d)
     w->max_gfn = p2m->max_mapped_pfn;
     w->l2 = NULL;
     w->region = NO_REGION;
+    w->mended = 0;
 }
 
 void p2m_swap_walk_end(struct swap_walk *w)
@@ -84,6 +85,7 @@ static int mend_entry(struct swap_walk *w, unsigned long gfn, uint64_t e,
     struct p2m_domain *p2m = p2m_get_hostp2m(w->d);
 
     forget_region(w);
+    w->mended++;
 
     /* Nothing done, and yet stale?  Then it stays. */
     if ( entry_is_stale(e) )

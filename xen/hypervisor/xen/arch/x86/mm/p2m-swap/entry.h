@@ -103,6 +103,7 @@ struct swap_walk {
     unsigned long region;   /* gfn >> REGION_ORDER of l2; ~0UL: none */
     const uint64_t *l2;     /* NULL: none */
     mfn_t l2_mfn;
+    unsigned int mended;    /* tables that were written on the way: see COST_MEND */
 };
 
 /* What a level 2 table is for. */
