@@ -675,7 +675,11 @@ static int swap_some(struct swap_batch *b, struct swap_seg **start)
     return 0;
 }
 
-/* b->nr_done tells how many pairs were dealt with, also after an error. */
+/*
+ * b->nr_done tells how many pairs were dealt with, also after an error.  Returns
+ * -ERESTART between two pauses when this CPU is wanted: by a domain's vCPU, too,
+ * that has just been unpaused.
+ */
 int p2m_swap_batch_run(struct swap_batch *b)
 {
     struct swap_seg *next = b->seg;
@@ -686,7 +690,14 @@ int p2m_swap_batch_run(struct swap_batch *b)
         b->owner[side] = owner_of(b->d[side]);
 
     while ( !rc && next < b->end )
+    {
+        const struct swap_seg *const was = next;
+
         rc = swap_some(b, &next);
+        /* Not if a superpage has just turned out busy: that would be forgotten. */
+        if ( !rc && next > was && next < b->end && hypercall_preempt_check() )
+            rc = -ERESTART;
+    }
 
     return rc;
 }
