@@ -84,7 +84,6 @@ bool p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
                          unsigned long gfn, unsigned int nr, bool *chained)
 {
     struct page_info *const first = pg;
-    unsigned long idle = COUNT_IDLE;
     unsigned int i, j;
 
     ASSERT(!(nr % ROUND));
@@ -99,7 +98,7 @@ bool p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
         UNROLL_ROUND
         for ( j = 0; j < ROUND; j++ )
         {
-            if ( unlikely(!frame_freeze_count(pg + j, &idle)) )
+            if ( unlikely(!frame_freeze_count(pg + j)) )
             {
                 thaw_frames(first, i + j);
                 return false;

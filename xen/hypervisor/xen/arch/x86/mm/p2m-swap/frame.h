@@ -61,30 +61,15 @@ static always_inline void frame_thaw(struct page_info *pg)
  * With the count at zero nobody can get a reference any more, nor a type without
  * one.  Any flag or state besides "allocated" makes the count differ: of a page
  * that is special, extra, broken or being offlined.
- *
- * @idle: COUNT_IDLE, and still that if it is frozen: a run needs to say it once.
  */
-static always_inline bool frame_freeze_count(struct page_info *pg,
-                                             unsigned long *idle)
+static always_inline bool frame_freeze_count(struct page_info *pg)
 {
-    bool frozen;
-
-    /* cmpxchg(), but for the comparison of what it returns: the flag tells. */
-    asm volatile ( "lock cmpxchg %[zero], %[count]"
-                   ASM_FLAG_OUT(, "\n\tsetz %[frozen]")
-                   : [count] "+m" (pg->count_info), "+a" (*idle),
-                     [frozen] ASM_FLAG_OUT("=@ccz", "=qm") (frozen)
-                   : [zero] "r" (0UL)
-                   : "memory" );
-
-    return frozen;
+    return cmpxchg(&pg->count_info, COUNT_IDLE, 0UL) == COUNT_IDLE;
 }
 
 static always_inline bool frame_freeze(struct page_info *pg)
 {
-    unsigned long idle = COUNT_IDLE;
-
-    if ( unlikely(!frame_freeze_count(pg, &idle)) )
+    if ( unlikely(!frame_freeze_count(pg)) )
         return false;
 
     if ( likely(!(pg->u.inuse.type_info & ~TYPE_IDLE)) )
