@@ -24,109 +24,55 @@ bool p2m_swap_frame_is_sound(const struct page_info *pg)
 }
 
 /*
- * Frames to a round of a loop, so that the round itself costs little.  Compilers
- * that do not know how to unroll on request make it correct all the same.
- */
-#define ROUND           8U
-
-#if defined(__clang__)
-#define UNROLL_ROUND    _Pragma("unroll 8")
-#elif __GNUC__ >= 8
-#define UNROLL_ROUND    _Pragma("GCC unroll 8")
-#else
-#define UNROLL_ROUND
-#endif
-
-static void thaw_frames(struct page_info *pg, unsigned int nr)
-{
-    while ( nr-- )
-        frame_thaw(pg++);
-}
-
-/*
  * Frames that follow each other, as their gfns do: are they all the owner's?
  * @chained tells whether they follow each other in the owner's list, too, as
  * they do when they were allocated together.
  */
-static bool run_is_of(struct page_info *pg, owner_t owner,
+static bool run_is_of(const struct page_info *pg, owner_t owner,
                       unsigned long gfn, unsigned int nr, bool *chained)
 {
     const unsigned long *m2p =
         &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
-    const typeof(pg->list.next) last = page_to_pdx(pg) + nr;
-    typeof(pg->list.next) next = page_to_pdx(pg) + 1;
-    unsigned int i, j;
+    const pdx_t first = page_to_pdx(pg);
+    unsigned int i;
 
     *chained = true;
 
-    for ( i = 0; i < nr; i += ROUND )
+    for ( i = 0; i < nr; i++ )
     {
-        UNROLL_ROUND
-        for ( j = 0; j < ROUND; j++ )
-        {
-            if ( unlikely(!frame_is_of(pg + j, owner, m2p + j, gfn + j)) )
-                return false;
+        if ( unlikely(!frame_is_of(pg + i, owner, m2p + i, gfn + i)) )
+            return false;
 
-            if ( unlikely(pg[j].list.next != next + j) && next + j != last )
-                *chained = false;
-        }
-        pg += ROUND;
-        m2p += ROUND;
-        gfn += ROUND;
-        next += ROUND;
+        if ( unlikely(pg[i].list.next != first + i + 1) && i + 1 < nr )
+            *chained = false;
     }
 
     return true;
 }
 
-/* Freeze a run, @nr being a multiple of ROUND: all of it, or nothing. */
+/* Freeze a run: all of it, or nothing. */
 bool p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
                          unsigned long gfn, unsigned int nr, bool *chained)
 {
-    struct page_info *const first = pg;
-    unsigned int i, j;
-
-    ASSERT(!(nr % ROUND));
+    unsigned int i;
 
     if ( !run_is_of(pg, owner_of(d), gfn, nr, chained) )
         return false;
 
-    for ( i = 0; i < nr; i += ROUND, pg += ROUND )
-    {
-        unsigned long type = 0;
-
-        UNROLL_ROUND
-        for ( j = 0; j < ROUND; j++ )
+    for ( i = 0; i < nr; i++ )
+        if ( unlikely(!frame_freeze(pg + i)) )
         {
-            if ( unlikely(!frame_freeze_count(pg + j)) )
-            {
-                thaw_frames(first, i + j);
-                return false;
-            }
-            type |= pg[j].u.inuse.type_info;
-        }
-
-        if ( unlikely(type & ~TYPE_IDLE) )
-        {
-            thaw_frames(first, i + ROUND);
+            p2m_swap_thaw_run(pg, i);
             return false;
         }
-    }
 
     return true;
 }
 
-/* Thaw a run, @nr being a multiple of ROUND. */
 void p2m_swap_thaw_run(struct page_info *pg, unsigned int nr)
 {
-    unsigned int i, j;
-
-    for ( i = 0; i < nr; i += ROUND, pg += ROUND )
-    {
-        UNROLL_ROUND
-        for ( j = 0; j < ROUND; j++ )
-            frame_thaw(pg + j);
-    }
+    while ( nr-- )
+        frame_thaw(pg++);
 }
 
 /* Take pages that follow each other off a list, as page_list_del() would. */
@@ -168,7 +114,7 @@ static void list_add_chain_tail(struct page_info *first, struct page_info *last,
 
 /*
  * Both owners' page_alloc_locks are held.  @gfn is the first of the new owner.
- * The run was frozen as one; @nr is a multiple of ROUND.
+ * The run was frozen as one.
  */
 void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
                             struct domain *to, unsigned long gfn,
@@ -176,7 +122,7 @@ void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
 {
     unsigned long *m2p = &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
     const owner_t owner = owner_of(to);
-    unsigned int i, j;
+    unsigned int i;
 
     if ( likely(chained) )
     {
@@ -190,15 +136,8 @@ void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
             page_list_add_tail(pg + i, &to->page_list);
         }
 
-    for ( i = 0; i < nr; i += ROUND )
-    {
-        UNROLL_ROUND
-        for ( j = 0; j < ROUND; j++ )
-            frame_hand_over(pg + j, owner, m2p + j, gfn + j);
-        pg += ROUND;
-        m2p += ROUND;
-        gfn += ROUND;
-    }
+    for ( i = 0; i < nr; i++ )
+        frame_hand_over(pg + i, owner, m2p + i, gfn + i);
 }
 
 /* The contents of two frames change places. */
@@ -208,7 +147,6 @@ void p2m_swap_exchange(const struct page_info *pg0, const struct page_info *pg1)
     unsigned long *p1 = __map_domain_page(pg1);
     unsigned int i;
 
-    UNROLL_ROUND
     for ( i = 0; i < PAGE_SIZE / sizeof(*p0); i++ )
         SWAP(p0[i], p1[i]);
 
