@@ -270,8 +270,8 @@ static always_inline bool take_frames(struct swap_batch *b,
     const unsigned long gfn0 = seg->gfn[0] + i, gfn1 = seg->gfn[1] + i;
     struct taken_pair *taken;
 
-    if ( unlikely(!frame_is_of(pg0, b->owner[0], m2p0, gfn0)) ||
-         unlikely(!frame_is_of(pg1, b->owner[1], m2p1, gfn1)) ||
+    if ( unlikely(!frame_is_of(pg0, b->d[0], m2p0, gfn0)) ||
+         unlikely(!frame_is_of(pg1, b->d[1], m2p1, gfn1)) ||
          unlikely(!frame_freeze(pg0)) )
         return false;
 
@@ -289,8 +289,8 @@ static always_inline bool take_frames(struct swap_batch *b,
     swap_entries(e0, e1, old0, old1);
     frames_relink(pg0, pdx0, &b->d[0]->page_list,
                   pg1, pdx1, &b->d[1]->page_list);
-    frame_hand_over(pg0, b->owner[1], m2p0, gfn1);
-    frame_hand_over(pg1, b->owner[0], m2p1, gfn0);
+    frame_hand_over(pg0, b->d[1], m2p0, gfn1);
+    frame_hand_over(pg1, b->d[0], m2p1, gfn0);
 
     return true;
 }
@@ -746,11 +746,7 @@ static int swap_some(struct swap_batch *b, struct swap_seg **start)
 int p2m_swap_batch_run(struct swap_batch *b)
 {
     struct swap_seg *next = b->seg;
-    unsigned int side;
     int rc = 0;
-
-    for ( side = 0; side < 2; side++ )
-        b->owner[side] = owner_of(b->d[side]);
 
     while ( !rc && next < b->end )
     {

@@ -28,7 +28,7 @@ bool p2m_swap_frame_is_sound(const struct page_info *pg)
  * @chained tells whether they follow each other in the owner's list, too, as
  * they do when they were allocated together.
  */
-static bool run_is_of(const struct page_info *pg, owner_t owner,
+static bool run_is_of(const struct page_info *pg, const struct domain *owner,
                       unsigned long gfn, unsigned int nr, bool *chained)
 {
     const unsigned long *m2p =
@@ -56,7 +56,7 @@ bool p2m_swap_freeze_run(struct page_info *pg, const struct domain *d,
 {
     unsigned int i;
 
-    if ( !run_is_of(pg, owner_of(d), gfn, nr, chained) )
+    if ( !run_is_of(pg, d, gfn, nr, chained) )
         return false;
 
     for ( i = 0; i < nr; i++ )
@@ -121,7 +121,6 @@ void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
                             unsigned int nr, bool chained)
 {
     unsigned long *m2p = &machine_to_phys_mapping[mfn_x(page_to_mfn(pg))];
-    const owner_t owner = owner_of(to);
     unsigned int i;
 
     if ( likely(chained) )
@@ -137,7 +136,7 @@ void p2m_swap_hand_over_run(struct page_info *pg, struct domain *from,
         }
 
     for ( i = 0; i < nr; i++ )
-        frame_hand_over(pg + i, owner, m2p + i, gfn + i);
+        frame_hand_over(pg + i, to, m2p + i, gfn + i);
 }
 
 /* The contents of two frames change places. */

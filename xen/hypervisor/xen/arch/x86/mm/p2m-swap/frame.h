@@ -21,27 +21,20 @@
  */
 #define TYPE_IDLE       (PGT_type_mask | PGT_validated)
 
-/* What page_get_owner() reads, so that it need not be converted each time. */
-typedef typeof(((struct page_info *)0)->v.inuse._domain) owner_t;
-
 /* A place in a list of frames, and what it names its neighbours by. */
 typedef typeof(((struct page_info *)0)->list) links_t;
 typedef typeof(((links_t *)0)->next) pdx_t;
-
-static always_inline owner_t owner_of(const struct domain *d)
-{
-    return virt_to_pdx(d);
-}
 
 /*
  * Is it the owner's, at this gfn?  Neither changes while the page_alloc_lock and
  * the owner's P2M lock are held.
  */
-static always_inline bool frame_is_of(const struct page_info *pg, owner_t owner,
+static always_inline bool frame_is_of(const struct page_info *pg,
+                                      const struct domain *owner,
                                       const unsigned long *m2p,
                                       unsigned long gfn)
 {
-    return pg->v.inuse._domain == owner && *m2p == gfn;
+    return page_get_owner(pg) == owner && *m2p == gfn;
 }
 
 /*
@@ -115,12 +108,13 @@ static always_inline void frames_relink(struct page_info *pg0, pdx_t pdx0,
 }
 
 /* Makes a frozen frame its new owner's, but for the list. */
-static always_inline void frame_hand_over(struct page_info *pg, owner_t owner,
+static always_inline void frame_hand_over(struct page_info *pg,
+                                          struct domain *owner,
                                           unsigned long *m2p,
                                           unsigned long gfn)
 {
     pg->u.inuse.type_info = 0;
-    pg->v.inuse._domain = owner;
+    page_set_owner(pg, owner);
     /* There is a second table for 32-bit domains. */
     if ( IS_ENABLED(CONFIG_PV32) )
         set_gpfn_from_mfn(m2p - machine_to_phys_mapping, gfn);

@@ -68,7 +68,6 @@ struct taken_pair {
 /* Lives as long as one run of the hypercall; nothing in it is trusted later. */
 struct swap_batch {
     struct domain *d[2];    /* A and B */
-    owner_t owner[2];       /* the same, as a frame says it */
     unsigned int first;     /* which of them has the lower domid */
     bool exchange;
 
