@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The made-up machine of p2m-swap/ against the hypervisor that was built, and the fuzzer over what it has found."""
+"""The made-up machine of p2m-swap/ against the hypervisor that was built, and its timing program."""
+import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,14 @@ def test_layout(build: str) -> None:
         members = set(ours) & ({*MEMBERS, "size"} if name.startswith("page") else set(ours))
         assert {m: ours[m] for m in members} == {m: xens.get(m) for m in members}, name
         assert len(members) > 2
+
+
+def test_bench(tmp_path: Path) -> None:
+    """make bench-native on a few frames: that it works, not how fast."""
+    out = tmp_path / "native.json"
+    done = subprocess.run([sys.executable, NATIVE / "p2m-swap/bench.py", "--json", out, "-n", "4096", "-c", "1024", "-r", "2"],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    cases = json.loads(out.read_text(encoding="utf-8"))["cases"]
+    assert {c["tables"] for c in cases} == {"npt", "ept"}
+    assert len(cases) == 24 and all(len(c["ns"]) == 2 and min(c["ns"]) > 0 for c in cases)
+    assert "| 2 MiB | " in done.stdout and "≥ 50 ×" in done.stdout
