@@ -30,6 +30,7 @@ ignored_in_tests=(
 	COMPLEX_MACRO			# makes a whole FIXTURE_VARIANT
 	MACRO_WITH_FLOW_CONTROL		# makes a whole main()
 	AVOID_EXTERNS			# a program for a vCPU is in assembly
+	CAMELCASE			# libFuzzer names its entry itself
 	LINE_SPACING			# takes Xen's HVM_SAVE_TYPE(x) for code
 	PREFER_DEFINED_ATTRIBUTE_MACRO	# userspace has none
 )
@@ -65,11 +66,11 @@ check_sparse() {
 
 check_codespell() { codespell "${files[@]}"; }
 
-# Prose, patches and JSON have no place for the line.
+# Prose, patches, JSON and a fuzzer's inputs have no place for the line.
 check_spdx() {
 	local f found=0
 	for f in "${files[@]}"; do
-		case $f in *.md|*.patch|*.conf|*.example|*.json|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
+		case $f in */corpus/*|*.md|*.patch|*.conf|*.example|*.json|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || { echo "$f: no SPDX line in its first three"; found=1; }
 	done
 	return $found

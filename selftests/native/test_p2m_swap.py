@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The made-up machine of p2m-swap/ against the hypervisor that was built, and its timing program."""
+"""The made-up machine of p2m-swap/ against the hypervisor that was built; its timing program; the fuzzer over its corpus."""
 import json
 import os
 import re
@@ -52,3 +52,13 @@ def test_bench(tmp_path: Path) -> None:
     assert {c["tables"] for c in cases} == {"npt", "ept"}
     assert len(cases) == 24 and all(len(c["ns"]) == 2 and min(c["ns"]) > 0 for c in cases)
     assert "| 2 MiB | " in done.stdout and "≥ 50 ×" in done.stdout
+
+
+def test_corpus() -> None:
+    """Each input that is kept, once; make soak looks for new ones."""
+    program = BUILD / "p2m-swap/fuzz"
+    subprocess.run(["make", "-s", "-C", NATIVE / "p2m-swap", f"O={program.parent}", program], check=True)
+    inputs = sorted((NATIVE / "p2m-swap/corpus").iterdir())
+    done = subprocess.run([program, *inputs], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert done.stdout.count("Executed ") == len(inputs) > 30

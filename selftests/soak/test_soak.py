@@ -198,3 +198,17 @@ def test_busy_disk(no_swiotlb: Lab) -> None:
     report = migrate(lab, "u1", "hv1", "hv2")
     write("devices", report)
     assert report["frames"]["exchanged"] <= report["frames"]["total"] / 200
+
+
+def test_fuzz(tmp_path: Path) -> None:
+    """The swap's lists and machines by libFuzzer, from the corpus on. An input that fails is kept in build/soak."""
+    program, seconds = TOP / "build/p2m-swap/fuzz", int(os.environ.get("LAB_SOAK_FUZZ_SECONDS", 300))
+    native = TOP / "selftests/native/p2m-swap"
+    subprocess.run(["make", "-s", "-C", native, f"O={program.parent}", program], check=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([program, f"-max_total_time={seconds}", "-max_len=700", "-len_control=0", "-print_final_stats=1",
+                           f"-artifact_prefix={WORK}/fuzz-", tmp_path, native / "corpus"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    figures = dict(re.findall(r"stat::(\w+):\s+(\d+)", done.stdout))
+    write("fuzz", {"seconds": seconds, "ok": done.returncode == 0} | {name: int(value) for name, value in figures.items()})
+    assert done.returncode == 0, done.stdout[-4000:]

@@ -87,12 +87,19 @@ static void frame_moved(struct model *m, unsigned long mfn, unsigned int to, uns
 
 static void apply_pair(struct model *m, unsigned long gfn_a, unsigned long gfn_b, uint8_t status)
 {
-	struct model_gfn *a = &m->gfn[0][gfn_a], *b = &m->gfn[1][gfn_b];
+	struct model_gfn *a, *b;
 	bool moved = status == XEN_P2M_SWAP_ST_SWAPPED;
 	bool contents = moved || status == XEN_P2M_SWAP_ST_EXCHANGED;
 
+	if (gfn_a >= m->nr_gfns || gfn_b >= m->nr_gfns) {
+		if (contents)
+			BAD("a pair was swapped that there is not");
+		return;
+	}
+	a = &m->gfn[0][gfn_a];
+	b = &m->gfn[1][gfn_b];
 	/* Either is right: with the superpage around it, or not at all. */
-	if (status == XEN_P2M_SWAP_ST_KEPT && gfn_a < m->nr_gfns && gfn_b < m->nr_gfns)
+	if (status == XEN_P2M_SWAP_ST_KEPT)
 		moved = a->mfn && b->mfn && look_at(0, gfn_a).mfn == b->mfn && a->order >= PAGE_ORDER_2M &&
 			b->order >= PAGE_ORDER_2M && look_at(0, gfn_a).order == PAGE_ORDER_2M;
 	if (moved) {
@@ -201,4 +208,27 @@ const char *model_check(const struct model *m)
 			wrong = "a page_alloc lock is left locked";
 	}
 	return wrong;
+}
+
+const char *model_check_books(const struct model *m)
+{
+	for (unsigned int side = 0; side < 2; side++) {
+		for (unsigned long gfn = 0; gfn < m->nr_gfns; gfn++) {
+			const struct model_gfn is = look_at(side, gfn);
+			const struct page_info *pg = pdx_to_page(is.mfn);
+
+			if (!is.mfn)
+				continue;
+			if (!(pg->count_info & PGC_count_mask))
+				return SAY("domain %c, gfn %lx: frozen", 'A' + side, gfn);
+			if (page_get_owner(pg) != machine.d[side])
+				return SAY("domain %c, gfn %lx: another owner", 'A' + side, gfn);
+			if (machine_to_phys_mapping[is.mfn] != gfn && m->frame[is.mfn].m2p == gfn)
+				return SAY("domain %c, gfn %lx: M2P %lx", 'A' + side, gfn,
+					   machine_to_phys_mapping[is.mfn]);
+		}
+		if (check_list(side))
+			return said;
+	}
+	return machine.wrong;
 }

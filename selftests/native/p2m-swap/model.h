@@ -37,4 +37,10 @@ void model_apply(struct model *m, const struct xen_p2m_swap *op);
 /* Is the machine what the model is? NULL, or what is not. */
 const char *model_check(const struct model *m);
 
+/*
+ * Without regard to what was done: does each entry name a frame of its domain whose M2P entry names the gfn, is none
+ * frozen, are the lists whole? Frames that were otherwise from the beginning may stay so.
+ */
+const char *model_check_books(const struct model *m);
+
 #endif /* _TEST_MODEL_H */
