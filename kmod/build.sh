@@ -26,6 +26,6 @@ for dir in kmod include selftests/mfn; do
 	# -u: what did not change keeps its object.
 	cp -ru "$top/$dir/." "$out/$dir/"
 done
-cp -u "$top/Kbuild" "$out/"
+cp -u "$top/Kbuild" "$top/VERSION" "$out/"
 make --no-print-directory -j"${JOBS:-2}" -C "${headers[0]}" "M=$out" W=1 KCFLAGS=-Werror VMBEAM_TESTS=1 modules
 find "$out" -name '*.ko' -printf '%p\n' | sort

@@ -49,5 +49,5 @@ build() {
 }
 
 trees=$("$lab/tree.sh" "$tree")${guest_tree:+$("$lab/tree.sh" "$guest_tree")}
-cache_entry "stage${1:+-$1}" "$(cache_key "=${helper##*/}" "=${linux##*/}" "=${trees//*\//}" Kbuild kmod include userspace \
+cache_entry "stage${1:+-$1}" "$(cache_key "=${helper##*/}" "=${linux##*/}" "=${trees//*\//}" Kbuild VERSION kmod include userspace \
 	selftests/Makefile selftests/lib selftests/host selftests/guest selftests/tools selftests/mfn lab/carry lab/stage.sh)" build

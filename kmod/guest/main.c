@@ -83,3 +83,4 @@ module_exit(vmbeam_guest_exit);
 
 MODULE_DESCRIPTION("VMBeam: pins and exports the frames of a guest VM");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(VMBEAM_VERSION);

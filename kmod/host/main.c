@@ -91,3 +91,4 @@ module_exit(host_exit);
 
 MODULE_DESCRIPTION("VMBeam: swaps frames between two HVM domains, in transactions");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(VMBEAM_VERSION);

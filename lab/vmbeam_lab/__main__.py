@@ -12,7 +12,7 @@ from . import demo, deploy, guests, logs, snapshot
 from .config import ADDRESSES, Config
 from .errors import LabError
 from .lab import Lab, show
-from .paths import CACHE
+from .paths import CACHE, TOP
 
 
 def _running(args: argparse.Namespace) -> Lab:
@@ -110,6 +110,7 @@ def clean(args: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="lab/lab", description="The whole nested system in one QEMU. See docs/lab.md.")
+    p.add_argument("--version", action="version", version=f"vmbeam {(TOP / 'VERSION').read_text().strip()}")
     sub = p.add_subparsers(dest="what", required=True, metavar="COMMAND")
 
     def command(name: str, do: object, help_: str) -> argparse.ArgumentParser:

@@ -11,6 +11,9 @@ def test_modules(tree: str) -> None:
     """W=1, warnings as errors: Debian's stable kernel, the one before it, and testing's."""
     built = script(LAB / "tree.sh", "run", tree, "kmod/build.sh", tree).splitlines()
     assert {line.rpartition("/")[2] for line in built} >= {"vmbeam_host.ko", "vmbeam_guest.ko"}
+    version = (TOP / "VERSION").read_text(encoding="ascii").strip()
+    for module in (line for line in built if line.endswith(("vmbeam_host.ko", "vmbeam_guest.ko")) and "/build/" in line):
+        assert script(LAB / "tree.sh", "run", tree, "modinfo", "-F", "version", module).strip() == version
 
 
 def test_hypervisor_with_xsm() -> None:

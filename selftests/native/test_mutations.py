@@ -16,7 +16,7 @@ pytestmark = pytest.mark.mutations
 
 TOP = Path(__file__).parents[2]
 LISTS = ("modules", "daemon")
-BUILT_FROM = ("include", "kmod", "userspace", "selftests/native")
+BUILT_FROM = ("VERSION", "include", "kmod", "userspace", "selftests/native")
 LIMIT_S = 300
 # What a program of the kernel's harness exits with when it skipped all of its tests.
 KSFT_SKIP = 4
@@ -51,6 +51,9 @@ class Copy:
         self._native = top / "selftests/native"
         self._built = top / "build/selftests/native-san"
         for part in BUILT_FROM:
+            if (TOP / part).is_file():
+                shutil.copy(TOP / part, top / part)
+                continue
             shutil.copytree(TOP / part, top / part, ignore=shutil.ignore_patterns("__pycache__", "*.o", "*.ko"))
         shutil.copytree(programs, self._built, ignore=shutil.ignore_patterns("test-*", "kernel", ".lock"))
 

@@ -18,10 +18,6 @@
 #include "limit.h"
 #include "log.h"
 
-#ifndef VMBEAM_VERSION
-#define VMBEAM_VERSION "0.1"
-#endif
-
 #define PORT		"/dev/virtio-ports/org.vmbeam.agent"
 #define RETRY_US	200000
 #define SEND_MS		30000

@@ -111,6 +111,7 @@ static int recover_last(const struct config *config, struct json_object *last, s
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "version", no_argument, NULL, 'V' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
@@ -122,8 +123,11 @@ int main(int argc, char **argv)
 	int opt, rc;
 
 	log_init("vmbeamd");
-	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "Vc:h", options, NULL)) != -1) {
 		switch (opt) {
+		case 'V':
+			puts("vmbeamd " VMBEAM_VERSION);
+			return 0;
 		case 'c':
 			path = optarg;
 			break;
