@@ -13,16 +13,20 @@ NATIVE = Path(__file__).parent
 BUILD = NATIVE.parent.parent / "build/selftests/native-san"
 
 
-@pytest.fixture(scope="session")
-def programs() -> Path:
-    """Where vmbeamd and vmbeam are, built from the sources around this file, with the sanitizers."""
+def make(*names: str) -> Path:
+    """Builds programs from the sources around this file, with the sanitizers; where the first one is."""
     BUILD.mkdir(parents=True, exist_ok=True)
     # Two at a time, as of pytest-xdist, would write the same file.
     with (BUILD / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["make", "-s", "-C", NATIVE, "SAN=1", f"O={BUILD}", BUILD / "vmbeamd", BUILD / "vmbeam"],
-                       check=True)
-    return BUILD
+        subprocess.run(["make", "-s", "-C", NATIVE, "SAN=1", f"O={BUILD}", *(BUILD / name for name in names)], check=True)
+    return BUILD / names[0]
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Where vmbeamd and vmbeam are."""
+    return make("vmbeamd", "vmbeam").parent
 
 
 @pytest.fixture
