@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The guard: what would start a guest VM that is away is out of the way, whatever is killed in between, and comes back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guard.h"
+#include "kselftest_harness.h"
+
+#define U1 "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+#define U2 "6BA7B811-9dad-11d1-80b4-00c04fd430c8"
+
+/* In the place of libc's: the system goes down at one of these. */
+static int calls, dies_at;
+static char order[200];
+
+static bool dies(const char *what)
+{
+	strcat(order, what);
+	return ++calls == dies_at;
+}
+
+int rename(const char *from, const char *to)
+{
+	if (dies("record "))
+		_exit(99);
+	return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int renameat2(int a, const char *from, int b, const char *to, unsigned int flags)
+{
+	struct stat st;
+
+	if (dies("file "))
+		_exit(99);
+	if ((flags & RENAME_NOREPLACE) && !lstat(to, &st)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(a, from, b, to);
+}
+
+int unlink(const char *path)
+{
+	if (dies("forget "))
+		_exit(99);
+	return unlinkat(AT_FDCWD, path, 0);
+}
+
+FIXTURE(guard) {
+	char dir[64], autostart[80], state[80], path[200];
+	struct guard g;
+	struct error err;
+};
+
+static const char *put(FIXTURE_DATA(guard) *self, const char *where, const char *text)
+{
+	FILE *f;
+
+	snprintf(self->path, sizeof(self->path), "%s/%s", self->dir, where);
+	f = fopen(self->path, "w");
+	fputs(text, f);
+	fclose(f);
+	return self->path;
+}
+
+static bool is_there(FIXTURE_DATA(guard) *self, const char *where)
+{
+	struct stat st;
+
+	snprintf(self->path, sizeof(self->path), "%s/%s", self->dir, where);
+	return !stat(self->path, &st);
+}
+
+FIXTURE_SETUP(guard)
+{
+	strcpy(self->dir, "/tmp/vmbeam-guard-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->dir));
+	snprintf(self->autostart, sizeof(self->autostart), "%s/auto", self->dir);
+	snprintf(self->state, sizeof(self->state), "%s/state", self->dir);
+	ASSERT_EQ(0, mkdir(self->autostart, 0755));
+	self->g = (struct guard){ self->autostart, self->state };
+	put(self, "u1.cfg", "# a comment\nname = \"u1\"\nmemory = 256\ndisk = [ 'phy:/dev/vdb,xvda,w' ]\n");
+	snprintf(self->path, sizeof(self->path), "%s/auto/10-u1.cfg", self->dir);
+	ASSERT_EQ(0, symlink("../u1.cfg", self->path));
+	put(self, "auto/20-other", "name='u11'\nkernel=\"/boot/u1\"\nextra=\"name=u1\"\n");
+	put(self, "auto/30-by-uuid", "name='renamed'\nuuid='6ba7b810-9DAD-11d1-80b4-00c04fd430c8'\n");
+	put(self, "auto/40-broken", "name = 'u1\n");
+	put(self, "auto/50-nameless", "memory = 5\n");
+	calls = dies_at = 0;
+	order[0] = 0;
+}
+
+FIXTURE_TEARDOWN(guard)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf %s", self->dir);
+	EXPECT_EQ(0, system(command));
+}
+
+static int count(const struct guard_away *away, void *arg)
+{
+	int *n = arg;
+
+	++*n;
+	return strcmp(away->name, "u1") ? 7 : 0;
+}
+
+#define EXPECT_AWAY() do {						\
+	EXPECT_FALSE(is_there(self, "auto/10-u1.cfg"));			\
+	EXPECT_FALSE(is_there(self, "auto/30-by-uuid"));		\
+	/* Its target is found from there, too. */			\
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/10-u1.cfg"));	\
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/30-by-uuid"));	\
+	EXPECT_TRUE(is_there(self, "auto/20-other"));			\
+	EXPECT_TRUE(is_there(self, "auto/40-broken"));			\
+	EXPECT_TRUE(is_there(self, "auto/50-nameless"));		\
+} while (0)
+
+#define EXPECT_BACK() do {						\
+	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));			\
+	EXPECT_TRUE(is_there(self, "auto/30-by-uuid"));			\
+	EXPECT_FALSE(is_there(self, "auto.vmbeam-away"));		\
+	EXPECT_FALSE(is_there(self, "state/" U1));			\
+} while (0)
+
+TEST_F(guard, away_and_back)
+{
+	int n = 0;
+
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err))
+		TH_LOG("%s", self->err.text);
+	EXPECT_AWAY();
+	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));
+	EXPECT_EQ(1, n);
+	EXPECT_STREQ("record file file ", order);
+	/* Again is no error. */
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000001, &self->err));
+	EXPECT_AWAY();
+	order[0] = 0;
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_BACK();
+	EXPECT_STREQ("file file forget ", order);
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	n = 0;
+	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));
+	EXPECT_EQ(0, n);
+}
+
+/* Whenever the system goes down in between, the next boot guards it, or it never was to be guarded. */
+TEST_F(guard, killed_at_every_point)
+{
+	for (int k = 1; k <= 4; k++) {
+		pid_t child = fork();
+		int status, moved;
+
+		if (!child) {
+			dies_at = k;
+			calls = 0;
+			guard_leave(&self->g, U1, "u1", 1764000000, &self->err);
+			_exit(0);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		ASSERT_EQ(k < 4 ? 99 : 0, WEXITSTATUS(status));
+		moved = guard_apply(&self->g, &self->err);
+		if (k == 1) {
+			EXPECT_EQ(0, moved);
+			EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+		} else {
+			EXPECT_EQ(4 - k, moved);
+			EXPECT_AWAY();
+		}
+		ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+		EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+	}
+	for (int k = 1; k <= 4; k++) {
+		pid_t child;
+		int status;
+
+		ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+		child = fork();
+		if (!child) {
+			dies_at = k;
+			calls = 0;
+			guard_back(&self->g, U1, &self->err);
+			_exit(0);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		ASSERT_EQ(k < 4 ? 99 : 0, WEXITSTATUS(status));
+		/* Asked for again. */
+		ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+		EXPECT_BACK();
+	}
+}
+
+/* Something that manages configurations writes it anew while it is away: the next boot does not start it. */
+TEST_F(guard, one_that_comes_anew)
+{
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	put(self, "auto/30-by-uuid", "name='u1'\nmemory=999\n");
+	put(self, "auto/60-more", "uuid='" U1 "'\n");
+	EXPECT_EQ(2, guard_apply(&self->g, &self->err));
+	EXPECT_AWAY();
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/60-more"));
+	/* One that is there when the guest VM comes back counts, and the older one is not thrown away. */
+	put(self, "auto/60-more", "name='u1'\nmemory=5\n");
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_TRUE(is_there(self, "auto/60-more"));
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/60-more"));
+	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+}
+
+TEST_F(guard, two_that_are_away)
+{
+	put(self, "auto/70-u2", "name='u\xe9\\\\2'\n");
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, guard_leave(&self->g, U2, "u\\xe9\\\\2", 1764000000, &self->err));
+	EXPECT_FALSE(is_there(self, "auto/70-u2"));
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_FALSE(is_there(self, "auto/70-u2"));
+	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+	ASSERT_EQ(0, guard_back(&self->g, U2, &self->err));
+	EXPECT_TRUE(is_there(self, "auto/70-u2"));
+}
+
+TEST_F(guard, one_that_stays_away)
+{
+	int n = 0;
+
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, guard_adopt(&self->g, U1, &self->err));
+	EXPECT_AWAY();
+	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));
+	EXPECT_EQ(0, n);
+	/* Nothing brings it back by itself. */
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_AWAY();
+	ASSERT_EQ(0, guard_adopt(&self->g, U1, &self->err));
+}
+
+TEST_F(guard, no_autostart_at_all)
+{
+	self->g.autostart = "/no/such/directory";
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	EXPECT_EQ(0, guard_apply(&self->g, &self->err));
+	EXPECT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_FALSE(is_there(self, "state/" U1));
+	/* A guard that nobody ever needed. */
+	self->g.state = "/no/such/state";
+	EXPECT_EQ(0, guard_apply(&self->g, &self->err));
+}
+
+TEST_F(guard, a_record_that_makes_no_sense)
+{
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	put(self, "state/" U1, "{\"uuid\":\"7\"}");
+	/* Whoever asks is told: silence would let it start. */
+	EXPECT_EQ(-1, guard_apply(&self->g, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, U1));
+	EXPECT_EQ(-1, guard_back(&self->g, U1, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "move them back"));
+}
+
+TEST_F(guard, a_uuid_is_no_path)
+{
+	EXPECT_EQ(-1, guard_leave(&self->g, "../auto/0123456789abcdef0123456789ab", "u1", 1, &self->err));
+	EXPECT_EQ(-1, guard_leave(&self->g, "", "u1", 1, &self->err));
+	EXPECT_EQ(-1, guard_back(&self->g, "..", &self->err));
+	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+}
+
+/* What is no file of a sensible size is not read: a pipe would keep the boot. */
+TEST_F(guard, what_is_no_configuration)
+{
+	snprintf(self->path, sizeof(self->path), "%s/auto/80-pipe", self->dir);
+	ASSERT_EQ(0, mkfifo(self->path, 0600));
+	put(self, "auto/90-large", "name='u1'\n");
+	ASSERT_EQ(0, truncate(self->path, 2 << 20));
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	EXPECT_AWAY();
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <libxlutil.h>
+
+#include "guard.h"
+#include "js.h"
+#include "log.h"
+#include "text.h"
+
+#define UUID_LEN	36
+#define MAX_CONFIG	(1 << 20)
+
+/* It becomes a file's name. */
+static bool is_uuid(const char *text)
+{
+	return strlen(text) == UUID_LEN && strspn(text, "0123456789abcdefABCDEF-") == UUID_LEN;
+}
+
+static int sync_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+/* Where the files of the autostart are, and where they are aside. 1: there is no autostart. */
+static int directories(const struct guard *g, char *from, char *aside, struct error *err)
+{
+	*aside = 0;
+	if (!realpath(g->autostart, from))
+		return errno == ENOENT ? 1 : error_set(err, "%s: %s", g->autostart, strerror(errno));
+	/* Beside it: symbolic links with relative targets stay good. */
+	if (snprintf(aside, PATH_MAX, "%s" GUARD_ASIDE, from) >= PATH_MAX)
+		return error_set(err, "%s: its path is too long", from);
+	return 0;
+}
+
+/* Is @path the configuration of the guest VM? By its UUID if it has one there, or by its name: xl would use either. */
+static bool is_of(const char *path, const char *uuid, const char *name)
+{
+	const char *its_uuid = NULL, *its_name = NULL;
+	XLU_Config *config;
+	bool is = false;
+	struct stat st;
+	char *form;
+	FILE *report;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_size > MAX_CONFIG)
+		return false;
+	report = fopen("/dev/null", "we");
+	config = report ? xlu_cfg_init(report, path) : NULL;
+	/* What the parser does not take xl does not start either. */
+	if (config && !xlu_cfg_readfile(config, path)) {
+		xlu_cfg_get_string(config, "uuid", &its_uuid, 1);
+		xlu_cfg_get_string(config, "name", &its_name, 1);
+		form = its_name ? text_name(its_name) : NULL;
+		is = (its_uuid && !strcasecmp(its_uuid, uuid)) || (form && !strcmp(form, name));
+		free(form);
+	}
+	if (config)
+		xlu_cfg_destroy(config);
+	if (report)
+		fclose(report);
+	return is;
+}
+
+/* Moves the guest VM's files from one directory to the other. How many, or -1. @replace: what is there under that name. */
+static int move_files(const char *from, const char *to, const char *uuid, const char *name, bool replace, struct error *err)
+{
+	DIR *dir = opendir(from);
+	struct dirent *entry;
+	int moved = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set(err, "%s: %s", from, strerror(errno));
+	while ((entry = readdir(dir))) {
+		char old[PATH_MAX], new[PATH_MAX];
+
+		/* xendomains passes over hidden ones, too. */
+		if (*entry->d_name == '.' ||
+		    snprintf(old, sizeof(old), "%s/%s", from, entry->d_name) >= (int)sizeof(old) ||
+		    snprintf(new, sizeof(new), "%s/%s", to, entry->d_name) >= (int)sizeof(new) || !is_of(old, uuid, name))
+			continue;
+		if (renameat2(AT_FDCWD, old, AT_FDCWD, new, replace ? 0 : RENAME_NOREPLACE)) {
+			if (errno == EEXIST) {
+				log_warn("%s is there anew: %s stays where it is", new, old);
+				continue;
+			}
+			error_set(err, "%s cannot be moved to %s: %s", old, to, strerror(errno));
+			closedir(dir);
+			return -1;
+		}
+		moved++;
+	}
+	closedir(dir);
+	if (moved && (sync_dir(to) || sync_dir(from)))
+		return error_set(err, "%s: %s", to, strerror(errno));
+	return moved;
+}
+
+static int hide(const struct guard *g, const char *uuid, const char *name, struct error *err)
+{
+	char from[PATH_MAX], aside[PATH_MAX];
+	int rc = directories(g, from, aside, err);
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (mkdir(aside, 0755) && errno != EEXIST)
+		return error_set(err, "%s: %s", aside, strerror(errno));
+	/* What is aside already under that name is older: somebody has put a new one in its place. */
+	return move_files(from, aside, uuid, name, true, err);
+}
+
+static int record_path(const struct guard *g, const char *uuid, char *path, size_t size, struct error *err)
+{
+	if (!is_uuid(uuid))
+		return error_set(err, "\"%s\" is no UUID", uuid);
+	if (snprintf(path, size, "%s/%s", g->state, uuid) >= (int)size)
+		return error_set(err, "%s: its path is too long", g->state);
+	return 0;
+}
+
+static int write_record(const struct guard *g, const char *path, const char *uuid, const char *name, int64_t now,
+			struct error *err)
+{
+	struct json_object *json = json_object_new_object();
+	char temp[PATH_MAX + 8];
+	FILE *f;
+	int rc;
+
+	js_add_str(json, "uuid", uuid);
+	js_add_str(json, "name", name);
+	json_object_object_add(json, "since", json_object_new_int64(now));
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	f = fopen(temp, "we");
+	rc = f ? fprintf(f, "%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)) < 0 : -1;
+	rc = rc || fflush(f) || fsync(fileno(f));
+	if (f && fclose(f))
+		rc = -1;
+	if (rc || rename(temp, path) || sync_dir(g->state)) {
+		error_set(err, "%s: %s", path, strerror(errno));
+		unlink(temp);
+		json_object_put(json);
+		return -1;
+	}
+	json_object_put(json);
+	return 0;
+}
+
+int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (record_path(g, uuid, path, sizeof(path), err))
+		return -1;
+	if (mkdir(g->state, 0700) && errno != EEXIST)
+		return error_set(err, "%s: %s", g->state, strerror(errno));
+	/* Written down first: whatever is moved after that is known to have to come back. */
+	if (access(path, F_OK) && write_record(g, path, uuid, name, now, err))
+		return -1;
+	return hide(g, uuid, name, err) < 0 ? -1 : 0;
+}
+
+static int read_record(const char *path, struct guard_away *away)
+{
+	struct json_object *json = json_object_from_file(path);
+	struct json_object *since = js_get(json, "since", json_type_int);
+	const char *uuid = js_str(json, "uuid", ""), *name = js_str(json, "name", NULL);
+	int rc = -1;
+
+	memset(away, 0, sizeof(*away));
+	if (is_uuid(uuid) && name) {
+		strcpy(away->uuid, uuid);
+		away->name = strdup(name);
+		away->since = since ? json_object_get_int64(since) : 0;
+		rc = away->name ? 0 : -1;
+	}
+	json_object_put(json);
+	return rc;
+}
+
+static int forget(const struct guard *g, const char *path, struct error *err)
+{
+	if (unlink(path) && errno == ENOENT)
+		return 0;
+	return access(path, F_OK) && !sync_dir(g->state) ? 0 : error_set(err, "%s: %s", path, strerror(errno));
+}
+
+int guard_back(const struct guard *g, const char *uuid, struct error *err)
+{
+	char path[PATH_MAX], to[PATH_MAX], aside[PATH_MAX];
+	struct guard_away away;
+	int rc;
+
+	if (record_path(g, uuid, path, sizeof(path), err))
+		return -1;
+	if (access(path, F_OK))
+		return errno == ENOENT ? 0 : error_set(err, "%s: %s", path, strerror(errno));
+	if (read_record(path, &away))
+		return error_set(err, "%s makes no sense: see which files in %s" GUARD_ASIDE " are of the guest VM %s, move them back to %s, and remove it",
+				 path, g->autostart, uuid, g->autostart);
+	rc = directories(g, to, aside, err);
+	/* The record goes last: until then it can be repeated. */
+	if (!rc)
+		rc = move_files(aside, to, away.uuid, away.name, false, err);
+	free(away.name);
+	if (rc < 0 || forget(g, path, err))
+		return -1;
+	/* Only when nobody else's are in it. */
+	if (*aside)
+		rmdir(aside);
+	return 0;
+}
+
+int guard_adopt(const struct guard *g, const char *uuid, struct error *err)
+{
+	char path[PATH_MAX];
+
+	return record_path(g, uuid, path, sizeof(path), err) ? -1 : forget(g, path, err);
+}
+
+int guard_list(const struct guard *g, int (*each)(const struct guard_away *away, void *arg), void *arg, struct error *err)
+{
+	DIR *dir = opendir(g->state);
+	struct dirent *entry;
+	int rc = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set(err, "%s: %s", g->state, strerror(errno));
+	while (!rc && (entry = readdir(dir))) {
+		struct guard_away away;
+		char path[PATH_MAX];
+
+		/* One that was begun when the system went down has another name, and what it stands for did not happen. */
+		if (!is_uuid(entry->d_name) ||
+		    snprintf(path, sizeof(path), "%s/%s", g->state, entry->d_name) >= (int)sizeof(path))
+			continue;
+		if (read_record(path, &away))
+			rc = error_set(err, "%s makes no sense: a guest VM is away, and it is not known which", path);
+		else
+			rc = each(&away, arg);
+		free(away.name);
+	}
+	closedir(dir);
+	return rc;
+}
+
+struct applying {
+	const struct guard *g;
+	struct error *err;
+	int moved;
+};
+
+static int apply_one(const struct guard_away *away, void *arg)
+{
+	struct applying *a = arg;
+	int moved = hide(a->g, away->uuid, away->name, a->err);
+
+	if (moved < 0)
+		return -1;
+	if (moved)
+		log_warn("%s is away: what would start it was moved from %s to %s" GUARD_ASIDE, away->name, a->g->autostart,
+			 a->g->autostart);
+	a->moved += moved;
+	return 0;
+}
+
+int guard_apply(const struct guard *g, struct error *err)
+{
+	struct applying a = { .g = g, .err = err };
+
+	return guard_list(g, apply_one, &a, err) ? -1 : a.moved;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The guard: while a guest VM is away, its old system does not start it by itself. Two guest VMs would write to one disk.
+ *
+ * What starts guest VMs when a system boots is xendomains: it calls `xl create` for each file of /etc/xen/auto. The
+ * guard moves those of a guest VM that is away into a directory beside it, where xendomains does not look, and puts them
+ * back when the guest VM is. Who is away is written down first, in a file for each that stays over restarts: at each
+ * boot, before xendomains, and whenever the agent starts, whatever has come to /etc/xen/auto since is moved aside as well.
+ */
+#ifndef VMBEAM_GUARD_H
+#define VMBEAM_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+
+struct guard {
+	const char *autostart;	/* a directory: XENDOMAINS_AUTO */
+	const char *state;	/* a directory of the guard's own; made if it is not there, but not the one that it is in */
+};
+
+#define GUARD_AUTOSTART	"/etc/xen/auto"
+#define GUARD_STATE	"/var/lib/vmbeam-agent"
+/* Behind the name of the directory of the autostart. */
+#define GUARD_ASIDE	".vmbeam-away"
+
+/* A guest VM that is away. */
+struct guard_away {
+	char uuid[37];
+	char *name;		/* in the form of text_name() */
+	int64_t since;		/* seconds since 1970 */
+};
+
+/*
+ * The guest VM is going to leave: called before the commit, so that no restart of the system comes in between. @name is
+ * in the form of text_name(). Can be repeated. 0, or -1: it is not guarded, and nothing has changed that guard_back()
+ * would not put right.
+ */
+int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err);
+/*
+ * It is back, or never left: puts its files back and forgets it. No error if it was not away. 0 or -1.
+ */
+int guard_back(const struct guard *g, const char *uuid, struct error *err);
+/*
+ * It stays where it is for good: forgets it, and leaves its files aside for an operator to throw away. What comes anew is
+ * not guarded any more. No error if it was not away. 0 or -1.
+ */
+int guard_adopt(const struct guard *g, const char *uuid, struct error *err);
+/* Moves the files aside of all that are away: at each boot. How many were moved, or -1. */
+int guard_apply(const struct guard *g, struct error *err);
+/* Calls @each for all that are away, until it returns something else than 0. 0, that, or -1 with err. */
+int guard_list(const struct guard *g, int (*each)(const struct guard_away *away, void *arg), void *arg, struct error *err);
+
+#endif
