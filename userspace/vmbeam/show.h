@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The daemon's answers as tables: what `vmbeam list`, `status` and `history` print without --json. Pure. */
+#ifndef VMBEAM_SHOW_H
+#define VMBEAM_SHOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <json-c/json.h>
+
+/* @width: of the terminal; 0: it is none. @reasons: all of them, not the first alone. */
+void show_list(FILE *f, struct json_object *result, size_t width, bool reasons);
+/* For the shell's completion, a name on a line: host VMs, or guest VMs as HOSTVM/GUEST. */
+void show_names(FILE *f, struct json_object *result, bool guests);
+void show_status(FILE *f, struct json_object *result, size_t width);
+/* @records: an array of records of the history. */
+void show_history(FILE *f, struct json_object *records, size_t width);
+
+#endif
