@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# bash's completion of vmbeam: commands and options from its own help, host VMs and guest VMs from the daemon.
+
+# A line of stdin for each candidate: those that go on with what is typed, quoted for the shell.
+_vmbeam_reply() {
+	local name quoted
+	while IFS= read -r name; do
+		printf -v quoted %q "$name"
+		if [[ $name == "$cur"* || $quoted == "$cur"* ]]; then COMPREPLY+=("$quoted"); fi
+	done
+}
+
+_vmbeam_names() { vmbeam list --names "$1" 2>/dev/null; }
+
+_vmbeam() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} place=0 i
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		_vmbeam_reply < <(vmbeam --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')
+		return
+	fi
+	case $prev in
+	--to|--via|--hostvm) _vmbeam_reply < <(_vmbeam_names hostvms); return ;;
+	--only|--except|--guest) _vmbeam_reply < <(_vmbeam_names guests | sed 's,^[^/]*/,,'); return ;;
+	--unmovable) _vmbeam_reply < <(printf '%s\n' refuse leave shutdown); return ;;
+	--kind) _vmbeam_reply < <(printf '%s\n' migration maintenance); return ;;
+	--config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--run|--retries|--last|--since|--until) return ;;
+	esac
+	if [[ $cur == -* ]]; then
+		_vmbeam_reply < <(vmbeam "$command" --help 2>/dev/null | grep -oE -e '--[a-z][a-z-]*' | sort -u)
+		return
+	fi
+	# Which of the arguments that are no options is it?
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--to|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--config|--run|--retries|--last|--since|--until)
+			i=$((i + 1)) ;;
+		-*) ;;
+		*) place=$((place + 1)) ;;
+		esac
+	done
+	case $command:$place in
+	check:0|migrate:0) _vmbeam_reply < <(_vmbeam_names guests) ;;
+	check:1|migrate:1|evacuate:0|return:0|maintain:0|list:0) _vmbeam_reply < <(_vmbeam_names hostvms) ;;
+	adopt:0) _vmbeam_reply < <(_vmbeam_names guests | sed 's,^[^/]*/,,') ;;
+	esac
+}
+
+complete -F _vmbeam vmbeam
