@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "ops.h"
 #include "disk.h"
 #include "js.h"
 #include "kselftest_harness.h"

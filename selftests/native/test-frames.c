@@ -14,7 +14,7 @@
 #include <xenctrl.h>
 #include <xenguest.h>
 
-#include "agent.h"
+#include "ops.h"
 #include "js.h"
 #include "vmbeam.h"
 #include "kselftest_harness.h"

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
+#include "message.h"
+#include "ops.h"
 #include "domain.h"
 #include "js.h"
 #include "vmbeam.h"

@@ -8,16 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
-#include "backend.h"
 #include "devices.h"
 #include "disk.h"
+#include "request.h"
 #include "store.h"
+#include "sysfs.h"
 #include "users.h"
 
-#define MAX_DEVICES 64
-
-struct device {
+struct item {
 	struct xs_handle *xs;
 	uint32_t domid, back_domid;
 	const char *kind, *devid;	/* as the frontend's: xenstore's keys */
@@ -32,7 +30,7 @@ struct device {
  */
 bool devices_can_suspend(uint32_t domid)
 {
-	struct xs_handle *xs = xs_open(0);
+	struct xs_handle *xs = store_open();
 	char *value;
 	bool can;
 
@@ -41,12 +39,12 @@ bool devices_can_suspend(uint32_t domid)
 	value = store_read(xs, "/local/domain/%u/control/feature-suspend", domid);
 	can = value && strcmp(value, "0");
 	free(value);
-	xs_close(xs);
+	store_close(xs);
 	return can;
 }
 
 /* The backend's key, as a string of the device's. */
-static void tell(const struct device *d, const char *key, const char *as)
+static void tell(const struct item *d, const char *key, const char *as)
 {
 	char *value = store_read(d->xs, "%s/%s", d->path, key);
 
@@ -55,14 +53,14 @@ static void tell(const struct device *d, const char *key, const char *as)
 	free(value);
 }
 
-static const char *told(const struct device *d, const char *key)
+static const char *told(const struct item *d, const char *key)
 {
 	struct json_object *value;
 
 	return json_object_object_get_ex(d->obj, key, &value) ? json_object_get_string(value) : "";
 }
 
-static void check_disk(const struct device *d)
+static void check_disk(const struct item *d)
 {
 	const char *type = told(d, "backend"), *target = told(d, "target"), *name = told(d, "dev");
 	char why[400], called[400];
@@ -81,7 +79,7 @@ static void check_disk(const struct device *d)
 	users_check(&disk, called, d->domid, d->problems);
 }
 
-static void list_disk(const struct device *d)
+static void list_disk(const struct item *d)
 {
 	tell(d, "dev", "dev");
 	tell(d, "type", "backend");
@@ -91,17 +89,23 @@ static void list_disk(const struct device *d)
 		check_disk(d);
 }
 
-static void list_vif(const struct device *d)
+static void list_vif(const struct item *d)
 {
 	tell(d, "mac", "mac");
 	tell(d, "bridge", "bridge");
 	tell(d, "script", "script");
 }
 
-static void check_backend(const struct device *d)
+static bool backend_bound(const struct item *d)
 {
-	uint32_t devid = strtoul(d->devid, NULL, 10);
+	struct device device = { .domid = d->domid, .devid = strtoul(d->devid, NULL, 10) };
 
+	snprintf(device.kind, sizeof(device.kind), "%.3s", d->real);
+	return device_bound(&device);
+}
+
+static void check_backend(const struct item *d)
+{
 	if (strcmp(d->real, "vbd") && strcmp(d->real, "vif"))
 		add_problem(d->problems, "the backend of %s %s is %s: only blkback and netback can be quiesced. %s", d->kind,
 			    d->devid, *d->real ? d->real : "unknown",
@@ -110,12 +114,12 @@ static void check_backend(const struct device *d)
 	else if (d->back_domid)
 		add_problem(d->problems, "the backend of %s %s is in domain %u, not here: only backends in the management VM can be moved",
 			    d->kind, d->devid, d->back_domid);
-	else if (!backend_bound(d->real, d->domid, devid))
-		add_problem(d->problems, "the kernel's driver does not serve %s-%u-%u: is the device half attached?", d->real,
-			    d->domid, devid);
+	else if (!backend_bound(d))
+		add_problem(d->problems, "the kernel's driver does not serve %s-%u-%s: is the device half attached?", d->real,
+			    d->domid, d->devid);
 }
 
-static void list_device(struct device *d, struct json_object *devices)
+static void list_device(struct item *d, struct json_object *devices)
 {
 	char *path = store_read(d->xs, "/libxl/%u/device/%s/%s/backend", d->domid, d->kind, d->devid);
 
@@ -141,19 +145,17 @@ static void list_device(struct device *d, struct json_object *devices)
 
 int devices_list(uint32_t domid, struct json_object *devices, struct json_object *problems)
 {
-	struct xs_handle *xs = xs_open(0);
+	struct xs_handle *xs = store_open();
 	unsigned int nr_kinds = 0, nr_ids, listed = 0;
-	char path[128], **kinds, **ids;
+	char **kinds, **ids;
 
 	if (!xs)
 		return -errno;
-	snprintf(path, sizeof(path), "/libxl/%u/device", domid);
-	kinds = xs_directory(xs, XBT_NULL, path, &nr_kinds);
+	kinds = store_list(xs, &nr_kinds, "/libxl/%u/device", domid);
 	for (unsigned int i = 0; kinds && i < nr_kinds; i++) {
-		snprintf(path, sizeof(path), "/libxl/%u/device/%.32s", domid, kinds[i]);
-		ids = xs_directory(xs, XBT_NULL, path, &nr_ids);
+		ids = store_list(xs, &nr_ids, "/libxl/%u/device/%s", domid, kinds[i]);
 		for (unsigned int k = 0; ids && k < nr_ids && listed < MAX_DEVICES; k++, listed++) {
-			struct device d = { .xs = xs, .domid = domid, .kind = kinds[i], .devid = ids[k],
+			struct item d = { .xs = xs, .domid = domid, .kind = kinds[i], .devid = ids[k],
 					    .problems = problems };
 
 			list_device(&d, devices);
@@ -161,6 +163,6 @@ int devices_list(uint32_t domid, struct json_object *devices, struct json_object
 		free(ids);
 	}
 	free(kinds);
-	xs_close(xs);
+	store_close(xs);
 	return listed == MAX_DEVICES ? -E2BIG : 0;
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <json-c/json.h>
+
 #include "text.h"
 
 #define UUID_TEXT 37
@@ -31,11 +33,20 @@ const struct domain *domains_find(const struct domain *list, size_t nr, const ch
 /* 0, -ESRCH when there is no such domain, or -errno. A dying domain is still there. */
 int domain_read(uint32_t domid, struct domain *d);
 
+/* The configuration as libxl has it in JSON, to be put; or -errno, and NULL, and @why. */
+int domain_config(uint32_t domid, struct json_object **config, char *why, size_t size);
+/* The memory that no domain has. 0, or -errno and @why. */
+int domain_free_kib(uint64_t *kib, char *why, size_t size);
+/* The program that libxl runs to save and to restore. */
+const char *domain_helper(void);
+
 /*
  * For children only (see work.c): they tell what went wrong on stderr. 0 or not.
  * domain_save() writes xl's savefile header, the domain's configuration, then suspends the domain into @fd.
  */
 int domain_save(uint32_t domid, int fd);
 int domain_destroy(uint32_t domid);
+int domain_resume(uint32_t domid);
+int domain_unpause(uint32_t domid);
 
 #endif

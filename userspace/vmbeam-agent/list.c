@@ -9,8 +9,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "domain.h"
+#include "message.h"
+#include "ops.h"
 #include "vmbeam.h"
 
 #define MAX_DOMAINS	256

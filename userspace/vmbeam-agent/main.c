@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The port, the loop, and the table of ops. */
+/*
+ * vmbeam-agent: the daemon's arm in a guest management VM. One thread, one request at a time: a request comes in on
+ * the port, its op runs, the reply goes out. Here are the port, the loop, and the table of ops.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,11 +15,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "channel.h"
+#include "export.h"
 #include "hold.h"
+#include "installed.h"
 #include "limit.h"
 #include "log.h"
+#include "ops.h"
 
 #define PORT		"/dev/virtio-ports/org.vmbeam.agent"
 #define RETRY_US	200000
@@ -88,7 +93,7 @@ static int op_hello(struct request *r)
 
 	for (size_t i = 0; i < NR_OPS; i++)
 		json_object_array_add(features, json_object_new_string(ops[i].name));
-	if (!access(save_helper(), X_OK))
+	if (installed_helper())
 		json_object_array_add(features, json_object_new_string("save-helper"));
 	if (exports_available())
 		json_object_array_add(features, json_object_new_string("export-device"));

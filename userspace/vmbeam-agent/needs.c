@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "needs.h"
+#include "request.h"
 
 #define MAX_NEEDS 64
 #define MAX_INTERFACE 15

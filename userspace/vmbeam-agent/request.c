@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "agent.h"
+#include "request.h"
 #include "text.h"
 
 int fail(struct request *r, int err, const char *fmt, ...)
@@ -123,12 +123,4 @@ void add_problem(struct json_object *problems, const char *fmt, ...)
 	va_end(args);
 	text_clean(clean, sizeof(clean), text);
 	json_object_array_add(problems, json_object_new_string(clean));
-}
-
-int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }

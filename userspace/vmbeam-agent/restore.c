@@ -14,10 +14,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "clock.h"
+#include "destroy.h"
 #include "domain.h"
 #include "hold.h"
 #include "log.h"
+#include "message.h"
+#include "ops.h"
+#include "restore.h"
+#include "work.h"
 
 #define PIPE_SIZE	(1 << 20)
 /* A write is taken while less than this waits to go down the pipe: the whole buffer is at most twice that. */
@@ -70,7 +75,7 @@ static void restore_child(void)
 	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
 	/* This one populates in pieces of 2 MiB; otherwise it is the stock one. */
-	setenv("LIBXL_SAVE_HELPER", save_helper(), 1);
+	setenv("LIBXL_SAVE_HELPER", domain_helper(), 1);
 	unsetenv("VMBEAM_HELPER_FD");
 	execlp("xl", "xl", "restore", "-p", "/dev/stdin", (char *)NULL);
 	fprintf(stderr, "xl cannot be run: %s\n", strerror(errno));
@@ -161,22 +166,22 @@ static int flush_queue(struct request *r, size_t leave, int64_t until)
 		}
 		if (n < 0 && errno == EPIPE) {
 			/* xl closes its end before it ends, and takes the domain away in between. */
-			if (xl_ended(until - now_ms() > 0 ? until - now_ms() : 0))
+			if (xl_ended(until - clock_ms() > 0 ? until - clock_ms() : 0))
 				return xl_failed(r);
 			return 0;
 		}
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return fail(r, -errno, "the stream to xl broke: %s", strerror(errno));
-		if (now_ms() >= until)
+		if (clock_ms() >= until)
 			return 0;
-		poll(&p, 1, until - now_ms());
+		poll(&p, 1, until - clock_ms());
 	}
 	return 1;
 }
 
 int op_restore_write(struct request *r)
 {
-	int64_t until = now_ms() + AGAIN_MS;
+	int64_t until = clock_ms() + AGAIN_MS;
 	int rc;
 
 	if (!restore.active || restore.pipe < 0 || restore.aborting)
@@ -233,7 +238,7 @@ static uint32_t find_new(void)
  */
 int op_restore_populated(struct request *r)
 {
-	int64_t until = now_ms() + AGAIN_MS;
+	int64_t until = clock_ms() + AGAIN_MS;
 	uint64_t frames;
 	struct domain d;
 	int rc;
@@ -244,7 +249,7 @@ int op_restore_populated(struct request *r)
 	if (!restore.active || restore.pipe < 0 || restore.aborting)
 		return fail(r, -EBADFD, "no restore is under way here");
 	for (uint32_t domid = 0; ; usleep(200000)) {
-		rc = flush_queue(r, 0, now_ms());
+		rc = flush_queue(r, 0, clock_ms());
 		if (rc < 0)
 			return rc;
 		if (xl_ended(0))
@@ -255,7 +260,7 @@ int op_restore_populated(struct request *r)
 			put_number(r, "domid", domid);
 			return 0;
 		}
-		if (now_ms() >= until) {
+		if (clock_ms() >= until) {
 			r->again = true;
 			return 0;
 		}
@@ -264,7 +269,7 @@ int op_restore_populated(struct request *r)
 
 int op_restore_end(struct request *r)
 {
-	int64_t until = now_ms() + AGAIN_MS;
+	int64_t until = clock_ms() + AGAIN_MS;
 	int rc;
 
 	if (!restore.active || restore.aborting)
@@ -282,7 +287,7 @@ int op_restore_end(struct request *r)
 		close(restore.pipe);
 		restore.pipe = -1;
 	}
-	if (!xl_ended(until - now_ms() > 0 ? until - now_ms() : 0)) {
+	if (!xl_ended(until - clock_ms() > 0 ? until - clock_ms() : 0)) {
 		r->again = true;
 		return 0;
 	}
@@ -298,7 +303,7 @@ done:
 
 static int abort_work(const void *arg)
 {
-	return domain_destroy(*(const uint32_t *)arg);
+	return destroy(*(const uint32_t *)arg);
 }
 
 void restore_forget(uint32_t domid)

@@ -18,13 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "clock.h"
 #include "domain.h"
 #include "hold.h"
 #include "log.h"
+#include "ops.h"
 #include "store.h"
+#include "work.h"
 
-#define HELPER		"/usr/lib/vmbeam/libxl-save-helper"
 #define PIPE_SIZE	(1 << 20)
 /* How long a guest VM that has taken a suspend request may need to carry it out, when the save is aborted then. */
 #define ABORT_WAIT_MS	15000
@@ -46,13 +47,6 @@ static struct {
 
 /* An agent before this one may have left a request to suspend behind. */
 static bool unsure = true;
-
-const char *save_helper(void)
-{
-	const char *path = getenv("VMBEAM_SAVE_HELPER");
-
-	return path && *path ? path : HELPER;
-}
 
 static void close_fd(int *fd)
 {
@@ -84,7 +78,7 @@ static void save_child(uint32_t domid, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	if (setenv("LIBXL_SAVE_HELPER", save_helper(), 1) || setenv("VMBEAM_HELPER_FD", "4", 1))
+	if (setenv("LIBXL_SAVE_HELPER", domain_helper(), 1) || setenv("VMBEAM_HELPER_FD", "4", 1))
 		_exit(1);
 	_exit(domain_save(domid, 3) ? 1 : 0);
 }
@@ -153,8 +147,8 @@ int op_save_begin(struct request *r)
 	if (d.paused || d.shutdown)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.called,
 			    domid);
-	if (access(save_helper(), X_OK))
-		return fail(r, -errno, "the save helper %s cannot be run: %s", save_helper(), strerror(errno));
+	if (access(domain_helper(), X_OK))
+		return fail(r, -errno, "the save helper %s cannot be run: %s", domain_helper(), strerror(errno));
 	save_clear();		/* one that has ended, whose migration is over */
 	unsure = false;
 	snprintf(save.migration, sizeof(save.migration), "%s", migration);
@@ -187,7 +181,7 @@ static int read_control(struct request *r)
 static int save_ended(struct request *r, int64_t until)
 {
 	if (save.pid) {
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms();
 		int rc = wait_child(save.pid, left > 0 ? left : 0, &save.status);
 
 		if (!rc) {
@@ -228,7 +222,7 @@ static int read_stream(struct request *r)
 
 int op_save_read(struct request *r)
 {
-	int64_t until = now_ms() + AGAIN_MS;
+	int64_t until = clock_ms() + AGAIN_MS;
 	int rc;
 
 	if (!save.active)
@@ -253,7 +247,7 @@ int op_save_read(struct request *r)
 			put_string(r->out, "state", "prepared");
 			return 0;
 		}
-		if (now_ms() >= until) {
+		if (clock_ms() >= until) {
 			r->again = true;
 			return 0;
 		}
@@ -261,7 +255,7 @@ int op_save_read(struct request *r)
 			{ .fd = save.stream, .events = POLLIN },
 			{ .fd = save.control, .events = POLLIN },
 		};
-		poll(p, 2, until - now_ms());
+		poll(p, 2, until - clock_ms());
 	}
 }
 
@@ -348,8 +342,8 @@ int op_save_abort(struct request *r)
 		log_info("took back the request to domain %u to suspend", domid);
 		return 0;
 	}
-	until = now_ms() + (maybe ? ABORT_WAIT_MS : 0);
-	while (!look_suspended(domid) && now_ms() < until)
+	until = clock_ms() + (maybe ? ABORT_WAIT_MS : 0);
+	while (!look_suspended(domid) && clock_ms() < until)
 		usleep(100000);
 	put_bool(r, "suspended", look_suspended(domid));
 	return 0;

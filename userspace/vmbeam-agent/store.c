@@ -9,6 +9,29 @@
 
 #define MAX_PATH 256
 
+struct xs_handle *store_open(void)
+{
+	return xs_open(0);
+}
+
+void store_close(struct xs_handle *xs)
+{
+	xs_close(xs);
+}
+
+char **store_list(struct xs_handle *xs, unsigned int *nr, const char *fmt, ...)
+{
+	char path[MAX_PATH];
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(path, sizeof(path), fmt, args);
+	va_end(args);
+	*nr = 0;
+	return len < (int)sizeof(path) ? xs_directory(xs, XBT_NULL, path, nr) : NULL;
+}
+
 char *store_read(struct xs_handle *xs, const char *fmt, ...)
 {
 	char path[MAX_PATH];

@@ -7,6 +7,11 @@
 #include <stdint.h>
 #include <xenstore.h>
 
+/* NULL, and errno: xenstore does not answer. */
+struct xs_handle *store_open(void);
+void store_close(struct xs_handle *xs);
+/* The keys below a path, to be freed as one; NULL, and *@nr 0, if there are none. */
+char **store_list(struct xs_handle *xs, unsigned int *nr, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A string to be freed, or NULL. */
 char *store_read(struct xs_handle *xs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* @otherwise when it is not there; -1 when it is no number or beyond @max. */

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "agent.h"
+#include "request.h"
 #include "store.h"
 #include "text.h"
 #include "users.h"
@@ -30,7 +30,7 @@ struct search {
 static void for_each(struct search *s, const char *path, void (*each)(struct search *s, const char *path))
 {
 	unsigned int nr = 0;
-	char **keys = xs_directory(s->xs, XBT_NULL, path, &nr), below[256];
+	char **keys = store_list(s->xs, &nr, "%s", path), below[256];
 
 	for (unsigned int i = 0; keys && i < nr; i++)
 		if ((size_t)snprintf(below, sizeof(below), "%s/%s", path, keys[i]) < sizeof(below))
@@ -95,12 +95,12 @@ static void domain(struct search *s, const char *path)
 
 void users_check(const struct disk *d, const char *called, uint32_t domid, struct json_object *problems)
 {
-	struct search s = { .xs = xs_open(0), .disk = d, .called = called, .domid = domid, .problems = problems };
+	struct search s = { .xs = store_open(), .disk = d, .called = called, .domid = domid, .problems = problems };
 
 	if (!s.xs) {
 		add_problem(problems, "who uses the disk %s is not known: xenstore does not open: %s", called, strerror(errno));
 		return;
 	}
 	for_each(&s, "/local/domain", domain);
-	xs_close(s.xs);
+	store_close(s.xs);
 }

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Children: for what must not block the agent (a hotplug script, an unbind that waits for packets, the destruction of
- * a large domain), and so that libxl never shares a context, a lock or a child with another operation.
- */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "clock.h"
+#include "work.h"
 
 #define MAX_WORK 8
 #define MAX_FDS 4
@@ -80,14 +77,14 @@ const char *log_tail(int fd)
 int wait_child(pid_t pid, int ms, int *status)
 {
 	struct pollfd p = { .fd = pidfd_open(pid, 0), .events = POLLIN };
-	int64_t until = now_ms() + ms;
+	int64_t until = clock_ms() + ms;
 	pid_t got;
 	int rc;
 
 	if (p.fd < 0)
 		return -errno;
 	do {
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms();
 
 		rc = poll(&p, 1, left > 0 ? left : 0);
 	} while (rc < 0 && errno == EINTR);
@@ -205,4 +202,14 @@ int work_run(struct request *r, const char *key, int (*fn)(const void *arg), con
 		rc = 0;
 	close(w->log);
 	return rc;
+}
+
+void *work_share(struct request *r, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p != MAP_FAILED)
+		return p;
+	fail(r, -ENOMEM, "out of memory");
+	return NULL;
 }
