@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import threading
+import time
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,11 +90,13 @@ class Disk:
 
 KERNEL = "/boot/vmlinuz-of-u1"
 DEVICES: tuple[Json, ...] = (
-    {"kind": "console", "devid": 0, "backend_domid": 0},
-    {"kind": "vbd", "devid": 51712, "backend_domid": 0, "dev": "xvda", "backend": "phy", "target": "/dev/vdb", "mode": "w"},
-    {"kind": "vif", "devid": 0, "backend_domid": 0, "mac": "00:16:3e:01:02:03", "bridge": "xenbr0",
-     "script": "/etc/xen/scripts/vif-bridge"},
+    {"kind": "vbd", "id": "51712", "backend_domid": 0, "dev": "xvda", "backend": "phy", "target": "/dev/vdb", "mode": "w",
+     "state": "connected"},
+    {"kind": "vif", "id": "0", "backend_domid": 0, "mac": "00:16:3e:01:02:03", "bridge": "xenbr0",
+     "script": "/etc/xen/scripts/vif-bridge", "state": "connected", "tc": [], "behind": [], "vlan_filtering": False},
 )
+# SSE2 is bit 26 of word 0, AVX2 bit 5 of word 5.
+FEATURES = [0x178bfbff, 0x80202001] + [0] * 3 + [0x20] + [0] * 13
 
 
 class Reply(NamedTuple):
@@ -132,6 +135,7 @@ class Faults:
     unparsable: set[str] = field(default_factory=set)       # the answers to these are no JSON
     deaf: set[str] = field(default_factory=set)             # these requests it cannot parse
     stale: bool = False             # each answer comes behind one to an earlier request
+    silent_about: set[str] = field(default_factory=set)     # what it offers of these kinds it does not say
     free_kib: int = 1 << 20
     problems: list[str] = field(default_factory=list)       # what is wrong with this host VM as a destination
     xen: str = "4.20"               # the version of the host VM's
@@ -154,6 +158,10 @@ class MadeUpAgent(threading.Thread):
         self.bridges = {"xenbr0"}
         self.files = {KERNEL}
         self.devices: list[Json] = [dict(device) for device in DEVICES]     # of the guest VM, once it is here
+        self.pools = {"Pool-0": "0-1"}          # cpupools, and their CPUs
+        self.features = list(FEATURES)          # of this host VM's CPU, and of the guest VM
+        self.clock_s = 0.0                      # how much its clock is ahead
+        self.settings: list[Json] = []          # what else the guest VM needs, once it is here
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
         self._exports_made = 0
@@ -167,7 +175,7 @@ class MadeUpAgent(threading.Thread):
         self._ops: dict[str, Callable[[Json, bytes], Reply]] = {
             "hello": self._hello, "guest-check": self._guest_check, "guest-frames": self._guest_frames,
             "dest-check": self._dest_check, "disk-blocks": self._disk_blocks,
-            "devices": self._devices,
+            "needs": self._needs,
             "save-begin": self._save_begin, "save-read": self._save_read, "save-go": self._save_go,
             "save-status": self._save_status, "save-abort": self._nothing,
             "restore-begin": self._restore_begin, "restore-write": self._restore_write,
@@ -305,16 +313,27 @@ class MadeUpAgent(threading.Thread):
         domain = domain or next((d for d in self.domains if not d.dying and d.name in names), None)
         if not domain:
             raise OpError("ESRCH", f"there is no guest VM called {meant} here")
-        return Reply({"domid": domain.domid, "name": domain.name, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES, "vcpus": 2,
-                      "boot": [{"what": "kernel", "path": KERNEL}], "problems": [], "backends": [self._described(device) for device in self.devices]})
+        needs = [{"kind": "memory", "held_kib": 4 * FRAMES, "max_kib": 4 * FRAMES, "target_kib": 4 * FRAMES},
+                 {"kind": "file", "id": "kernel", "path": KERNEL},
+                 *(self._described(item) for item in self._needs_now()), {"kind": "clock", "realtime_ns": self._realtime_ns()}]
+        return Reply({"domid": domain.domid, "name": domain.name, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES,
+                      "problems": [], "needs": needs})
 
-    def _described(self, device: Json) -> Json:
-        return {**device, **(self.disks[device["target"]].describe() if "target" in device else {})}
+    def _described(self, item: Json) -> Json:
+        return {**item, **(self.disks[item["target"]].describe() if "target" in item else {})}
 
-    def _devices(self, request: Json, _blob: bytes) -> Reply:
+    def _needs_now(self) -> list[Json]:
+        """What is listed again after the suspend."""
+        return [{"kind": "vcpus", "number": 2, "online": 2}, {"kind": "cpupool", "name": "Pool-0"},
+                {"kind": "cpu", "features": self.features}, *self.devices, *self.settings]
+
+    def _realtime_ns(self) -> int:
+        return time.time_ns() + int(self.clock_s * 1e9)
+
+    def _needs(self, request: Json, _blob: bytes) -> Reply:
         domain = self._named(request)
-        expect(domain.suspended or domain.paused, "the devices are asked for while the guest VM runs")
-        return Reply({"devices": self.devices})
+        expect(domain.suspended or domain.paused, "what it needs is asked for while the guest VM runs")
+        return Reply({"needs": self._needs_now()})
 
     def _disk_blocks(self, request: Json, _blob: bytes) -> Reply:
         disk, blocks = self.disks[request["target"]], request["blocks"]
@@ -327,15 +346,32 @@ class MadeUpAgent(threading.Thread):
 
     def _dest_check(self, request: Json, _blob: bytes) -> Reply:
         expect(request["uuid"] == UUID, f"dest-check of another: {request}")
-        targets = [disk["target"] for disk in request["disks"]]
-        free = self.faults.free_kib
-        problems = [f"only {free} KiB are free"] if free < request["max_kib"] else []
-        problems += [f"the disk {target} is not here" for target in targets if target not in self.disks]
-        disks = [{"target": target, **self.disks[target].describe()} if target in self.disks else {} for target in targets]
-        problems += [f"the bridge {vif['bridge']} is not here" for vif in request["vifs"] if vif["bridge"] not in self.bridges]
-        warnings = [f"the {file['what']} {file['path']} is not here" for file in request["boot"]
-                    if file["path"] not in self.files]
-        return Reply({"problems": problems + self.faults.problems, "warnings": warnings, "disks": disks})
+        return Reply({"problems": self.faults.problems, "offers": [self._offer(need, request["needs"]) for need in request["needs"]
+                                                                   if need["kind"] not in self.faults.silent_about]})
+
+    def _offer(self, need: Json, needs: list[Json]) -> Json:
+        offer = {key: need[key] for key in ("kind", "id") if key in need}
+        match need["kind"]:
+            case "memory":
+                return {**offer, "free_kib": self.faults.free_kib}
+            case "vcpus" | "cpupool" | "pin":
+                pool = next(other["name"] for other in needs if other["kind"] == "cpupool")
+                return {**offer, "name": pool, "cpus": self.pools[pool]} if pool in self.pools else offer
+            case "cpu":
+                return {**offer, "features": self.features}
+            case "clock":
+                return {**offer, "realtime_ns": self._realtime_ns()}
+            case "file":
+                return {**offer, **({"path": need["path"]} if need["path"] in self.files else {"missing": "No such file"})}
+            case "vbd" if need.get("target") in self.disks:
+                return {**offer, "target": need["target"], **self.disks[need["target"]].describe()}
+            case "vbd":
+                return {**offer, "problems": [f"the disk {need.get('target')} is not here"]}
+            case "vif" if need["bridge"] in self.bridges:
+                return {**offer, "bridge": need["bridge"], "vlan_filtering": False}
+            case "vif":
+                return {**offer, "problems": [f"the bridge {need['bridge']} is not here"]}
+        return offer
 
     def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
         before, after = saved_stream()

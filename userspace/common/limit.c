@@ -25,6 +25,7 @@ static struct {
 	[LIMIT_DRAIN] = { "drain", 60 },
 	[LIMIT_PORT] = { "port", 10 },
 	[LIMIT_RECONNECT] = { "reconnect", 30 },
+	[LIMIT_CLOCK] = { "clock", 60 },
 };
 
 int limit_s(enum limit limit)

@@ -24,6 +24,7 @@ enum limit {
 	LIMIT_DRAIN,		/* a backend's ring to be empty */
 	LIMIT_PORT,		/* a device that was taken off its driver to let go of its event channel */
 	LIMIT_RECONNECT,	/* a backend that is bound again to connect to its frontend */
+	LIMIT_CLOCK,		/* no wait: how far the clocks of two systems may be apart */
 	NR_LIMITS
 };
 

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * All that needs libxl, in this file only: its interface has versions. Contexts live as long as one operation. In the
- * agent itself libxl is only asked for information; whatever may fork runs in a child of its own (work.c), where no
- * other child is there to be reaped by mistake.
- */
-#define LIBXL_API_VERSION 0x041800
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <libxl.h>
-#include <libxl_utils.h>
 
 #include "domain.h"
+#include "placement.h"
+#include "session.h"
 
 #define HELPER		"/usr/lib/vmbeam/libxl-save-helper"
 
@@ -21,59 +15,6 @@ const char *domain_helper(void)
 	const char *path = getenv("VMBEAM_SAVE_HELPER");
 
 	return path && *path ? path : HELPER;
-}
-
-struct session {
-	libxl_ctx *ctx;
-	xentoollog_logger *lg;
-	FILE *f;
-	char *text;
-	size_t len;
-};
-
-/* Errors go to stderr if @to_stderr, and to s->text otherwise. */
-static int session_open(struct session *s, bool to_stderr)
-{
-	FILE *f = stderr;
-
-	memset(s, 0, sizeof(*s));
-	if (!to_stderr) {
-		s->f = open_memstream(&s->text, &s->len);
-		if (!s->f)
-			return -ENOMEM;
-		f = s->f;
-	}
-	s->lg = (xentoollog_logger *)xtl_createlogger_stdiostream(f, XTL_ERROR, XTL_STDIOSTREAM_HIDE_PROGRESS);
-	if (s->lg && !libxl_ctx_alloc(&s->ctx, LIBXL_VERSION, 0, s->lg))
-		return 0;
-	if (s->lg)
-		xtl_logger_destroy(s->lg);
-	if (s->f)
-		fclose(s->f);
-	free(s->text);
-	return -EIO;
-}
-
-static void session_close(struct session *s)
-{
-	libxl_ctx_free(s->ctx);
-	xtl_logger_destroy(s->lg);
-	if (s->f)
-		fclose(s->f);
-	free(s->text);
-}
-
-/* What libxl said last, as one line. */
-static const char *session_text(struct session *s)
-{
-	char *p;
-
-	if (!s->f || fflush(s->f) || !s->text || !*s->text)
-		return "libxl gives no reason";
-	for (p = s->text; *p; p++)
-		if (*p == '\n')
-			*p = p[1] ? '|' : 0;
-	return s->text;
 }
 
 static void uuid_text(const libxl_uuid *uuid, char *text)
@@ -191,21 +132,6 @@ int domain_config(uint32_t domid, struct json_object **config, char *why, size_t
 	return *config ? 0 : -EIO;
 }
 
-int domain_free_kib(uint64_t *kib, char *why, size_t size)
-{
-	struct session s;
-	int rc = session_open(&s, false);
-
-	*kib = 0;
-	snprintf(why, size, "libxl does not open");
-	if (rc)
-		return rc;
-	rc = libxl_get_free_memory(s.ctx, kib) ? -EIO : 0;
-	snprintf(why, size, "%s", session_text(&s));
-	session_close(&s);
-	return rc;
-}
-
 /* --- in children ------------------------------------------------------------------------------------------------ */
 
 /*
@@ -254,6 +180,9 @@ int domain_save(uint32_t domid, int fd)
 	rc = libxl_retrieve_domain_configuration(s.ctx, domid, &config, NULL);
 	if (!rc) {
 		config.c_info.domid = 0;	/* the destination gives it a new one */
+		rc = placement_carry(&s, domid, &config);
+	}
+	if (!rc) {
 		json = libxl_domain_config_to_json(s.ctx, &config);
 		rc = json ? write_header(&s, fd, json) : ERROR_NOMEM;
 	}

@@ -35,8 +35,6 @@ int domain_read(uint32_t domid, struct domain *d);
 
 /* The configuration as libxl has it in JSON, to be put; or -errno, and NULL, and @why. */
 int domain_config(uint32_t domid, struct json_object **config, char *why, size_t size);
-/* The memory that no domain has. 0, or -errno and @why. */
-int domain_free_kib(uint64_t *kib, char *why, size_t size);
 /* The program that libxl runs to save and to restore. */
 const char *domain_helper(void);
 

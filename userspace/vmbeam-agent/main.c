@@ -41,7 +41,7 @@ static const struct op {
 	{ "guest-frames", op_guest_frames },
 	{ "dest-check", op_dest_check },
 	{ "disk-blocks", op_disk_blocks },
-	{ "devices", op_devices },
+	{ "needs", op_needs },
 	{ "save-begin", op_save_begin },
 	{ "save-read", op_save_read },
 	{ "save-go", op_save_go },

@@ -2,86 +2,99 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
+#include "config.h"
+#include "devices.h"
+#include "item.h"
+#include "js.h"
 #include "needs.h"
-#include "request.h"
+#include "placement.h"
+#include "policy.h"
 
-#define MAX_NEEDS 64
-#define MAX_INTERFACE 15
-
-const char *needs_net = "/sys/class/net";
-
-static const char *text_of(struct json_object *o, const char *key)
+static int64_t realtime_ns(void)
 {
-	struct json_object *v;
+	struct timespec ts;
 
-	return json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, key, &v) &&
-	       json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-static void check_bridge(const char *bridge, const char *script, struct json_object *problems)
+static void need_placement(const struct domain *d, struct json_object *items)
 {
-	char name[MAX_INTERFACE + 1], path[300];
-	size_t len = strlen(bridge);
+	struct json_object *placement, *vcpus, *item = item_add(items, "vcpus", NULL);
+	char why[400], id[24];
 
-	/* Open vSwitch's script takes a VLAN tag and trunks behind the name. */
-	if (strstr(script, "openvswitch"))
-		len = strcspn(bridge, ".:");
-	if (!len || len > MAX_INTERFACE || memchr(bridge, '/', len)) {
-		add_problem(problems, "a network card's bridge \"%s\" is no name of an interface", bridge);
+	if (placement_of(d->domid, &placement, why, sizeof(why))) {
+		add_problem(item_problems(item), "where %s runs cannot be read: %s", d->called, why);
 		return;
 	}
-	snprintf(name, sizeof(name), "%.*s", (int)len, bridge);
-	snprintf(path, sizeof(path), "%s/%s", needs_net, name);
-	if (access(path, F_OK))
-		add_problem(problems, "the bridge %s of a network card is not here: make it, with the same network behind it",
-			    name);
+	vcpus = js_array(placement, "vcpus");
+	item_number(item, "number", js_len(vcpus));
+	item_number(item, "online", js_u64(placement, "online", 0));
+	put_string(item_add(items, "cpupool", NULL), "name", js_str(placement, "cpupool", ""));
+	for (size_t i = 0; i < js_len(vcpus); i++) {
+		struct json_object *vcpu = json_object_array_get_idx(vcpus, i);
+		const char *hard = js_str(vcpu, "hard", ""), *soft = js_str(vcpu, "soft", "");
+
+		if (!strcmp(hard, "all") && !strcmp(soft, "all"))
+			continue;
+		snprintf(id, sizeof(id), "%zu", i);
+		item = item_add(items, "pin", id);
+		put_string(item, "hard", hard);
+		put_string(item, "soft", soft);
+	}
+	json_object_put(placement);
 }
 
-static void check_vif(struct json_object *vif, struct json_object *problems)
+static void need_features(const struct domain *d, struct json_object *items)
 {
-	const char *bridge = text_of(vif, "bridge"), *script = text_of(vif, "script");
+	struct json_object *item = item_add(items, "cpu", NULL), *list;
+	uint32_t words[POLICY_WORDS];
+	int rc = policy_of(d->domid, words);
 
-	if (*bridge)
-		check_bridge(bridge, script, problems);
-	if (*script == '/' && access(script, X_OK))
-		add_problem(problems, "the hotplug script %s of a network card cannot be run here: %s. Install it", script,
-			    strerror(errno));
+	if (rc) {
+		add_problem(item_problems(item), "which CPU features %s has cannot be read: %s", d->called, strerror(-rc));
+		return;
+	}
+	list = json_object_new_array();
+	for (int i = 0; i < POLICY_WORDS; i++)
+		json_object_array_add(list, json_object_new_int64(words[i]));
+	json_object_object_add(item, "features", list);
 }
 
-static void check_boot(struct json_object *boot, struct json_object *warnings)
+int needs_now(const struct domain *d, struct json_object *items)
 {
-	const char *what = text_of(boot, "what"), *path = text_of(boot, "path");
+	int rc = devices_list(d->domid, items, false);
 
-	/* A boot loader's name alone is looked up by the toolstack. */
-	if (*path == '/' && access(path, R_OK))
-		add_problem(warnings, "the guest VM's %s, %s, is not here (%s): it runs without, but its next reboot fails. Copy it here",
-			    what, path, strerror(errno));
+	need_placement(d, items);
+	need_features(d, items);
+	return rc;
 }
 
-static struct json_object *list_of(struct json_object *request, const char *key, size_t *nr)
+int needs_all(const struct domain *d, struct json_object *items)
 {
-	struct json_object *list;
+	struct json_object *config, *b_info, *item;
+	char why[400];
+	int rc;
 
-	*nr = 0;
-	if (!json_object_object_get_ex(request, key, &list) || !json_object_is_type(list, json_type_array))
-		return NULL;
-	*nr = json_object_array_length(list);
-	if (*nr > MAX_NEEDS)
-		*nr = MAX_NEEDS;
-	return list;
-}
-
-void needs_check(struct json_object *request, struct json_object *problems, struct json_object *warnings)
-{
-	struct json_object *list;
-	size_t nr;
-
-	list = list_of(request, "vifs", &nr);
-	for (size_t i = 0; i < nr; i++)
-		check_vif(json_object_array_get_idx(list, i), problems);
-	list = list_of(request, "boot", &nr);
-	for (size_t i = 0; i < nr; i++)
-		check_boot(json_object_array_get_idx(list, i), warnings);
+	item = item_add(items, "memory", NULL);
+	item_number(item, "held_kib", d->current_kib);
+	item_number(item, "max_kib", d->max_kib);
+	if (domain_config(d->domid, &config, why, sizeof(why))) {
+		add_problem(item_problems(item_add(items, "key", "configuration")),
+			    "the toolstack cannot read its configuration: %s", why);
+	} else {
+		b_info = js_get(config, "b_info", json_type_object);
+		item_number(item, "target_kib", js_u64(b_info, "target_memkb", 0));
+		config_needs(config, items);
+		json_object_put(config);
+	}
+	rc = devices_list(d->domid, items, true);
+	need_placement(d, items);
+	need_features(d, items);
+	/* A guest VM that the toolstack of its new host VM starts by itself, too (xendomains), will be an item as well. */
+	/* Last: the daemon compares it with its own clock. */
+	item_number(item_add(items, "clock", NULL), "realtime_ns", realtime_ns());
+	return rc;
 }

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/* What a guest VM needs of a host VM, item by item. docs/protocol.md lists the kinds. */
 #ifndef VMBEAM_AGENT_NEEDS_H
 #define VMBEAM_AGENT_NEEDS_H
 
-#include <json-c/json.h>
+#include "domain.h"
 
-/* Where network interfaces are. Tests have a directory of their own. */
-extern const char *needs_net;
-
-/*
- * Has this host VM what the guest VM of the request needs besides memory and disks? "vifs": [{"bridge", "script"}] are
- * needed for it to run; "boot": [{"what", "path"}] when it is started the next time.
- */
-void needs_check(struct json_object *request, struct json_object *problems, struct json_object *warnings);
+/* All of it. 0, or -errno: it cannot be listed. */
+int needs_all(const struct domain *d, struct json_object *items);
+/* What can change while the guest VM runs, and must be the same afterwards. */
+int needs_now(const struct domain *d, struct json_object *items);
 
 #endif

@@ -10,7 +10,7 @@ int list_all(struct request *r);
 
 /* guest_check.c, dest_check.c */
 int op_guest_check(struct request *r);
-int op_devices(struct request *r);
+int op_needs(struct request *r);
 int op_dest_check(struct request *r);
 
 /* run.c */

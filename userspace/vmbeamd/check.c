@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "clock.h"
 #include "hostvm.h"
 #include "js.h"
 #include "limit.h"
@@ -55,36 +56,6 @@ static void problems_of(struct migration *m, const char *who, struct json_object
 	}
 }
 
-static void warnings_of(struct migration *m, const char *who, struct json_object *reply)
-{
-	struct json_object *list = js_array(reply, "warnings");
-
-	for (size_t i = 0; i < js_len(list); i++) {
-		struct json_object *text = json_object_array_get_idx(list, i);
-
-		if (json_object_is_type(text, json_type_string))
-			warning(m, "%s: %s", who, json_object_get_string(text));
-	}
-}
-
-/* What the destination must have for the guest VM's network cards. */
-static struct json_object *vifs_wanted(struct json_object *devices)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; i < js_len(devices); i++) {
-		struct json_object *device = json_object_array_get_idx(devices, i), *o;
-
-		if (strcmp(js_str(device, "kind", ""), "vif"))
-			continue;
-		o = json_object_new_object();
-		js_add_str(o, "bridge", js_str(device, "bridge", ""));
-		js_add_str(o, "script", js_str(device, "script", ""));
-		json_object_array_add(list, o);
-	}
-	return list;
-}
-
 static void check_module(struct migration *m)
 {
 	struct vmbeam_query q;
@@ -120,7 +91,70 @@ static void check_host(struct migration *m, const char *name, uint32_t *domid)
 		problem(m, "%s", err.text);
 }
 
-static void check_destination(struct migration *m, struct json_object *guest)
+struct sides check_sides(const struct migration *m)
+{
+	return (struct sides){ .guest = m->guest, .from = m->from, .to = m->to, .clock_limit_ms = limit_ms(LIMIT_CLOCK) };
+}
+
+static void add_item(struct migration *m, struct json_object *need, struct json_object *offer, const struct finding *f)
+{
+	struct json_object *o = json_object_new_object();
+	struct error clean;
+
+	error_set(&clean, "%s", f->item);
+	js_add_str(o, "item", clean.text);
+	error_set(&clean, "%s", f->needs);
+	js_add_str(o, "needs", clean.text);
+	error_set(&clean, "%s", f->offers);
+	js_add_str(o, "offers", clean.text);
+	js_add_str(o, "verdict", verdict_names[f->verdict]);
+	if (*f->why) {
+		error_set(&clean, "%s", f->why);
+		js_add_str(o, "why", clean.text);
+	}
+	json_object_object_add(o, "need", json_object_get(need));
+	json_object_object_add(o, "offer", json_object_get(offer));
+	json_object_array_add(m->items, o);
+}
+
+/* Each item; all that is wrong is said. */
+static void compare_items(struct migration *m, struct json_object *needs, struct json_object *offers)
+{
+	struct sides sides = check_sides(m);
+
+	if (js_len(offers) != js_len(needs))
+		problem(m, "%s: the agent offers something for %zu of the %zu items that %s needs: is it of the same version as vmbeamd?",
+			m->to, js_len(offers), js_len(needs), m->guest);
+	for (size_t i = 0; i < js_len(needs); i++) {
+		struct json_object *need = json_object_array_get_idx(needs, i);
+		struct json_object *offer = i < js_len(offers) ? json_object_array_get_idx(offers, i) : NULL;
+		struct finding f;
+
+		rule_compare(need, offer, &sides, &f);
+		if (f.verdict != VERDICT_REFUSED && !strcmp(js_str(need, "kind", ""), "vbd"))
+			disk_compare(m, need, offer, &f);
+		add_item(m, need, offer, &f);
+		if (f.verdict == VERDICT_REFUSED)
+			problem(m, "%s", f.why);
+		else if (f.verdict == VERDICT_WARNING)
+			warning(m, "%s", f.why);
+	}
+}
+
+/* A clock among them is compared with our own. */
+static void stamp(struct json_object *items)
+{
+	int64_t now = clock_ns();
+
+	for (size_t i = 0; i < js_len(items); i++) {
+		struct json_object *item = json_object_array_get_idx(items, i);
+
+		if (js_get(item, "realtime_ns", json_type_int))
+			js_add_u64(item, "seen_ns", now);
+	}
+}
+
+static void check_destination(struct migration *m)
 {
 	struct json_object *args = json_object_new_object();
 	struct message reply;
@@ -128,18 +162,14 @@ static void check_destination(struct migration *m, struct json_object *guest)
 
 	js_add_str(args, "name", m->name);
 	js_add_str(args, "uuid", m->uuid);
-	js_add_u64(args, "max_kib", m->max_kib);
-	js_add_u64(args, "vcpus", js_u64(guest, "vcpus", 1));
-	json_object_object_add(args, "disks", disks_wanted(js_array(guest, "backends")));
-	json_object_object_add(args, "vifs", vifs_wanted(js_array(guest, "backends")));
-	json_object_object_add(args, "boot", json_object_get(js_array(guest, "boot")));
+	json_object_object_add(args, "needs", json_object_get(m->needs));
 	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
 		return;
 	}
+	stamp(js_array(reply.json, "offers"));
 	problems_of(m, m->to, reply.json);
-	warnings_of(m, m->to, reply.json);
-	disks_compare(m, js_array(guest, "backends"), js_array(reply.json, "disks"));
+	compare_items(m, m->needs, js_array(reply.json, "offers"));
 	message_clear(&reply);
 }
 
@@ -167,12 +197,15 @@ static void check_guest(struct migration *m, bool dest_up)
 	else if (migration_name(m, name))
 		problem(m, "out of memory");
 	problems_of(m, m->from, reply.json);
-	json_object_put(m->devices);
-	m->devices = json_object_get(js_array(reply.json, "backends"));
+	json_object_put(m->needs);
+	m->needs = json_object_get(js_array(reply.json, "needs"));
+	stamp(m->needs);
 	if (!m->dom_a || !m->uuid[0])
 		problem(m, "%s: the agent gives no domid or no UUID for %s", m->from, m->guest);
+	else if (!js_len(m->needs))
+		problem(m, "%s: the agent does not say what %s needs: is it of the same version as vmbeamd?", m->from, m->guest);
 	else if (dest_up)
-		check_destination(m, reply.json);
+		check_destination(m);
 	message_clear(&reply);
 }
 
@@ -194,7 +227,7 @@ static void count_frames(struct migration *m)
 /* An agent that cannot be asked when the guest VM is suspended is refused now. */
 static void check_features(struct migration *m, struct agent *a)
 {
-	static const char *const needed[] = { "disk-blocks", "devices" };
+	static const char *const needed[] = { "disk-blocks", "needs" };
 	struct json_object *has = js_array(a->hello, "features");
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {

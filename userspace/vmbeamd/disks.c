@@ -8,7 +8,7 @@
  * same both times and the destination's in between is another, they are two. A block that changes at every look says
  * nothing, nor does an empty one.
  */
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -31,29 +31,6 @@ struct sample {
 	char a[20], b[20];	/* the digests */
 	bool differs;		/* the source's last two were the same, and the destination's another */
 };
-
-static bool is_disk(struct json_object *device)
-{
-	return !strcmp(js_str(device, "kind", ""), "vbd") && js_get(device, "bytes", json_type_int) &&
-	       js_str(device, "target", NULL);
-}
-
-struct json_object *disks_wanted(struct json_object *devices)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; i < js_len(devices); i++) {
-		struct json_object *device = json_object_array_get_idx(devices, i), *o;
-
-		if (!is_disk(device))
-			continue;
-		o = json_object_new_object();
-		js_add_str(o, "target", js_str(device, "target", ""));
-		js_add_str(o, "mode", js_str(device, "mode", ""));
-		json_object_array_add(list, o);
-	}
-	return list;
-}
 
 static bool drawn(const struct sample *list, size_t nr, uint64_t block)
 {
@@ -130,9 +107,22 @@ static size_t keep_different(struct sample *list, size_t nr, size_t *agreed, siz
 	return left;
 }
 
+static int refuse(struct finding *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int refuse(struct finding *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	f->verdict = VERDICT_REFUSED;
+	va_start(ap, fmt);
+	vsnprintf(f->why, sizeof(f->why), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
 /* Adds to @o what came of it. 0: the blocks do not say that there are two disks. */
 static int compare_blocks(struct migration *m, const char *name, const char *target, uint64_t bytes,
-			  struct json_object *o, size_t *agreed)
+			  struct json_object *o, size_t *agreed, struct finding *f)
 {
 	size_t nr, all, empty = 0, differ = 0;
 	struct sample list[BLOCKS];
@@ -144,15 +134,13 @@ static int compare_blocks(struct migration *m, const char *name, const char *tar
 		if (i)
 			usleep(PAUSE_US);
 		if (read_side(m, &m->a, target, list, nr, &err) || read_side(m, &m->b, target, list, nr, &err)) {
-			problem(m, "%s", err.text);
-			return -1;
+			return refuse(f, "%s", err.text);
 		}
 		nr = keep_different(list, nr, agreed, &empty);
 	}
 	/* Once more the source alone: was it the same before and after the destination's last? */
 	if (nr && read_side(m, &m->a, target, list, nr, &err)) {
-		problem(m, "%s", err.text);
-		return -1;
+		return refuse(f, "%s", err.text);
 	}
 	for (size_t i = 0; i < nr; i++)
 		differ += list[i].differs;
@@ -162,92 +150,44 @@ static int compare_blocks(struct migration *m, const char *name, const char *tar
 	js_add_u64(o, "blocks_busy", nr - differ);
 	if (!differ)
 		return 0;
-	problem(m, "the disk %s of %s, %s, is not the same on %s and %s: of %zu blocks that were read %zu differ and %zu agree. Give %s the disk that %s has, under that path",
+	return refuse(f, "the disk %s of %s, %s, is not the same on %s and %s: of %zu blocks that were read %zu differ and %zu agree. Give %s the disk that %s has, under that path",
 		name, m->guest, target, m->from, m->to, all, differ, *agreed, m->to, m->from);
-	return -1;
 }
 
-/* How many of the names that both sides have for the unit agree; -1: one does not. */
-static int compare_ids(struct migration *m, const char *name, const char *target, struct json_object *a,
-		       struct json_object *b, struct json_object *o)
+/* The names that both sides have for the unit, which agree: rules.c has seen to that. */
+static struct json_object *same_ids(struct json_object *need, struct json_object *offer)
 {
-	struct json_object *same = json_object_new_array();
+	struct json_object *a = js_get(need, "ids", json_type_object), *b = js_get(offer, "ids", json_type_object);
+	struct json_object *list = json_object_new_array();
 
-	json_object_object_add(o, "same_ids", same);
 	if (!a)
-		return 0;
+		return list;
 	json_object_object_foreach(a, key, value) {
-		const char *there = js_str(b, key, NULL), *here = js_str(a, key, NULL);
-
 		(void)value;
-		if (!there || !here)
-			continue;
-		if (strcmp(here, there)) {
-			problem(m, "the disk %s of %s, %s, is not the same on %s and %s: its %s is %s there and %s here. Give %s the disk that %s has, under that path",
-				name, m->guest, target, m->from, m->to, key, here, there, m->to, m->from);
-			return -1;
-		}
-		json_object_array_add(same, json_object_new_string(key));
+		if (js_str(a, key, NULL) && js_str(b, key, NULL))
+			json_object_array_add(list, json_object_new_string(key));
 	}
-	return js_len(same);
+	return list;
 }
 
-static void compare(struct migration *m, struct json_object *need, struct json_object *offer)
+void disk_compare(struct migration *m, struct json_object *need, struct json_object *offer, struct finding *f)
 {
 	const char *target = js_str(need, "target", ""), *name = js_str(need, "dev", target);
-	uint64_t bytes = js_u64(need, "bytes", 0), there = js_u64(offer, "bytes", 0);
-	struct json_object *o;
+	struct json_object *o = json_object_new_object(), *ids = same_ids(need, offer);
 	size_t agreed;
-	int ids;
 
-	/* Its agent has said what is wrong with it. */
-	if (strcmp(js_str(offer, "target", ""), target))
-		return;
-	if (bytes != there) {
-		problem(m, "the disk %s of %s, %s, is not the same on %s and %s: it has %" PRIu64 " bytes there and %" PRIu64 " here. Give %s the disk that %s has, under that path",
-			name, m->guest, target, m->from, m->to, bytes, there, m->to, m->from);
-		return;
-	}
-	if (strcmp(js_str(need, "mode", "w"), "r") && js_bool(offer, "read_only")) {
-		problem(m, "%s: the disk %s of %s, %s, cannot be written here: make the device writable (blockdev --setrw)",
-			m->to, name, m->guest, target);
-		return;
-	}
-	o = json_object_new_object();
 	js_add_str(o, "disk", name);
 	js_add_str(o, "target", target);
-	js_add_u64(o, "bytes", bytes);
-	ids = compare_ids(m, name, target, js_get(need, "ids", json_type_object),
-			  js_get(offer, "ids", json_type_object), o);
-	if (ids < 0 || compare_blocks(m, name, target, bytes, o, &agreed)) {
+	js_add_u64(o, "bytes", js_u64(need, "bytes", 0));
+	json_object_object_add(o, "same_ids", ids);
+	if (compare_blocks(m, name, target, js_u64(need, "bytes", 0), o, &agreed, f)) {
 		json_object_put(o);
 		return;
 	}
 	json_object_array_add(m->disks, o);
-	if (!ids && !agreed)
-		warning(m, "whether the disk %s of %s, %s, is the same on %s and %s is not known: neither says what it is, and all that was read of it is empty or changes. Make sure that it is",
-			name, m->guest, target, m->from, m->to);
-}
-
-void disks_compare(struct migration *m, struct json_object *devices, struct json_object *offers)
-{
-	size_t nr = 0;
-
-	for (size_t i = 0; i < js_len(devices); i++) {
-		struct json_object *device = json_object_array_get_idx(devices, i);
-
-		if (!is_disk(device)) {
-			/* Else its agent has said what is wrong with it. */
-			if (!strcmp(js_str(device, "kind", ""), "vbd") && !js_len(m->problems))
-				problem(m, "%s: the agent does not describe the disk %s: is it of the same version as vmbeamd?",
-					m->from, js_str(device, "target", "?"));
-			continue;
-		}
-		if (nr >= js_len(offers))
-			problem(m, "%s: the agent does not describe the disk %s: is it of the same version as vmbeamd?", m->to,
-				js_str(device, "target", ""));
-		else
-			compare(m, device, json_object_array_get_idx(offers, nr));
-		nr++;
+	if (!js_len(ids) && !agreed && f->verdict == VERDICT_OFFERED) {
+		f->verdict = VERDICT_WARNING;
+		snprintf(f->why, sizeof(f->why), "whether the disk %s of %s, %s, is the same on %s and %s is not known: neither says what it is, and all that was read of it is empty or changes. Make sure that it is",
+			 name, m->guest, target, m->from, m->to);
 	}
 }

@@ -42,6 +42,7 @@ void migration_init(struct migration *m, struct journal *journal)
 	m->problems = json_object_new_array();
 	m->warnings = json_object_new_array();
 	m->disks = json_object_new_array();
+	m->items = json_object_new_array();
 	m->state = step_names[STEP_CHECK];
 	m->begun_ns = clock_ns();
 	gmtime_r(&now, &tm);
@@ -64,8 +65,9 @@ void migration_clear(struct migration *m)
 	json_object_put(m->problems);
 	json_object_put(m->warnings);
 	json_object_put(m->disks);
-	json_object_put(m->devices);
-	m->problems = m->warnings = m->disks = m->devices = NULL;
+	json_object_put(m->items);
+	json_object_put(m->needs);
+	m->problems = m->warnings = m->disks = m->needs = m->items = NULL;
 	free(m->name);
 	m->name = NULL;
 	savestream_clear(&m->stream);

@@ -49,7 +49,7 @@ struct migration {
 	bool unpause_tried;
 	int rebind_tries;
 	bool check_only;
-	struct json_object *devices;	/* of the guest VM, as its agent listed them in the check */
+	struct json_object *needs;	/* of the guest VM, as its agent listed them in the check */
 	struct savestream stream;
 	struct vmbeam_pairs pairs;		/* all frames that both sides have */
 	struct vmbeam_pairs kept_pairs;		/* of these, the keep set: excluded from the swap */
@@ -63,6 +63,7 @@ struct migration {
 	struct json_object *problems;	/* what the check found, an array of strings */
 	struct json_object *warnings;	/* what it found besides, that stands not in the way */
 	struct json_object *disks;	/* how it is known that they are the same on both sides */
+	struct json_object *items;	/* each need, what is offered for it, and what the check says of it */
 	struct error finishing;		/* what the end is waiting for */
 	struct error lost;		/* the guest VM is on neither side any more: how, and what is left of it */
 	uint64_t max_kib, guest_frames;

@@ -111,6 +111,8 @@ struct json_object *report(const struct migration *m)
 		js_add_str(o, "waiting_for", m->finishing.text);
 	if (js_len(m->disks))
 		json_object_object_add(o, "disks", json_object_get(m->disks));
+	if (m->check_only && js_len(m->items))
+		json_object_object_add(o, "items", json_object_get(m->items));
 	if (js_len(m->warnings))
 		json_object_object_add(o, "warnings", json_object_get(m->warnings));
 	if (m->problems && json_object_array_length(m->problems))
