@@ -167,6 +167,7 @@ class MadeUpAgent(threading.Thread):
         self._exports_made = 0
         self._sent: list[bytes] = []            # what is left of the stream's parts
         self._went = False
+        self._saved = 0                         # the domid of the save
         self._received = b""
         self._result = Reply({})                # of the work that a "late" op has begun
         self._listening = socket.socket(socket.AF_UNIX)
@@ -373,7 +374,8 @@ class MadeUpAgent(threading.Thread):
                 return {**offer, "problems": [f"the bridge {need['bridge']} is not here"]}
         return offer
 
-    def _save_begin(self, _request: Json, _blob: bytes) -> Reply:
+    def _save_begin(self, request: Json, _blob: bytes) -> Reply:
+        self._saved = request["domid"]
         before, after = saved_stream()
         if self.faults.garbage:
             after = b"garbage!" * 9
@@ -383,10 +385,11 @@ class MadeUpAgent(threading.Thread):
         self._went = False
         return Reply({})
 
-    def _save_go(self, request: Json, _blob: bytes) -> Reply:
-        domain = self._named(request)
+    def _save_go(self, _request: Json, _blob: bytes) -> Reply:
+        domain = self.domain(self._saved)
         self._went = True
-        domain.suspended = domain.shutdown = True
+        if domain:
+            domain.suspended = domain.shutdown = True
         return Reply({})
 
     def _save_read(self, _request: Json, _blob: bytes) -> Reply:
@@ -394,8 +397,11 @@ class MadeUpAgent(threading.Thread):
         self._sent[self._went] = rest
         return Reply({"state": "stream" if rest else "end" if self._went else "prepared"}, part)
 
-    def _save_status(self, request: Json, _blob: bytes) -> Reply:
-        return Reply({"suspended": self._named(request).suspended})
+    def _save_status(self, _request: Json, _blob: bytes) -> Reply:
+        domain = self.domain(self._saved)
+        if not domain:
+            raise OpError("ESRCH", f"domain {self._saved} has gone while it was asked to suspend")
+        return Reply({"suspended": domain.suspended})
 
     def _restore_begin(self, request: Json, _blob: bytes) -> Reply:
         self._received = b""

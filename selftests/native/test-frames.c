@@ -264,6 +264,8 @@ FIXTURE_TEARDOWN(frames)
 	forget(&self->r);
 }
 
+static const char *migration = "m1";
+
 /* One request; its answer is in self->r. */
 static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), uint32_t domid, uint64_t offset,
 		    bool again)
@@ -271,7 +273,7 @@ static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), ui
 	forget(&self->r);
 	self->r.in = json_object_new_object();
 	self->r.out = json_object_new_object();
-	js_add_str(self->r.in, "migration", "m1");
+	js_add_str(self->r.in, "migration", migration);
 	js_add_str(self->r.in, "how", "p2m");
 	js_add_u64(self->r.in, "domid", domid);
 	js_add_u64(self->r.in, "export", ID);
@@ -312,6 +314,27 @@ TEST_F(frames, begin)
 	ASSERT_EQ(0, ask(self, op_export_begin, 0));
 	EXPECT_EQ(8888 - 2, told(self, "frames"));
 	EXPECT_EQ(2, told(self, "refused"));
+}
+
+/* U13: of a migration that was given up. What is armed is the module's. */
+TEST_F(frames, begin_after_another_was_given_up)
+{
+	migration = "m0";
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	migration = "m1";
+	m->slow_release = 1;
+	ASSERT_EQ(0, ask(self, op_export_begin, 0)) TH_LOG("%s", self->r.error);
+	EXPECT_TRUE(m->released);
+}
+
+TEST_F(frames, begin_after_an_armed_one_was_given_up)
+{
+	migration = "m0";
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	m->armed = true;
+	migration = "m1";
+	ask(self, op_export_begin, 0);
+	EXPECT_FALSE(m->released);
 }
 
 TEST_F(frames, begin_of_what_is_gone)

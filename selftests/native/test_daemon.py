@@ -912,6 +912,29 @@ def test_lost_on_the_source_before(rig: Rig, point: str, left: dict[int, Export]
     rig.assert_lost("hv1", said)
 
 
+def test_reboots_instead_of_suspending(rig: Rig) -> None:
+    """It runs on the source, under another domid: nothing is lost."""
+    migration = rig.migrate_and_hold("suspend")
+    rig.source.domains = [Domain(REBOOTED_DOMID)]
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert f"domain {GUEST_DOMID} has gone while it was asked to suspend" in report["error"]
+    assert rig.source.the_domain().domid == REBOOTED_DOMID
+    assert f"it runs there as domain {REBOOTED_DOMID}" in rig.log()
+    assert "resume" not in rig.source.asked
+    rig.assert_on_source()
+
+
+def test_lost_on_the_source_with_another_domain_after_the_swap(rig: Rig) -> None:
+    """A suspended guest VM does not reboot: somebody destroyed it, and started another one."""
+    migration = rig.migrate_and_hold("commit")
+    rig.source.the_domain().dying = True
+    rig.source.domains.append(Domain(REBOOTED_DOMID))
+    code, report, _ = migration.go_on()
+    assert code == UNFINISHED
+    assert report["outcome"] == "lost"
+
+
 # What a restarted daemon makes of a dead one's journal
 
 @pytest.mark.parametrize("point", ["prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit"])

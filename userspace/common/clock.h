@@ -2,6 +2,7 @@
 #ifndef VMBEAM_CLOCK_H
 #define VMBEAM_CLOCK_H
 
+#include <limits.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -16,6 +17,14 @@ static inline int64_t clock_ns(void)
 static inline int64_t clock_ms(void)
 {
 	return clock_ns() / 1000000;
+}
+
+/* For poll(): how long until @until. Never negative, which would mean for ever. */
+static inline int clock_left_ms(int64_t until)
+{
+	int64_t left = until - clock_ms();
+
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : left;
 }
 
 #endif

@@ -25,6 +25,9 @@ static struct {
 	[LIMIT_DRAIN] = { "drain", 60 },
 	[LIMIT_PORT] = { "port", 10 },
 	[LIMIT_RECONNECT] = { "reconnect", 30 },
+	[LIMIT_SCRIPT] = { "script", 30 },
+	/* Linux's freezer takes up to 20 s for processes, and as long for kernel threads. */
+	[LIMIT_FREEZE] = { "freeze", 45 },
 	[LIMIT_CLOCK] = { "clock", 60 },
 };
 

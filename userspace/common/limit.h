@@ -24,6 +24,8 @@ enum limit {
 	LIMIT_DRAIN,		/* a backend's ring to be empty */
 	LIMIT_PORT,		/* a device that was taken off its driver to let go of its event channel */
 	LIMIT_RECONNECT,	/* a backend that is bound again to connect to its frontend */
+	LIMIT_SCRIPT,		/* a network card's hotplug script, before the guest VM is resumed without it */
+	LIMIT_FREEZE,		/* a guest VM that has taken a suspend request to carry it out or to give up */
 	LIMIT_CLOCK,		/* no wait: how far the clocks of two systems may be apart */
 	NR_LIMITS
 };

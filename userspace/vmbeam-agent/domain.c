@@ -30,6 +30,7 @@ static int domain_from_info(struct session *s, const libxl_dominfo *info, struct
 	memset(d, 0, sizeof(*d));
 	d->domid = info->domid;
 	d->name = text_name(name ? name : "");
+	d->utf8 = !name || text_is_utf8(name, strlen(name));
 	if (d->name)
 		text_short(d->called, sizeof(d->called), d->name);
 	free(name);
@@ -39,6 +40,9 @@ static int domain_from_info(struct session *s, const libxl_dominfo *info, struct
 	d->shutdown = info->shutdown;
 	d->suspended = info->shutdown && info->shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND;
 	d->dying = info->dying;
+	d->ended = info->shutdown ? libxl_shutdown_reason_to_string(info->shutdown_reason) : "";
+	if (!d->ended)
+		d->ended = "for a reason that libxl does not name";
 	d->current_kib = info->current_memkb;
 	d->max_kib = info->max_memkb;
 	return d->name ? 0 : -ENOMEM;

@@ -19,6 +19,8 @@ struct domain {
 	char called[TEXT_SHORT];	/* the same for messages */
 	char uuid[UUID_TEXT];
 	bool pv, paused, shutdown, suspended, dying;
+	const char *ended;	/* how, if it is shut down: "reboot", "crash"; "" otherwise */
+	bool utf8;		/* is the name? */
 	uint64_t current_kib, max_kib;
 };
 

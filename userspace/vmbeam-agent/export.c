@@ -140,6 +140,33 @@ static int fill_and_tell(struct request *r, struct export *e, uint32_t domid, bo
 	return rc || r->again ? rc : put_export(r, e);
 }
 
+static int release_work(const void *arg);
+static int export_work(struct request *r, const char *op, struct export *e, int (*fn)(const void *arg));
+
+/*
+ * The daemon has one migration at a time: whoever made other exports was given up by an operator (vmbeam forget). An armed
+ * one is the module's, and can be opened and released by its id. One that is not is held here alone.
+ */
+static int let_go_of_others(struct request *r, const char *migration)
+{
+	struct vmbeam_export_info info;
+	int rc;
+
+	for (int i = 0; i < MAX_EXPORTS; i++) {
+		struct export *e = &exports[i];
+
+		if (e->fd < 0 || !strcmp(e->migration, migration))
+			continue;
+		if (vmbeam_export_info(e->fd, &info) || info.state != VMBEAM_EXPORT_ARMED) {
+			rc = export_work(r, "export-release", e, release_work);
+			if (rc || r->again)
+				return rc;
+		}
+		export_close(e);
+	}
+	return 0;
+}
+
 int op_export_begin(struct request *r)
 {
 	const char *migration;
@@ -156,6 +183,9 @@ int op_export_begin(struct request *r)
 
 	/* The same export, asked for again: to go on with it, or because the answer was lost. */
 	exports_init();
+	rc = let_go_of_others(r, migration);
+	if (rc || r->again)
+		return rc;
 	for (int i = 0; i < MAX_EXPORTS; i++)
 		if (exports[i].fd >= 0 && exports[i].domid == domid && !strcmp(exports[i].migration, migration))
 			e = &exports[i];

@@ -55,7 +55,8 @@ int op_guest_check(struct request *r)
 	if (d->shutdown)
 		add_problem(problems, "%s has shut down or is suspended", name);
 	if (!can)
-		add_problem(problems, "%s does not say that it can suspend (control/feature-suspend)", name);
+		add_problem(problems, "%s does not say that it can suspend: boot it to the end, if its boot loader is still waiting. If it was restored (xl restore) and its kernel can, say so for it: xenstore-write /local/domain/%u/control/feature-suspend 1",
+			    name, d->domid);
 	check_installed(problems);
 	/* Last: the clock is one of them. */
 	rc = needs_all(d, needs);

@@ -3,6 +3,7 @@
  * Taking a guest VM's backends off while it is suspended, and putting them back. docs/drivers.md says what the drivers do.
  * Every step can be repeated.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,7 +66,7 @@ static int wait_connected(struct tools *t, const struct device *d)
 {
 	int64_t until = clock_ms() + limit_ms(LIMIT_RECONNECT);
 
-	while (backend_state(t, d) != STATE_CONNECTED) {
+	while (backend_state(t, d) != STATE_CONNECTED && frontend_waits(t, d)) {
 		if (clock_ms() >= until) {
 			fprintf(stderr, "%s did not connect to its frontend again within %d s (state %lld)\n",
 				device_name(d), limit_s(LIMIT_RECONNECT), (long long)backend_state(t, d));
@@ -76,12 +77,34 @@ static int wait_connected(struct tools *t, const struct device *d)
 	return 0;
 }
 
-static int rebind_device(struct tools *t, const struct device *d)
+/*
+ * Connects a network card that its driver has again. @until is for the scripts of all of them. One that hangs is not waited
+ * for twice: the guest VM stands still meanwhile.
+ */
+static int connect_vif(struct tools *t, struct device *d, int64_t until)
+{
+	int rc;
+
+	if (d->hung) {
+		fprintf(stderr, "the hotplug script for %s still has not ended: it is not waited for\n", device_name(d));
+		return -1;
+	}
+	/* "offline" takes away what the first "online" left, firewall rules for example; it may find nothing. */
+	rc = script_run(t, d, "offline", until);
+	if (rc != -ETIMEDOUT)
+		rc = script_run(t, d, "online", until);
+	d->hung = rc == -ETIMEDOUT;
+	return rc;
+}
+
+static int rebind_device(struct tools *t, struct device *d, int64_t until)
 {
 	bool connected;
 	int rc = 0;
 
 	if (!device_exists(d)) {
+		if (!backend_state(t, d))
+			return 0;	/* somebody has detached it meanwhile */
 		fprintf(stderr, "%s is gone\n", device_name(d));
 		return -1;
 	}
@@ -94,11 +117,8 @@ static int rebind_device(struct tools *t, const struct device *d)
 		rc = ports_free(t, d, true);
 		rc = rc ?: device_write(d, "bind");
 	}
-	if (!rc && !connected && !strcmp(d->kind, "vif")) {
-		/* "offline" takes away what the first "online" left, firewall rules for example; it may find nothing. */
-		script_run(t, d, "offline");
-		rc = script_run(t, d, "online");
-	}
+	if (!rc && !connected && !strcmp(d->kind, "vif"))
+		rc = connect_vif(t, d, until);
 	return rc ?: wait_connected(t, d);
 }
 
@@ -108,6 +128,7 @@ static int rebind_work(const void *arg)
 	struct device list[MAX_DEVICES];
 	struct tools t;
 	int nr, rc = 0;
+	int64_t until;
 
 	if (quiesced_lock())
 		return -1;
@@ -116,15 +137,21 @@ static int rebind_work(const void *arg)
 		return 0;
 	if (tools_open(&t))
 		return -1;
-	/* All are tried: a guest VM with a disk and no network is better off than one with neither. */
-	for (int i = 0; i < nr; i++) {
-		if (rebind_device(&t, &list[i]))
-			rc = -1;
-		hold_point("agent:rebind-half");
-	}
+	/* All are tried, disks first: a guest VM with a disk and no network is better off than one with neither. */
+	until = clock_ms() + limit_ms(LIMIT_SCRIPT);
+	for (int vifs = 0; vifs < 2; vifs++)
+		for (int i = 0; i < nr; i++) {
+			if ((list[i].kind[1] == 'i') != vifs)
+				continue;
+			if (rebind_device(&t, &list[i], until))
+				rc = -1;
+			hold_point("agent:rebind-half");
+		}
 	tools_close(&t);
 	if (!rc)
 		quiesced_remove(domid);
+	else
+		quiesced_write(domid, list, nr);	/* which scripts hang */
 	return rc;
 }
 

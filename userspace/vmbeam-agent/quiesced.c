@@ -12,6 +12,9 @@
 #include "store.h"
 #include "work.h"
 
+/* Behind a network card whose script nobody waits for again. */
+#define HUNG " hung"
+
 int quiesced_lock(void)
 {
 	int fd;
@@ -42,7 +45,7 @@ int quiesced_write(uint32_t domid, const struct device *devices, int nr)
 	f = fopen(temp, "we");
 	if (f) {
 		for (int i = 0; i < nr; i++)
-			bad |= fprintf(f, "%s\n", device_name(&devices[i])) < 0;
+			bad |= fprintf(f, "%s%s\n", device_name(&devices[i]), devices[i].hung ? HUNG : "") < 0;
 		bad |= fclose(f) != 0;
 	}
 	if (f && !bad && !rename(temp, path))
@@ -62,9 +65,11 @@ int quiesced_read(uint32_t domid, struct device *devices)
 	if (!f)
 		return 0;
 	while (nr < MAX_DEVICES && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = 0;
+		char *hung = strstr(line, HUNG);
+
+		line[strcspn(line, "\n ")] = 0;
 		if (device_parse(line, &devices[nr]) && devices[nr].domid == domid)
-			nr++;
+			devices[nr++].hung = hung;
 	}
 	fclose(f);
 	return nr;

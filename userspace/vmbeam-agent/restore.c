@@ -82,6 +82,70 @@ static void restore_child(void)
 	_exit(127);
 }
 
+/* Has xl ended? Waits up to @ms for it. */
+static bool xl_ended(int ms)
+{
+	if (restore.pid && wait_child(restore.pid, ms, &restore.status))
+		restore.pid = 0;
+	return !restore.pid;
+}
+
+/*
+ * The domain that xl has made, or is making: of the right name or UUID (it has its UUID from the first moment on, and
+ * its name a little later), and not one that was here before. 0 if none.
+ */
+static uint32_t find_new(void)
+{
+	struct domain *list = NULL;
+	uint32_t found = 0;
+	size_t nr = 0;
+
+	if (domains_read(&list, &nr))
+		return 0;
+	for (size_t i = 0; i < nr && !found; i++) {
+		bool old = list[i].dying || (strcmp(list[i].name, restore.name) &&
+						 (!*restore.uuid || strcasecmp(list[i].uuid, restore.uuid)));
+
+		for (size_t k = 0; !old && k < restore.nr_before; k++)
+			old = restore.before[k].domid == list[i].domid;
+		if (!old)
+			found = list[i].domid;
+	}
+	domains_free(list, nr);
+	return found;
+}
+
+static int abort_work(const void *arg)
+{
+	return destroy(*(const uint32_t *)arg);
+}
+
+/* Ends xl, and whatever it has made. */
+static int call_off(struct request *r)
+{
+	uint32_t domid;
+	char key[48];
+	int rc;
+
+	if (!restore.aborting) {
+		restore.aborting = true;
+		if (restore.pid) {
+			kill(-restore.pid, SIGKILL);
+			xl_ended(5000);
+		}
+		hold_point("agent:restore-abort-killed");
+	}
+	domid = find_new();
+	snprintf(key, sizeof(key), "restore-abort %s", restore.migration);
+	/* Asked once more although the domain is gone: the child's result has to be fetched. */
+	rc = domid || restore.domid ? work_run(r, key, abort_work, domid ? &domid : &restore.domid, -1) : 0;
+	if (!rc && !r->again) {
+		log_info("the restore of %s is called off", restore.called);
+		restore_clear();
+	}
+	return rc;
+}
+
 int op_restore_begin(struct request *r)
 {
 	const char *migration, *name, *uuid = "";
@@ -93,9 +157,15 @@ int op_restore_begin(struct request *r)
 		rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
 	if (rc)
 		return rc;
-	if (restore.active && !(restore.domid && strcmp(restore.migration, migration)))
+	if (restore.active && !strcmp(restore.migration, migration))
 		return fail(r, -EBUSY, "the restore of %s for migration %s is still under way", restore.called,
 			    restore.migration);
+	/* The daemon has one migration at a time: whoever began another was given up by an operator (vmbeam forget). */
+	if (restore.active && !restore.domid) {
+		rc = call_off(r);
+		if (rc || r->again)
+			return rc;
+	}
 	restore_clear();	/* one that succeeded and was another migration's has no further use */
 
 	text_short(restore.called, sizeof(restore.called), name);
@@ -139,14 +209,6 @@ out:
 	return rc;
 }
 
-/* Has xl ended? Waits up to @ms for it. */
-static bool xl_ended(int ms)
-{
-	if (restore.pid && wait_child(restore.pid, ms, &restore.status))
-		restore.pid = 0;
-	return !restore.pid;
-}
-
 static int xl_failed(struct request *r)
 {
 	return fail(r, -EIO, "xl restore of %s failed (%s): %s", restore.called, exit_text(restore.status),
@@ -166,7 +228,7 @@ static int flush_queue(struct request *r, size_t leave, int64_t until)
 		}
 		if (n < 0 && errno == EPIPE) {
 			/* xl closes its end before it ends, and takes the domain away in between. */
-			if (xl_ended(until - clock_ms() > 0 ? until - clock_ms() : 0))
+			if (xl_ended(clock_left_ms(until)))
 				return xl_failed(r);
 			return 0;
 		}
@@ -174,7 +236,7 @@ static int flush_queue(struct request *r, size_t leave, int64_t until)
 			return fail(r, -errno, "the stream to xl broke: %s", strerror(errno));
 		if (clock_ms() >= until)
 			return 0;
-		poll(&p, 1, until - clock_ms());
+		poll(&p, 1, clock_left_ms(until));
 	}
 	return 1;
 }
@@ -205,31 +267,6 @@ int op_restore_write(struct request *r)
 	r->again = !rc;
 	restore.taken = !rc;
 	return 0;
-}
-
-/*
- * The domain that xl has made, or is making: of the right name or UUID (it has its UUID from the first moment on, and
- * its name a little later), and not one that was here before. 0 if none.
- */
-static uint32_t find_new(void)
-{
-	struct domain *list = NULL;
-	uint32_t found = 0;
-	size_t nr = 0;
-
-	if (domains_read(&list, &nr))
-		return 0;
-	for (size_t i = 0; i < nr && !found; i++) {
-		bool old = list[i].dying || (strcmp(list[i].name, restore.name) &&
-						 (!*restore.uuid || strcasecmp(list[i].uuid, restore.uuid)));
-
-		for (size_t k = 0; !old && k < restore.nr_before; k++)
-			old = restore.before[k].domid == list[i].domid;
-		if (!old)
-			found = list[i].domid;
-	}
-	domains_free(list, nr);
-	return found;
 }
 
 /*
@@ -287,7 +324,7 @@ int op_restore_end(struct request *r)
 		close(restore.pipe);
 		restore.pipe = -1;
 	}
-	if (!xl_ended(until - clock_ms() > 0 ? until - clock_ms() : 0)) {
+	if (!xl_ended(clock_left_ms(until))) {
 		r->again = true;
 		return 0;
 	}
@@ -299,11 +336,6 @@ int op_restore_end(struct request *r)
 done:
 	put_number(r, "domid", restore.domid);
 	return 0;
-}
-
-static int abort_work(const void *arg)
-{
-	return destroy(*(const uint32_t *)arg);
 }
 
 void restore_forget(uint32_t domid)
@@ -319,28 +351,10 @@ void restore_forget(uint32_t domid)
 int op_restore_abort(struct request *r)
 {
 	const char *migration;
-	uint32_t domid;
-	char key[48];
 	int rc;
 
 	rc = get_migration(r, &migration);
 	if (rc || !restore.active || strcmp(restore.migration, migration))
 		return rc;
-	if (!restore.aborting) {
-		restore.aborting = true;
-		if (restore.pid) {
-			kill(-restore.pid, SIGKILL);
-			xl_ended(5000);
-		}
-		hold_point("agent:restore-abort-killed");
-	}
-	domid = find_new();
-	snprintf(key, sizeof(key), "restore-abort %s", restore.migration);
-	/* Asked once more although the domain is gone: the child's result has to be fetched. */
-	rc = domid || restore.domid ? work_run(r, key, abort_work, domid ? &domid : &restore.domid, -1) : 0;
-	if (!rc && !r->again) {
-		log_info("the restore of %s is called off", restore.called);
-		restore_clear();
-	}
-	return rc;
+	return call_off(r);
 }

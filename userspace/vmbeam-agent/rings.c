@@ -44,6 +44,12 @@ int64_t backend_state(struct tools *t, const struct device *d)
 	return store_number(t->xs, 9, 0, "backend/%s/%u/%u/state", d->kind, d->domid, d->devid);
 }
 
+bool frontend_waits(struct tools *t, const struct device *d)
+{
+	return store_number(t->xs, 9, 0, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind, d->devid) == STATE_CONNECTED &&
+	       store_number(t->xs, 1, 1, "backend/%s/%u/%u/online", d->kind, d->domid, d->devid) == 1;
+}
+
 /* The frontend's directory, or that of one of its queues. The guest VM writes all keys below. */
 static void queue_path(const struct device *d, int queue, int nr_queues, char *path, size_t len)
 {

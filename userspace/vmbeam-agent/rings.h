@@ -27,6 +27,8 @@ int tools_open(struct tools *t);
 void tools_close(struct tools *t);
 
 int64_t backend_state(struct tools *t, const struct device *d);
+/* Does the guest VM's kernel use the device, and does nobody detach it? Only then its backend connects. */
+bool frontend_waits(struct tools *t, const struct device *d);
 /* Waits until the backend has let go of the frontend's event channels, and rings each if @ring. */
 int ports_free(struct tools *t, const struct device *d, bool ring);
 /* Waits until no request of the frontend is unanswered. */

@@ -10,6 +10,7 @@
 #include "quiesced.h"
 #include "restore.h"
 #include "store.h"
+#include "suspend.h"
 #include "work.h"
 
 static int resume_work(const void *arg)
@@ -65,6 +66,7 @@ int op_unpause(struct request *r)
 	if (rc || !d.paused)
 		return rc;
 	restore_forget(d.domid);
+	suspend_proved(d.domid);
 	snprintf(key, sizeof(key), "unpause %u", d.domid);
 	return work_run(r, key, unpause_work, &d.domid, -1);
 }

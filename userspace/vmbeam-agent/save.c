@@ -21,14 +21,13 @@
 #include "clock.h"
 #include "domain.h"
 #include "hold.h"
+#include "limit.h"
 #include "log.h"
 #include "ops.h"
 #include "store.h"
 #include "work.h"
 
 #define PIPE_SIZE	(1 << 20)
-/* How long a guest VM that has taken a suspend request may need to carry it out, when the save is aborted then. */
-#define ABORT_WAIT_MS	15000
 
 static struct {
 	char migration[MAX_MIGRATION + 1];
@@ -127,6 +126,18 @@ out:
 	return rc ? fail(r, rc, "the save of domain %u cannot be started: %s", domid, strerror(-rc)) : 0;
 }
 
+/* The daemon has one migration at a time: whoever began another was given up by an operator (vmbeam forget). */
+static void leave_to_nobody(void)
+{
+	if (!save.active)
+		return;
+	if (save.pid)
+		log_warn("the save of domain %u for migration %s, which was given up, is ended", save.domid, save.migration);
+	if (save.pid && save.gone && store_cancel_suspend(save.domid))
+		log_info("took back the request to domain %u to suspend", save.domid);
+	save_clear();
+}
+
 int op_save_begin(struct request *r)
 {
 	const char *migration;
@@ -138,9 +149,10 @@ int op_save_begin(struct request *r)
 	rc = rc ?: get_domid(r, &domid);
 	if (rc)
 		return rc;
-	if (save.active && !(save.eof && !save.pid))
+	if (save.active && !(save.eof && !save.pid) && !strcmp(save.migration, migration))
 		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid,
 			    save.migration);
+	leave_to_nobody();
 	rc = domain_read(domid, &d);
 	if (rc || d.dying)
 		return fail(r, -ESRCH, "domain %u is gone", domid);
@@ -181,8 +193,7 @@ static int read_control(struct request *r)
 static int save_ended(struct request *r, int64_t until)
 {
 	if (save.pid) {
-		int64_t left = until - clock_ms();
-		int rc = wait_child(save.pid, left > 0 ? left : 0, &save.status);
+		int rc = wait_child(save.pid, clock_left_ms(until), &save.status);
 
 		if (!rc) {
 			r->again = true;
@@ -255,7 +266,7 @@ int op_save_read(struct request *r)
 			{ .fd = save.stream, .events = POLLIN },
 			{ .fd = save.control, .events = POLLIN },
 		};
-		poll(p, 2, until - clock_ms());
+		poll(p, 2, clock_left_ms(until));
 	}
 }
 
@@ -286,6 +297,29 @@ static bool look_suspended(uint32_t domid)
 	return true;
 }
 
+/*
+ * Why the guest VM that was told to suspend never will: it has ended otherwise, or libxl has given up. 0: nothing speaks
+ * against it yet.
+ */
+static int never_suspends(struct request *r, uint32_t domid)
+{
+	struct domain d;
+	int rc = domain_read(domid, &d);
+
+	if (rc == -ESRCH || (!rc && d.dying))
+		return fail(r, -ESRCH, "domain %u has gone while it was asked to suspend: it rebooted, shut down or crashed, or somebody destroyed it",
+			    domid);
+	if (!rc && d.shutdown && !d.suspended)
+		return fail(r, -ECANCELED, "domain %u has ended (%s) while it was asked to suspend", domid, d.ended);
+	/* The reason is libxl's: a guest VM may refuse, or not answer. */
+	if (save.active && save.domid == domid && save.pid && wait_child(save.pid, 0, &save.status) > 0)
+		save.pid = 0;
+	if (save.active && save.domid == domid && !save.pid && save.status)
+		return fail(r, -EIO, "domain %u did not suspend: its save failed (%s): %s", domid, exit_text(save.status),
+			    log_tail(save.log));
+	return 0;
+}
+
 int op_save_status(struct request *r)
 {
 	uint32_t domid = save.domid;
@@ -300,8 +334,34 @@ int op_save_status(struct request *r)
 	if (!domid)
 		return fail(r, -EBADFD, "no save is under way here");
 	is = look_suspended(domid);
+	if (!is) {
+		int rc = never_suspends(r, domid);
+
+		if (rc)
+			return rc;
+	}
 	put_bool(r, "suspended", is);
 	put_number(r, "suspended_at_ns", is ? suspended.ns : 0);
+	return 0;
+}
+
+static int get_save(struct request *r, uint32_t *domid)
+{
+	const char *migration;
+	int rc = get_migration(r, &migration);
+
+	*domid = save.domid;
+	if (rc)
+		return rc;
+	if (save.active && strcmp(save.migration, migration))
+		return fail(r, -EINVAL, "the save under way is of migration %s, not %s", save.migration, migration);
+	if (has_key(r, "domid")) {
+		rc = get_domid(r, domid);
+		if (rc)
+			return rc;
+	}
+	if (save.active && save.domid != *domid)
+		return fail(r, -EINVAL, "the save under way is of domain %u, not %u", save.domid, *domid);
 	return 0;
 }
 
@@ -312,39 +372,39 @@ int op_save_status(struct request *r)
  */
 int op_save_abort(struct request *r)
 {
-	bool maybe = save.active ? save.gone : unsure;
-	uint32_t domid = save.domid;
-	const char *migration;
-	int64_t until;
+	static int64_t late;	/* until when a guest VM that has taken the request may still suspend */
+	int64_t until = clock_ms() + AGAIN_MS;
+	uint32_t domid;
 	struct domain d;
-	int rc;
+	int rc = get_save(r, &domid);
 
-	rc = get_migration(r, &migration);
 	if (rc)
 		return rc;
-	if (save.active && strcmp(save.migration, migration))
-		return fail(r, -EINVAL, "the save under way is of migration %s, not %s", save.migration, migration);
-	if (has_key(r, "domid")) {
-		rc = get_domid(r, &domid);
-		if (rc)
-			return rc;
-	}
-	if (save.active && save.domid != domid)
-		return fail(r, -EINVAL, "the save under way is of domain %u, not %u", save.domid, domid);
-	save_clear();
-	unsure = false;
 	put_bool(r, "suspended", false);
-	if (!domid || domain_read(domid, &d) || d.dying)
-		return 0;
+	if (!has_key(r, "again")) {
+		bool maybe = save.active ? save.gone : unsure;
 
-	hold_point("agent:save-abort-killed");
-	if (!d.suspended && store_cancel_suspend(domid)) {
-		log_info("took back the request to domain %u to suspend", domid);
-		return 0;
+		save_clear();
+		unsure = false;
+		late = clock_ms() + (maybe ? limit_ms(LIMIT_FREEZE) : 0);
+		if (!domid || domain_read(domid, &d) || d.dying)
+			return 0;
+		hold_point("agent:save-abort-killed");
+		if (!d.suspended && store_cancel_suspend(domid)) {
+			log_info("took back the request to domain %u to suspend", domid);
+			return 0;
+		}
 	}
-	until = clock_ms() + (maybe ? ABORT_WAIT_MS : 0);
-	while (!look_suspended(domid) && clock_ms() < until)
+	while (!look_suspended(domid) && clock_ms() < late) {
+		/* It has ended otherwise: it cannot suspend any more. */
+		if (domain_read(domid, &d) || d.dying || d.shutdown)
+			break;
+		if (clock_ms() >= until) {
+			r->again = true;
+			return 0;
+		}
 		usleep(100000);
+	}
 	put_bool(r, "suspended", look_suspended(domid));
 	return 0;
 }

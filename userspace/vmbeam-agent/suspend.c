@@ -6,8 +6,9 @@
 #include "suspend.h"
 
 /*
- * Linux writes this node when it boots, and never again: after a restore it is there and empty, as the toolstack made
- * it. So empty means that nobody knows, and the suspend itself, which has a limit and harms nothing, will tell.
+ * The toolstack makes this node and leaves it empty. Linux writes to it when it boots; a boot loader that waits at its menu
+ * does not, and cannot suspend. Linux does not write again after a restore: whoever has let a guest VM suspend says so
+ * in its place (suspend_proved).
  */
 bool suspend_possible(uint32_t domid)
 {
@@ -18,8 +19,18 @@ bool suspend_possible(uint32_t domid)
 	if (!xs)
 		return false;
 	value = store_read(xs, "/local/domain/%u/control/feature-suspend", domid);
-	can = value && strcmp(value, "0");
+	can = value && *value && strcmp(value, "0");
 	free(value);
 	store_close(xs);
 	return can;
+}
+
+void suspend_proved(uint32_t domid)
+{
+	struct xs_handle *xs = store_open();
+
+	if (!xs)
+		return;
+	store_write(xs, "1", "/local/domain/%u/control/feature-suspend", domid);
+	store_close(xs);
 }

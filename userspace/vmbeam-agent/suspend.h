@@ -7,5 +7,7 @@
 
 /* Does the guest VM's kernel say that it takes suspend requests? */
 bool suspend_possible(uint32_t domid);
+/* A restored guest VM suspended itself before: its toolstack does not know. */
+void suspend_proved(uint32_t domid);
 
 #endif

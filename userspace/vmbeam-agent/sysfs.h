@@ -12,6 +12,7 @@ struct device {
 	char kind[4];		/* vbd or vif */
 	uint32_t domid, devid;
 	bool bound;
+	bool hung;	/* its hotplug script was left behind at work: quiesced.c */
 };
 
 /* "vbd-5-51712", until the next call. */

@@ -83,11 +83,9 @@ int wait_child(pid_t pid, int ms, int *status)
 
 	if (p.fd < 0)
 		return -errno;
-	do {
-		int64_t left = until - clock_ms();
-
-		rc = poll(&p, 1, left > 0 ? left : 0);
-	} while (rc < 0 && errno == EINTR);
+	do
+		rc = poll(&p, 1, clock_left_ms(until));
+	while (rc < 0 && errno == EINTR);
 	close(p.fd);
 	do
 		got = waitpid(pid, status, WNOHANG);

@@ -11,7 +11,10 @@
 
 #include "request.h"
 
+/* Tests have one of their own. */
+#ifndef RUN_DIR
 #define RUN_DIR		"/run/vmbeam"
+#endif
 
 /*
  * fork() whose child has only stdin, stdout, stderr and @fds, which become 3, 4, ... Nothing else may live on in a

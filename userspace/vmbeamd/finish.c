@@ -118,6 +118,21 @@ static void resumed(struct migration *m)
 	migration_record(m, m->state);
 }
 
+/*
+ * Did it run on instead of suspending, and has another domain since? A suspended one cannot, and none of its frames was
+ * swapped without that. From the last hello.
+ */
+static bool rebooted(struct migration *m)
+{
+	struct json_object *d = m->txn_id ? NULL : finish_domain(&m->a, m, 0);
+
+	if (!d || js_bool(d, "suspended") || js_bool(d, "paused"))
+		return false;
+	log_warn("%s rebooted on %s while it was asked to suspend: it runs there as domain %" PRIu64, m->guest, m->from,
+		 js_u64(d, "domid", 0));
+	return true;
+}
+
 /* Lets the guest VM run on as if nothing had been. */
 static int resume_a(struct migration *m)
 {
@@ -135,6 +150,10 @@ static int resume_a(struct migration *m)
 		if (!d || js_bool(d, "suspended") || !m->went || clock_ms() > limit)
 			break;
 		usleep(300000);
+	}
+	if (!d && rebooted(m)) {
+		resumed(m);
+		return 0;
 	}
 	if (!d) {
 		lose(m, &m->a, m->dom_a, "before the migration was rolled back");

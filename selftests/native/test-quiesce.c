@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Backends that are put back, over drivers and a xenstore that are made up: what hangs must not keep the guest VM waiting. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "domain.h"
+#include "js.h"
+#include "limit.h"
+#include "ops.h"
+#include "quiesced.h"
+#include "rings.h"
+#include "store.h"
+#include "work.h"
+#include "kselftest_harness.h"
+
+#define DOMID 5
+
+/* What the children see, too. In the order in which devices were bound. */
+static struct host {
+	struct {
+		bool bound, there, waits;
+		int state;
+	} vbd, vif;
+	char order[20];
+	char script[100];
+} *h;
+
+static bool is_vif(const struct device *d)
+{
+	return d->kind[1] == 'i';
+}
+
+#define OF(d) (*(is_vif(d) ? &h->vif : (typeof(&h->vif))&h->vbd))
+
+int domain_read(uint32_t domid, struct domain *d)
+{
+	(void)domid;
+	memset(d, 0, sizeof(*d));
+	d->suspended = true;
+	return 0;
+}
+
+const char *device_name(const struct device *d)
+{
+	static char name[48];
+
+	snprintf(name, sizeof(name), "%s-%u-%u", d->kind, d->domid, d->devid);
+	return name;
+}
+
+bool device_parse(const char *name, struct device *d)
+{
+	memset(d, 0, sizeof(*d));
+	return sscanf(name, "%3[a-z]-%u-%u", d->kind, &d->domid, &d->devid) == 3;
+}
+
+bool device_exists(const struct device *d)
+{
+	return OF(d).there;
+}
+
+bool device_bound(const struct device *d)
+{
+	return OF(d).bound;
+}
+
+int devices_read(uint32_t domid, struct device *list)
+{
+	list[0] = (struct device){ .kind = "vif", .domid = domid, .bound = h->vif.bound };
+	list[1] = (struct device){ .kind = "vbd", .domid = domid, .devid = 51712, .bound = h->vbd.bound };
+	return 2;
+}
+
+int device_write(const struct device *d, const char *what)
+{
+	bool bind = !strcmp(what, "bind");
+
+	OF(d).bound = bind;
+	if (bind) {
+		strcat(h->order, is_vif(d) ? "i" : "b");
+		OF(d).state = is_vif(d) || !OF(d).waits ? 2 : STATE_CONNECTED;
+	}
+	return 0;
+}
+
+int tools_open(struct tools *t)
+{
+	memset(t, 0, sizeof(*t));
+	return 0;
+}
+
+void tools_close(struct tools *t)
+{
+	(void)t;
+}
+
+int64_t backend_state(struct tools *t, const struct device *d)
+{
+	(void)t;
+	return OF(d).state;
+}
+
+bool frontend_waits(struct tools *t, const struct device *d)
+{
+	(void)t;
+	return OF(d).waits;
+}
+
+int ports_free(struct tools *t, const struct device *d, bool ring)
+{
+	(void)t;
+	(void)d;
+	(void)ring;
+	return 0;
+}
+
+int drain(struct tools *t, const struct device *d)
+{
+	(void)t;
+	(void)d;
+	return 0;
+}
+
+char *store_read(struct xs_handle *xs, const char *fmt, ...)
+{
+	(void)xs;
+	return strstr(fmt, "/script") ? strdup(h->script) : NULL;
+}
+
+bool store_write(struct xs_handle *xs, const char *value, const char *fmt, ...)
+{
+	(void)xs;
+	(void)value;
+	(void)fmt;
+	return true;
+}
+
+struct xs_handle *store_open(void)
+{
+	return NULL;
+}
+
+void store_close(struct xs_handle *xs)
+{
+	(void)xs;
+}
+
+/* --- the tests -------------------------------------------------------------------------------------------------- */
+
+FIXTURE(quiesce) {
+	struct request r;
+	char ran[sizeof(RUN_DIR "/ran")];
+};
+
+FIXTURE_SETUP(quiesce)
+{
+	h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, h);
+	h->vbd.bound = h->vbd.there = h->vbd.waits = true;
+	h->vif.bound = h->vif.there = h->vif.waits = true;
+	h->vbd.state = h->vif.state = STATE_CONNECTED;
+	mkdir(RUN_DIR, 0700);
+	snprintf(h->script, sizeof(h->script), RUN_DIR "/script");
+	snprintf(self->ran, sizeof(self->ran), RUN_DIR "/ran");
+	memset(&self->r, 0, sizeof(self->r));
+	ASSERT_EQ(0, limit_set("script", 1));
+	ASSERT_EQ(0, limit_set("reconnect", 20));
+}
+
+static void forget(struct request *r)
+{
+	json_object_put(r->in);
+	json_object_put(r->out);
+	memset(r, 0, sizeof(*r));
+}
+
+FIXTURE_TEARDOWN(quiesce)
+{
+	forget(&self->r);
+	EXPECT_EQ(0, system("rm -rf " RUN_DIR));
+}
+
+static void script(const char *text)
+{
+	FILE *f = fopen(h->script, "w");
+
+	fprintf(f, "#!/bin/sh\necho $1 >>" RUN_DIR "/ran\n%s\n", text);
+	fclose(f);
+	chmod(h->script, 0700);
+}
+
+static int ran(FIXTURE_DATA(quiesce) *self)
+{
+	FILE *f = fopen(self->ran, "r");
+	char line[20];
+	int nr = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		nr++;
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+static int ask(FIXTURE_DATA(quiesce) *self, int (*op)(struct request *r))
+{
+	int rc;
+
+	for (bool again = false;; again = true) {
+		forget(&self->r);
+		self->r.in = json_object_new_object();
+		self->r.out = json_object_new_object();
+		js_add_str(self->r.in, "migration", "m1");
+		js_add_u64(self->r.in, "domid", DOMID);
+		if (again)
+			js_add_bool(self->r.in, "again", true);
+		rc = op(&self->r);
+		if (rc || !self->r.again)
+			return rc;
+	}
+}
+
+/* There is no netback here that would connect: as far as this goes the guest VM does not use it. */
+TEST_F(quiesce, disks_come_first)
+{
+	script("exit 0");
+	h->vif.waits = false;
+	ASSERT_EQ(0, ask(self, op_quiesce));
+	EXPECT_FALSE(h->vbd.bound || h->vif.bound);
+	EXPECT_TRUE(quiesced_disk(DOMID));
+	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
+	EXPECT_STREQ("bi", h->order);
+	EXPECT_EQ(2, ran(self));
+	EXPECT_FALSE(quiesced_disk(DOMID));
+	EXPECT_NE(0, access(RUN_DIR "/quiesced-5", F_OK));
+}
+
+/* U1 */
+TEST_F(quiesce, a_script_that_hangs_does_not_keep_the_guest_waiting)
+{
+	int64_t begun;
+
+	script("echo $$ >" RUN_DIR "/pid; sleep 600");
+	ASSERT_EQ(0, ask(self, op_quiesce));
+	begun = clock_ms();
+	EXPECT_EQ(-EIO, ask(self, op_rebind));
+	EXPECT_LT(clock_ms() - begun, 10000);
+	EXPECT_NE(NULL, strstr(self->r.error, "had not ended within 1 s")) TH_LOG("%s", self->r.error);
+	EXPECT_NE(NULL, strstr(self->r.error, "vif5.0"));
+	EXPECT_TRUE(h->vbd.bound);
+	/* The daemon tries again: it is not waited for twice, nor started beside itself. */
+	EXPECT_EQ(-EIO, ask(self, op_rebind));
+	EXPECT_NE(NULL, strstr(self->r.error, "is not waited for"));
+	EXPECT_EQ(1, ran(self));
+	EXPECT_EQ(0, system("kill -9 -$(cat " RUN_DIR "/pid)"));
+}
+
+/* It gets its network card going all the same, and holds no lock meanwhile. */
+TEST_F(quiesce, a_script_that_is_slow_goes_on_by_itself)
+{
+	int64_t until = clock_ms() + 60000;
+
+	script("test $1 = online || exit 0; sleep 3; echo done >>" RUN_DIR "/ran");
+	h->vif.waits = false;
+	ASSERT_EQ(0, ask(self, op_quiesce));
+	EXPECT_EQ(-EIO, ask(self, op_rebind));
+	EXPECT_EQ(0, quiesced_lock());
+	while (ran(self) < 3 && clock_ms() < until)
+		usleep(100000);
+	EXPECT_EQ(3, ran(self));
+}
+
+TEST_F(quiesce, a_script_that_fails)
+{
+	script("test $1 = online && exit 3; true");
+	ASSERT_EQ(0, ask(self, op_quiesce));
+	EXPECT_EQ(-EIO, ask(self, op_rebind));
+	EXPECT_NE(NULL, strstr(self->r.error, "script online\" for vif5.0 failed")) TH_LOG("%s", self->r.error);
+	/* That one is tried again. */
+	script("exit 0");
+	h->vif.waits = false;
+	EXPECT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
+}
+
+/* U21: its driver in the guest VM is unbound, or it is being detached: nobody will connect. */
+TEST_F(quiesce, a_card_that_the_guest_does_not_use_is_not_waited_for)
+{
+	int64_t begun;
+
+	script("exit 0");
+	h->vif.waits = h->vbd.waits = false;
+	ASSERT_EQ(0, ask(self, op_quiesce));
+	begun = clock_ms();
+	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
+	EXPECT_LT(clock_ms() - begun, 10000);
+}
+
+TEST_F(quiesce, a_device_that_was_detached_meanwhile)
+{
+	script("exit 0");
+	h->vif.waits = false;
+	ASSERT_EQ(0, ask(self, op_quiesce));
+	h->vbd.there = false;
+	h->vbd.state = 0;
+	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
+}
+
+TEST_HARNESS_MAIN

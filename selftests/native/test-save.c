@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The source's side of the stream over a made-up toolstack: a guest VM that does not suspend, and saves that nobody wants. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "domain.h"
+#include "js.h"
+#include "limit.h"
+#include "ops.h"
+#include "store.h"
+#include "kselftest_harness.h"
+
+#define DOMID 5
+
+/* What the children see, too. */
+static struct toolstack {
+	bool gone, dying, shutdown, suspended;
+	char ended[20];
+	int cancelled;
+	bool cancels;		/* the guest VM has not taken the request yet */
+	bool fails;		/* libxl, as soon as it has leave */
+	int64_t suspends_at;
+} *x;
+
+int domain_read(uint32_t domid, struct domain *d)
+{
+	if (x->gone || domid != DOMID)
+		return -ESRCH;
+	memset(d, 0, sizeof(*d));
+	d->domid = domid;
+	if (x->suspends_at && clock_ms() >= x->suspends_at)
+		x->suspended = x->shutdown = true;
+	d->dying = x->dying;
+	d->shutdown = x->shutdown;
+	d->suspended = x->suspended;
+	d->ended = x->ended;
+	return 0;
+}
+
+const char *domain_helper(void)
+{
+	return "/bin/true";
+}
+
+/* In the child: prepares, and waits for leave, as the helper does. */
+int domain_save(uint32_t domid, int fd)
+{
+	int control = atoi(getenv("VMBEAM_HELPER_FD"));
+	char go;
+
+	(void)domid;
+	(void)fd;
+	if (send(control, "P", 1, 0) != 1 || recv(control, &go, 1, 0) != 1)
+		return 1;
+	if (x->fails) {
+		fprintf(stderr, "libxl: error: guest did not suspend, timed out\n");
+		return 1;
+	}
+	for (;;)
+		pause();
+}
+
+bool store_cancel_suspend(uint32_t domid)
+{
+	(void)domid;
+	x->cancelled++;
+	return x->cancels;
+}
+
+/* --- the tests -------------------------------------------------------------------------------------------------- */
+
+FIXTURE(save) {
+	struct request r;
+	int repeats;
+};
+
+FIXTURE_SETUP(save)
+{
+	x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, x);
+	memset(&self->r, 0, sizeof(self->r));
+	ASSERT_EQ(0, limit_set("freeze", 3));
+}
+
+static void forget(struct request *r)
+{
+	json_object_put(r->in);
+	json_object_put(r->out);
+	free(r->out_blob);
+	memset(r, 0, sizeof(*r));
+}
+
+static int ask(FIXTURE_DATA(save) *self, int (*op)(struct request *r), const char *migration)
+{
+	int rc;
+
+	self->repeats = 0;
+	for (bool again = false;; again = true, self->repeats++) {
+		forget(&self->r);
+		self->r.in = json_object_new_object();
+		self->r.out = json_object_new_object();
+		js_add_str(self->r.in, "migration", migration);
+		js_add_u64(self->r.in, "domid", DOMID);
+		if (again)
+			js_add_bool(self->r.in, "again", true);
+		rc = op(&self->r);
+		if (rc || !self->r.again)
+			return rc;
+	}
+}
+
+FIXTURE_TEARDOWN(save)
+{
+	x->cancels = true;
+	ask(self, op_save_abort, "m1");
+	ask(self, op_save_abort, "m2");
+	forget(&self->r);
+}
+
+static bool suspended(FIXTURE_DATA(save) *self)
+{
+	return js_bool(self->r.out, "suspended");
+}
+
+static void go(FIXTURE_DATA(save) *self, struct __test_metadata *_metadata)
+{
+	ASSERT_EQ(0, ask(self, op_save_begin, "m1")) TH_LOG("%s", self->r.error);
+	ASSERT_EQ(0, ask(self, op_save_read, "m1")) TH_LOG("%s", self->r.error);
+	ASSERT_STREQ("prepared", js_str(self->r.out, "state", ""));
+	ASSERT_EQ(0, ask(self, op_save_go, "m1"));
+}
+
+TEST_F(save, a_guest_that_suspends)
+{
+	go(self, _metadata);
+	ASSERT_EQ(0, ask(self, op_save_status, "m1"));
+	EXPECT_FALSE(suspended(self));
+	x->suspended = x->shutdown = true;
+	ASSERT_EQ(0, ask(self, op_save_status, "m1"));
+	EXPECT_TRUE(suspended(self));
+}
+
+/* U18 */
+TEST_F(save, a_guest_that_reboots_instead)
+{
+	go(self, _metadata);
+	x->shutdown = true;
+	strcpy(x->ended, "reboot");
+	EXPECT_EQ(-ECANCELED, ask(self, op_save_status, "m1"));
+	EXPECT_NE(NULL, strstr(self->r.error, "domain 5 has ended (reboot) while it was asked to suspend"));
+}
+
+TEST_F(save, a_guest_that_has_gone)
+{
+	go(self, _metadata);
+	x->dying = true;
+	EXPECT_EQ(-ESRCH, ask(self, op_save_status, "m1"));
+	x->gone = true;
+	EXPECT_EQ(-ESRCH, ask(self, op_save_status, "m1"));
+	EXPECT_NE(NULL, strstr(self->r.error, "rebooted, shut down or crashed"));
+}
+
+/* U19: a guest VM that refuses; only libxl can tell. */
+TEST_F(save, the_reason_is_the_toolstacks)
+{
+	int64_t until = clock_ms() + 60000;
+	int rc;
+
+	x->fails = true;
+	go(self, _metadata);
+	while (!(rc = ask(self, op_save_status, "m1")) && clock_ms() < until)
+		usleep(20000);
+	EXPECT_EQ(-EIO, rc);
+	EXPECT_NE(NULL, strstr(self->r.error, "guest did not suspend, timed out")) TH_LOG("%s", self->r.error);
+}
+
+/* U9: the request was taken; Linux takes its time to freeze. */
+TEST_F(save, a_late_suspend_is_waited_for)
+{
+	go(self, _metadata);
+	x->suspends_at = clock_ms() + 1000;
+	ASSERT_EQ(0, ask(self, op_save_abort, "m1"));
+	EXPECT_TRUE(suspended(self));
+	EXPECT_LT(0, self->repeats);
+}
+
+TEST_F(save, a_suspend_that_does_not_come)
+{
+	int64_t begun;
+
+	go(self, _metadata);
+	begun = clock_ms();
+	ASSERT_EQ(0, ask(self, op_save_abort, "m1"));
+	EXPECT_FALSE(suspended(self));
+	EXPECT_LE(3000, clock_ms() - begun);
+}
+
+TEST_F(save, a_request_that_is_taken_back)
+{
+	go(self, _metadata);
+	x->cancels = true;
+	ASSERT_EQ(0, ask(self, op_save_abort, "m1"));
+	EXPECT_EQ(1, x->cancelled);
+	EXPECT_EQ(0, self->repeats);
+}
+
+/* U13 */
+TEST_F(save, one_that_was_given_up_stands_in_nobodys_way)
+{
+	go(self, _metadata);
+	EXPECT_EQ(-EBUSY, ask(self, op_save_begin, "m1"));
+	ASSERT_EQ(0, ask(self, op_save_begin, "m2")) TH_LOG("%s", self->r.error);
+	EXPECT_EQ(1, x->cancelled);
+	EXPECT_EQ(-EINVAL, ask(self, op_save_abort, "m1"));
+}
+
+/* U8 */
+TEST_F(save, a_wait_that_is_over_is_not_for_ever)
+{
+	EXPECT_EQ(0, clock_left_ms(clock_ms() - 1000));
+	EXPECT_EQ(0, clock_left_ms(INT64_MIN / 2));
+	EXPECT_LT(900, clock_left_ms(clock_ms() + 1000));
+	EXPECT_EQ(INT_MAX, clock_left_ms(INT64_MAX / 2));
+}
+
+TEST_HARNESS_MAIN
