@@ -90,6 +90,12 @@ TEST(no_two_names_have_the_same_form)
 		for (size_t k = 0; k < i; k++)
 			EXPECT_STRNE(forms[k], forms[i]);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char *back = text_unname(forms[i]);
+
+		EXPECT_STREQ(names[i], back);
+		free(back);
+	}
 	EXPECT_STREQ("malm\\xe9", forms[0]);
 	EXPECT_STREQ("malm\\\\xe9", forms[1]);
 	EXPECT_STREQ("malm\xc3\xa9", forms[3]);

@@ -129,6 +129,30 @@ char *text_name(const char *name)
 	return escape(name, true);
 }
 
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *text_unname(const char *form)
+{
+	char *out = malloc(strlen(form) + 1), *p = out;
+
+	while (out && *form) {
+		if (form[0] == '\\' && form[1] == 'x' && hex(form[2]) >= 0 && hex(form[3]) >= 0) {
+			*p++ = hex(form[2]) << 4 | hex(form[3]);
+			form += 4;
+			continue;
+		}
+		if (form[0] == '\\' && form[1] == '\\')
+			form++;
+		*p++ = *form++;
+	}
+	if (out)
+		*p = 0;
+	return out;
+}
+
 void text_short(char *out, size_t size, const char *text)
 {
 	char *all = escape(text, false);

@@ -30,5 +30,7 @@ void text_short(char *out, size_t size, const char *text);
  * names have the same. To be freed; NULL when out of memory.
  */
 char *text_name(const char *name);
+/* The name itself, of its form. The same. */
+char *text_unname(const char *form);
 
 #endif

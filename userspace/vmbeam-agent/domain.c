@@ -136,6 +136,20 @@ int domain_config(uint32_t domid, struct json_object **config, char *why, size_t
 	return *config ? 0 : -EIO;
 }
 
+int domain_rename(uint32_t domid, const char *form)
+{
+	char *name = text_unname(form);
+	struct session s;
+	int rc = name ? session_open(&s, false) : -ENOMEM;
+
+	if (!rc) {
+		rc = libxl_domain_rename(s.ctx, domid, NULL, name) ? -EIO : 0;
+		session_close(&s);
+	}
+	free(name);
+	return rc;
+}
+
 /* --- in children ------------------------------------------------------------------------------------------------ */
 
 /*
@@ -171,6 +185,24 @@ static int write_header(struct session *s, int fd, const char *json)
 	       libxl_write_exactly(s->ctx, fd, json, json_len, "pipe", "configuration");
 }
 
+/*
+ * libxl writes a name of any bytes into its JSON, and refuses to read one that is not UTF-8. So such a name travels as it is
+ * shown, and the destination's agent gives the domain its own name back.
+ */
+static int carry_name(libxl_domain_create_info *c)
+{
+	char *form;
+
+	if (!c->name || text_is_utf8(c->name, strlen(c->name)))
+		return 0;
+	form = text_name(c->name);
+	if (!form)
+		return ERROR_NOMEM;
+	free(c->name);
+	c->name = form;
+	return 0;
+}
+
 int domain_save(uint32_t domid, int fd)
 {
 	libxl_domain_config config;
@@ -184,6 +216,9 @@ int domain_save(uint32_t domid, int fd)
 	rc = libxl_retrieve_domain_configuration(s.ctx, domid, &config, NULL);
 	if (!rc) {
 		config.c_info.domid = 0;	/* the destination gives it a new one */
+		rc = carry_name(&config.c_info);
+	}
+	if (!rc) {
 		rc = placement_carry(&s, domid, &config);
 	}
 	if (!rc) {

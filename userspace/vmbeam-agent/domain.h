@@ -37,6 +37,8 @@ int domain_read(uint32_t domid, struct domain *d);
 
 /* The configuration as libxl has it in JSON, to be put; or -errno, and NULL, and @why. */
 int domain_config(uint32_t domid, struct json_object **config, char *why, size_t size);
+/* @form: the name as struct domain has it. 0 or -errno. */
+int domain_rename(uint32_t domid, const char *form);
 /* The program that libxl runs to save and to restore. */
 const char *domain_helper(void);
 

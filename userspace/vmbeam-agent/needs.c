@@ -83,7 +83,8 @@ int needs_all(const struct domain *d, struct json_object *items)
 	item_number(item, "max_kib", d->max_kib);
 	if (domain_config(d->domid, &config, why, sizeof(why))) {
 		add_problem(item_problems(item_add(items, "key", "configuration")),
-			    "the toolstack cannot read its configuration: %s", why);
+			    "the toolstack cannot read its configuration: %s%s", why, d->utf8 ? "" :
+			    ". It was created with a name that is not UTF-8, which libxl cannot read back: no command of xl that needs its configuration works, xl save among them. Shut it down, and create it with another name");
 	} else {
 		b_info = js_get(config, "b_info", json_type_object);
 		item_number(item, "target_kib", js_u64(b_info, "target_memkb", 0));
