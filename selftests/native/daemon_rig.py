@@ -19,6 +19,9 @@ SOURCE_GFN = 1000
 SOURCE_GFNS = ((0, SOURCE_GFN, 60), (60, SOURCE_GFN + 200, 45))
 DESTINATION_GFNS = ((0, 5000, 30), (30, 5077, FRAMES - 30))
 
+# Those that tests wait for; the agents are at once, but for the load of the machine.
+LIMITS = {"check-connect": 5, "connect": 5, "late-suspend": 2}
+
 # Far beyond anything that the daemon does at its own pace.
 PATIENCE_S = 60
 
@@ -88,6 +91,7 @@ class Rig:
         self._stderr = directory / "stderr"
         self._hold = directory / "hold"
         self._hold.mkdir()
+        self.limits = dict(LIMITS)
         self.configure(*(agent.hostvm for agent in self.agents))
         self.env = {**os.environ, "FAKE_DIR": str(directory), "VMBEAM_HOLD_DIR": str(self._hold),
                     "VMBEAM_SOCKET": str(self._control)}
@@ -100,7 +104,7 @@ class Rig:
         """What the host VMs are called."""
         self._config.write_text(json.dumps({
             "hostvms": [{"name": name, "socket": str(agent.path)} for name, agent in zip(names, self.agents)],
-            "journal": str(self._journal), "control": str(self._control)}))
+            "journal": str(self._journal), "control": str(self._control), "limits": self.limits}))
 
     def run_to_its_end(self) -> None:
         """A daemon that does not want to start."""
@@ -209,12 +213,14 @@ class Rig:
     def records(self) -> list[Json]:
         return [json.loads(line[9:]) for line in self._journal.read_text().splitlines()]
 
-    def change_last_record(self, **changes: str) -> None:
+    def write_records(self, records: list[Json]) -> None:
         """Only while no daemon runs."""
-        lines = self._journal.read_text().splitlines()
-        text = json.dumps({**json.loads(lines[-1][9:]), **changes})
-        lines[-1] = f"{zlib.crc32(text.encode()):08x} {text}"
-        self._journal.write_text("\n".join(lines) + "\n")
+        texts = [json.dumps(record) for record in records]
+        self._journal.write_text("".join(f"{zlib.crc32(text.encode()):08x} {text}\n" for text in texts))
+
+    def change_last_record(self, **changes: str) -> None:
+        *records, last = self.records()
+        self.write_records([*records, {**last, **changes}])
 
     def states(self) -> list[str]:
         return [record["state"] for record in self.records()]

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import time
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -1020,6 +1021,56 @@ def test_journal_of_another_boot(rig: Rig) -> None:
     rig.wait_for_state("rolled-back")
     assert rig.status_code() == DONE
     assert not rig.source.asked and not rig.destination.asked
+    # Whoever comes back after the restart has to hear of it.
+    assert "the host was restarted during the migration" in rig.command("status").out
+
+
+def test_journal_of_another_boot_and_other_names(rig: Rig) -> None:
+    """They were renamed since: what they were called then matters to nobody."""
+    rig.kill_at("swap")
+    rig.change_last_record(boot_id="of another")
+    rig.configure("left", "right")
+    rig.start()
+    rig.wait_for_state("rolled-back")
+    assert rig.status_code() == DONE
+
+
+def test_journal_with_a_host_vm_that_is_not_configured(rig: Rig) -> None:
+    rig.kill_at("swap")
+    rig.configure("left", "hv2")
+    rig.run_to_its_end()
+    assert "the configuration has no host VM hv1" in rig.log()
+    rig.configure("hv1", "hv2")
+    rig.start()
+    rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("point", ["suspend", "swap-half", "resume"])
+def test_journal_of_an_older_daemon(rig: Rig, point: str) -> None:
+    """Its records do not say of which version they are."""
+    rig.kill_at(point)
+    rig.write_records([{key: v for key, v in record.items() if key != "version"} for record in rig.records()])
+    rig.start()
+    rig.wait_for_state("done" if point == "resume" else "rolled-back")
+    assert rig.records()[-1]["version"] == 2
+    if point == "resume":
+        rig.assert_on_destination()
+    else:
+        rig.assert_on_source()
+
+
+def test_journal_of_a_later_daemon(rig: Rig) -> None:
+    rig.kill_at("swap")
+    *records, last = rig.records()
+    rig.write_records([*records, {**last, "version": 3}])
+    rig.run_to_its_end()
+    assert "start the later vmbeamd that wrote it" in rig.log()
+
+
+def test_table_of_the_ways_is_the_documented_one(programs: Path) -> None:
+    printed = subprocess.run([programs / "vmbeamd", "--print-ways"], capture_output=True, text=True, check=True).stdout
+    assert printed in (Path(__file__).parents[2] / "docs/architecture.md").read_text()
 
 
 def test_list_that_was_cut_is_no_proof(rig: Rig) -> None:

@@ -17,8 +17,6 @@
 
 #define REBIND_TRIES	3
 
-enum way { BACK, FORWARD, WAIT, STUCK };
-
 struct json_object *finish_domain(struct agent *a, const struct migration *m, uint32_t domid)
 {
 	struct json_object *list = js_array(a->hello, "domains");
@@ -257,10 +255,62 @@ static int forward_a(struct migration *m)
 	return still_there(m, &m->a, m->dom_a);
 }
 
+/* What the module says of the transaction. @out: with numbers, if it is stuck. */
+static enum txn_word ask_module(struct migration *m, struct vmbeam_txn_outcome *out)
+{
+	int rc;
+
+	if (!m->txn_id)
+		return TXN_NONE;
+	if (m->dev < 0)
+		m->dev = vmbeam_open();
+	if (m->dev < 0) {
+		error_set(&m->finishing, "%s: %s: what became of transaction %" PRIu64 " is not known until vmbeam_host.ko is loaded",
+			  VMBEAM_DEVICE, strerror(-m->dev), m->txn_id);
+		m->dev = -1;
+		return TXN_SILENT;
+	}
+	rc = vmbeam_txn_outcome(m->dev, m->txn_id, out);
+	if (rc && rc != -ENOENT) {
+		error_set(&m->finishing, "the outcome of transaction %" PRIu64 ": %s", m->txn_id, strerror(-rc));
+		return TXN_SILENT;
+	}
+	/* A module that was loaded since does not know it. Its own ids begin elsewhere. */
+	if (rc || out->domid_a != m->host_a || out->domid_b != m->host_b)
+		return TXN_UNKNOWN;
+	switch (out->state) {
+	case VMBEAM_TXN_COMMITTED:
+		return TXN_COMMITTED;
+	case VMBEAM_TXN_ROLLED_BACK:
+		return TXN_ROLLED_BACK;
+	case VMBEAM_TXN_OPEN:
+		error_set(&m->finishing, "transaction %" PRIu64 " is still open in another process", m->txn_id);
+		return TXN_OPEN;
+	default:
+		return TXN_STUCK;
+	}
+}
+
+/* What an operator is told who has to choose. */
+static void say_stuck(struct migration *m, enum txn_word word, uint64_t nr_stuck)
+{
+	if (word == TXN_STUCK)
+		error_set(&m->finishing, "%" PRIu64 " pairs of transaction %" PRIu64 " could not be put back: both exports of %s stay armed and nothing is touched",
+			  nr_stuck, m->txn_id, m->guest);
+	else if (m->state == STATE_STUCK)
+		error_set(&m->finishing, "pairs of transaction %" PRIu64 " could not be put back, and vmbeam_host.ko was reloaded since: %s must not run on %s or %s",
+			  m->txn_id, m->guest, m->from, m->to);
+	else
+		error_set(&m->finishing, "vmbeam_host.ko was reloaded and does not know transaction %" PRIu64 ", which may have been committed: look at %s on %s and %s, let one of them go and destroy the other",
+			  m->txn_id, m->guest, m->from, m->to);
+}
+
 /* Which side the guest belongs to. */
 static enum way decide(struct migration *m)
 {
-	struct vmbeam_txn_outcome out;
+	struct vmbeam_txn_outcome out = { 0 };
+	enum txn_word word;
+	enum way way;
 	int rc;
 
 	if (m->txn >= 0) {
@@ -270,60 +320,25 @@ static enum way decide(struct migration *m)
 		close(m->txn);	/* tries once more what could not be put back */
 		m->txn = -1;
 	}
-	if (!strcmp(m->state, "committed"))
-		return FORWARD;
-	if (!m->txn_id)
-		return BACK;
-	if (m->dev < 0)
-		m->dev = vmbeam_open();
-	if (m->dev < 0) {
-		error_set(&m->finishing, "%s: %s: what became of transaction %" PRIu64 " is not known until vmbeam_host.ko is loaded",
-			  VMBEAM_DEVICE, strerror(-m->dev), m->txn_id);
-		m->dev = -1;
-		return WAIT;
-	}
-	rc = vmbeam_txn_outcome(m->dev, m->txn_id, &out);
-	if (rc && rc != -ENOENT) {
-		error_set(&m->finishing, "the outcome of transaction %" PRIu64 ": %s", m->txn_id, strerror(-rc));
-		return WAIT;
-	}
-	/* A module that was loaded since does not know it. Its own ids begin elsewhere. */
-	if (rc || out.domid_a != m->host_a || out.domid_b != m->host_b) {
-		if (!strcmp(m->state, "stuck")) {
-			error_set(&m->finishing, "pairs of transaction %" PRIu64 " could not be put back, and vmbeam_host.ko was reloaded since: %s must not run on %s or %s",
-				  m->txn_id, m->guest, m->from, m->to);
-			return STUCK;
-		}
-		if (strcmp(m->state, "committing"))
-			return BACK;
-		error_set(&m->finishing, "vmbeam_host.ko was reloaded and does not know transaction %" PRIu64 ", which may have been committed: look at %s on %s and %s, let one of them go and destroy the other",
-			  m->txn_id, m->guest, m->from, m->to);
-		return STUCK;
-	}
-	switch (out.state) {
-	case VMBEAM_TXN_COMMITTED:
-		migration_record(m, "committed");
-		return FORWARD;
-	case VMBEAM_TXN_ROLLED_BACK:
-		return BACK;
-	case VMBEAM_TXN_OPEN:
-		error_set(&m->finishing, "transaction %" PRIu64 " is still open in another process", m->txn_id);
-		return WAIT;
-	default:
-		error_set(&m->finishing, "%" PRIu64 " pairs of transaction %" PRIu64 " could not be put back: both exports of %s stay armed and nothing is touched",
-			  (uint64_t)out.nr_stuck, m->txn_id, m->guest);
-		/* Or a later daemon, with the module reloaded, would take it for rolled back and resume the guest. */
-		if (strcmp(m->state, "stuck"))
-			migration_record(m, "stuck");
-		return STUCK;
-	}
+	/* Of a commit that is in the journal the module is not needed any more. */
+	word = m->state == STATE_COMMITTED ? TXN_COMMITTED : ask_module(m, &out);
+	way = state_way(m->state, word);
+	if (way == WAY_STUCK)
+		say_stuck(m, word, out.nr_stuck);
+	/* Or a later daemon, with the module reloaded, would take it for rolled back and resume the guest. */
+	if (word == TXN_STUCK && way == WAY_STUCK && m->state != STATE_STUCK)
+		migration_record(m, STATE_STUCK);
+	/* If this is not written, the module's word stands for it. */
+	if (word == TXN_COMMITTED && way == WAY_FORWARD && m->state != STATE_COMMITTED)
+		migration_record(m, STATE_COMMITTED);
+	return way;
 }
 
 static int put_into_effect(struct migration *m, enum way way)
 {
 	int a = 0, b = 0;
 
-	if (way == FORWARD) {
+	if (way == WAY_FORWARD) {
 		if (!m->b_done && forward_b(m))
 			return -1;
 		m->b_done = true;
@@ -348,9 +363,9 @@ int finish(struct migration *m)
 {
 	enum way way = decide(m);
 
-	if (way == WAIT)
+	if (way == WAY_WAIT)
 		return -1;
-	if (way == STUCK) {
+	if (way == WAY_STUCK) {
 		if (!m->error.text[0])
 			m->error = m->finishing;
 		/* No record here: the state by which this was decided must be there when the next daemon asks again. */
@@ -358,8 +373,8 @@ int finish(struct migration *m)
 		m->fate = FATE_STUCK;
 		return 0;
 	}
-	if (way == BACK && strcmp(m->state, "rolling-back"))
-		migration_record(m, "rolling-back");
+	if (way == WAY_BACK && m->state != STATE_ROLLING_BACK)
+		migration_record(m, STATE_ROLLING_BACK);
 	if (put_into_effect(m, way)) {
 		log_warn("not finished: %s", m->finishing.text);
 		return -1;
@@ -368,11 +383,11 @@ int finish(struct migration *m)
 	if (m->lost.text[0]) {
 		m->fate = FATE_LOST;
 		log_err("lost: %s", m->lost.text);
-		migration_record(m, "lost");
+		migration_record(m, STATE_LOST);
 		return 0;
 	}
-	m->fate = way == FORWARD ? FATE_DONE : FATE_ROLLED_BACK;
-	migration_record(m, way == FORWARD ? "done" : "rolled-back");
-	log_info("%s: %s", m->guest, way == FORWARD ? "done" : "rolled back");
+	m->fate = way == WAY_FORWARD ? FATE_DONE : FATE_ROLLED_BACK;
+	migration_record(m, way == WAY_FORWARD ? STATE_DONE : STATE_ROLLED_BACK);
+	log_info("%s: %s", m->guest, way == WAY_FORWARD ? "done" : "rolled back");
 	return 0;
 }

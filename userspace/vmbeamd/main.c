@@ -37,7 +37,7 @@ static bool forget(struct migration *m)
 {
 	if (!control_forget)
 		return false;
-	if (migration_record(m, "forgotten")) {
+	if (migration_record(m, STATE_FORGOTTEN)) {
 		control_forgotten(m->error.text);
 		return false;
 	}
@@ -101,7 +101,7 @@ static int recover_last(const struct config *config, struct json_object *last, s
 	rc = recover(&m, last, config, err);
 	if (rc > 0)
 		finish_late(&m);
-	if (rc > 0 || m.fate == FATE_LOST)
+	if (rc > 0 || m.fate != FATE_OPEN)
 		remember(&m);
 	control_current = NULL;
 	migration_clear(&m);
@@ -114,6 +114,7 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "print-ways", no_argument, NULL, 'w' },
 		{ 0 }
 	};
 	const char *path = "/etc/vmbeam/vmbeamd.conf";
@@ -133,6 +134,9 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			printf("usage: vmbeamd [-c FILE]\nMoves guest VMs between the host VMs named in FILE (%s).\n", path);
+			return 0;
+		case 'w':
+			state_print_ways(stdout);
 			return 0;
 		default:
 			return 1;

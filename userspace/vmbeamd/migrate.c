@@ -137,7 +137,7 @@ static int take_domid(struct migration *m, struct message *reply)
 	if (m->dom_b == domid)
 		return 0;
 	m->dom_b = domid;
-	return migration_record(m, step_names[m->step]);
+	return migration_record(m, m->state);
 }
 
 /*
@@ -301,7 +301,7 @@ static int step_swap(struct migration *m)
 		return error_set(&m->error, "no transaction between %s (domain %u) and %s (domain %u): %s", m->from,
 				 m->host_a, m->to, m->host_b, strerror(-m->txn));
 	/* The id is on the disk before the first pair moves. */
-	return migration_record(m, step_names[STEP_SWAP]) ? -1 : swap_all(m);
+	return migration_record(m, STATE_SWAP) ? -1 : swap_all(m);
 }
 
 /*
@@ -343,7 +343,7 @@ static int step_commit(struct migration *m)
 	if (m->swapped + m->exchanged + m->kept != m->populated)
 		return error_set(&m->error, "%" PRIu64 " frames swapped, %" PRIu64 " exchanged and %" PRIu64 " kept are not the %" PRIu64 " that %s populated",
 				 m->swapped, m->exchanged, m->kept, m->populated, m->to);
-	if (both_waiting(m) || migration_record(m, "committing"))
+	if (both_waiting(m) || migration_record(m, STATE_COMMITTING))
 		return -1;
 	rc = vmbeam_txn_commit(m->txn);
 	if (rc)
@@ -352,7 +352,7 @@ static int step_commit(struct migration *m)
 	m->txn = -1;
 	vmbeam_txn_outcome(m->dev, m->txn_id, &m->outcome);	/* only for the report */
 	/* If this is not written, the module's word stands for it. */
-	migration_record(m, "committed");
+	migration_record(m, STATE_COMMITTED);
 	return 0;
 }
 
@@ -363,6 +363,12 @@ static int (*const steps[STEPS])(struct migration *m) = {
 static int run_step(struct migration *m, enum step step)
 {
 	char point[48] = "vmbeamd:";
+	static const enum state states[STEPS] = {
+		[STEP_PREPARE] = STATE_PREPARE,
+		[STEP_SUSPEND] = STATE_SUSPEND,
+		[STEP_STATE] = STATE_STATE,
+		[STEP_QUIESCE] = STATE_QUIESCE,
+	};
 	int64_t begun = clock_ns();
 	int rc = 0;
 
@@ -371,8 +377,8 @@ static int run_step(struct migration *m, enum step step)
 	/* The swap and the commit write records of their own, when they know what to write. */
 	if (step == STEP_SUSPEND)
 		m->went = true;
-	if (step >= STEP_PREPARE && step <= STEP_QUIESCE)
-		rc = migration_record(m, step_names[step]);
+	if (states[step])
+		rc = migration_record(m, states[step]);
 	hold_point(strcat(point, step_names[step]));
 	if (!rc)
 		rc = steps[step](m);
@@ -392,7 +398,7 @@ void migrate(struct migration *m)
 		if (run_step(m, step))
 			break;
 	}
-	if (m->step == STEP_CHECK || (m->step == STEP_PREPARE && !strcmp(m->state, step_names[STEP_CHECK]))) {
+	if (m->step == STEP_CHECK || m->state == STATE_CHECK) {
 		if (m->error.text[0])
 			m->fate = FATE_REFUSED;
 	} else if (m->fate == FATE_OPEN) {

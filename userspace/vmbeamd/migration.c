@@ -16,8 +16,7 @@ const char *const step_names[STEPS] = {
 	"check", "prepare", "suspend", "state", "quiesce", "swap", "commit", "resume",
 };
 
-/* Which boot of the host this is: domids and transaction ids mean nothing in another. */
-static void read_boot_id(char *buf, size_t size)
+void migration_boot_id(char *buf, size_t size)
 {
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
 
@@ -43,14 +42,14 @@ void migration_init(struct migration *m, struct journal *journal)
 	m->warnings = json_object_new_array();
 	m->disks = json_object_new_array();
 	m->items = json_object_new_array();
-	m->state = step_names[STEP_CHECK];
+	m->state = STATE_CHECK;
 	m->begun_ns = clock_ns();
 	gmtime_r(&now, &tm);
 	strftime(m->id, sizeof(m->id), "%Y%m%dT%H%M%S", &tm);
 	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
 		salt = getpid();
 	snprintf(m->id + strlen(m->id), sizeof(m->id) - strlen(m->id), "-%08x", salt);
-	read_boot_id(m->boot_id, sizeof(m->boot_id));
+	migration_boot_id(m->boot_id, sizeof(m->boot_id));
 }
 
 void migration_clear(struct migration *m)
@@ -80,8 +79,8 @@ void migration_clear(struct migration *m)
 
 void migration_between(struct migration *m, const struct config_hostvm *from, const struct config_hostvm *to)
 {
-	m->from = from->name;
-	m->to = to->name;
+	snprintf(m->from, sizeof(m->from), "%s", from->name);
+	snprintf(m->to, sizeof(m->to), "%s", to->name);
 	agent_init(&m->a, from->name, from->socket, m->id, m->uuid, &m->dom_a);
 	agent_init(&m->b, to->name, to->socket, m->id, m->uuid, &m->dom_b);
 }
@@ -107,75 +106,19 @@ struct json_object *migration_domain(const struct migration *m, uint32_t domid)
 	return args;
 }
 
-int migration_record(struct migration *m, const char *state)
+int migration_record(struct migration *m, enum state state)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = record_to_json(&m->record, state);
 	int rc;
 
-	m->state = state;
-	js_add_str(o, "migration", m->id);
-	js_add_str(o, "state", state);
-	js_add_u64(o, "time", time(NULL));
-	js_add_str(o, "boot_id", m->boot_id);
-	js_add_str(o, "guest", m->name);
-	js_add_str(o, "uuid", m->uuid);
-	js_add_str(o, "from", m->from);
-	js_add_str(o, "to", m->to);
-	js_add_u64(o, "host_a", m->host_a);
-	js_add_u64(o, "host_b", m->host_b);
-	js_add_u64(o, "dom_a", m->dom_a);
-	js_add_u64(o, "dom_b", m->dom_b);
-	js_add_u64(o, "txn", m->txn_id);
-	js_add_bool(o, "went", m->went);
-	js_add_bool(o, "resumed", m->resumed);
-	if (m->error.text[0])
-		js_add_str(o, "error", m->error.text);
-	if (m->lost.text[0])
-		js_add_str(o, "lost", m->lost.text);
-	rc = journal_append(m->journal, o);
+	rc = o ? journal_append(m->journal, o) : -ENOMEM;
 	json_object_put(o);
-	if (!rc)
+	if (!rc) {
+		m->state = state;
 		return 0;
+	}
 	log_err("the journal cannot be written: %s", strerror(-rc));
 	if (!m->error.text[0])
 		error_set(&m->error, "the journal cannot be written: %s", strerror(-rc));
 	return -1;
-}
-
-static const char *known_state(const char *state)
-{
-	static const char *const others[] = {
-		"committing", "committed", "rolling-back", "rolled-back", "done", "lost", "stuck", "forgotten",
-	};
-
-	for (size_t i = 0; i < STEPS; i++)
-		if (!strcmp(state, step_names[i]))
-			return step_names[i];
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (!strcmp(state, others[i]))
-			return others[i];
-	return NULL;
-}
-
-int migration_from_record(struct migration *m, struct json_object *r, const struct config *config)
-{
-	const struct config_hostvm *from = config_hostvm(config, js_str(r, "from", ""));
-	const struct config_hostvm *to = config_hostvm(config, js_str(r, "to", ""));
-
-	m->state = known_state(js_str(r, "state", ""));
-	if (!from || !to || !m->state || migration_name(m, js_str(r, "guest", "")))
-		return -1;
-	snprintf(m->id, sizeof(m->id), "%s", js_str(r, "migration", ""));
-	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(r, "uuid", ""));
-	snprintf(m->error.text, sizeof(m->error.text), "%s", js_str(r, "error", ""));
-	snprintf(m->lost.text, sizeof(m->lost.text), "%s", js_str(r, "lost", ""));
-	m->host_a = js_u64(r, "host_a", 0);
-	m->host_b = js_u64(r, "host_b", 0);
-	m->dom_a = js_u64(r, "dom_a", 0);
-	m->dom_b = js_u64(r, "dom_b", 0);
-	m->txn_id = js_u64(r, "txn", 0);
-	m->went = js_bool(r, "went");
-	m->resumed = js_bool(r, "resumed");
-	migration_between(m, from, to);
-	return 0;
 }

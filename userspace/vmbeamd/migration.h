@@ -10,6 +10,7 @@
 #include "config.h"
 #include "error.h"
 #include "journal.h"
+#include "record.h"
 #include "savestream.h"
 #include "text.h"
 
@@ -25,23 +26,12 @@ enum fate {
 	FATE_FORGOTTEN,		/* an operator has taken it out of the daemon's hands */
 };
 
-struct migration {
-	/* What the journal tells a later daemon. */
-	char id[33], uuid[40], boot_id[40];
-	char *name;			/* of the guest VM, as its agent has it; before the check, as the operator has it */
-	char guest[TEXT_SHORT];		/* the same for messages */
-	const char *from, *to;		/* host VMs; the strings are the configuration's */
-	uint32_t host_a, host_b;	/* their domids in the host */
-	uint32_t dom_a, dom_b;		/* the guest VM's domids in them; 0: not known yet */
-	uint64_t txn_id;		/* 0: there was none */
-	const char *state;		/* the name of a step, or committing, committed, rolling-back, ... */
-	bool went;			/* the guest may have been told to suspend */
-	bool resumed;			/* the end has let it run: back on A, or on B */
-
-	/* What only this daemon has. */
+/* What only the daemon that runs it has: gone when it dies. */
+struct migration_live {
 	struct journal *journal;
 	struct agent a, b;
 	int dev, txn;			/* -1: not open */
+	char guest[TEXT_SHORT];		/* the guest VM's name for messages */
 	uint64_t export_a, export_b;
 	struct vmbeam_extents frames_a, frames_b;	/* what these hold; empty: to be read (again) */
 	uint64_t announced;		/* frames that B had populated when its export was made */
@@ -53,24 +43,34 @@ struct migration {
 	struct savestream stream;
 	struct vmbeam_pairs pairs;		/* all frames that both sides have */
 	struct vmbeam_pairs kept_pairs;		/* of these, the keep set: excluded from the swap */
-	struct vmbeam_pairs exchanged_pairs;	/* of these, the ones whose contents were exchanged: for the report */
-	uint64_t max_frames, max_extents;
+	uint64_t max_frames, max_extents;	/* of one call to the module */
+};
 
-	/* For the report. */
+/* What is only told. */
+struct migration_report {
 	enum step step;
 	enum fate fate;
-	struct error error;		/* why it was not done; the first of @problems when it was refused */
 	struct json_object *problems;	/* what the check found, an array of strings */
 	struct json_object *warnings;	/* what it found besides, that stands not in the way */
 	struct json_object *disks;	/* how it is known that they are the same on both sides */
 	struct json_object *items;	/* each need, what is offered for it, and what the check says of it */
 	struct error finishing;		/* what the end is waiting for */
-	struct error lost;		/* the guest VM is on neither side any more: how, and what is left of it */
 	uint64_t max_kib, guest_frames;
 	uint64_t populated, kept, swapped, exchanged, large, busy_retries;
+	struct vmbeam_pairs exchanged_pairs;	/* those whose contents were exchanged */
 	struct vmbeam_txn_outcome outcome;	/* after the commit: flushes and pauses */
 	int64_t begun_ns, ended_ns, suspended_ns, unpaused_ns;
 	double ms[STEPS];
+};
+
+/* The members of all three are its own (-fms-extensions). */
+struct migration {
+	union {				/* what the journal tells a later daemon */
+		struct record;
+		struct record record;
+	};
+	struct migration_live;
+	struct migration_report;
 };
 
 extern const char *const step_names[STEPS];
@@ -80,14 +80,14 @@ void migration_init(struct migration *m, struct journal *journal);
 void migration_clear(struct migration *m);
 /* Between which host VMs. */
 void migration_between(struct migration *m, const struct config_hostvm *from, const struct config_hostvm *to);
+/* Which boot of the host this is: domids and transaction ids mean nothing in another. */
+void migration_boot_id(char *buf, size_t size);
 /* What the guest VM is called. 0, or -1 with m->error set. */
 int migration_name(struct migration *m, const char *name);
 /* The arguments of an agent's op on @domid; with the UUID, so that a domid given anew is not mistaken. */
 struct json_object *migration_domain(const struct migration *m, uint32_t domid);
-/* Writes the journal's next record. 0 or -1 with m->error set. */
-int migration_record(struct migration *m, const char *state);
-/* The last record, read back. -1: it makes no sense. */
-int migration_from_record(struct migration *m, struct json_object *record, const struct config *config);
+/* Writes the journal's next record: m->state is @state once it is on the disk. 0 or -1 with m->error set. */
+int migration_record(struct migration *m, enum state state);
 
 /* migrate.c: runs all steps and the end. Afterwards m->fate says how it went; FATE_OPEN: call finish() again later. */
 void migrate(struct migration *m);

@@ -4,6 +4,7 @@
 #include "js.h"
 #include "log.h"
 #include "recover.h"
+#include "text.h"
 
 int recover_remember(struct json_object *record, void *arg)
 {
@@ -16,40 +17,52 @@ int recover_remember(struct json_object *record, void *arg)
 
 bool recover_over(struct json_object *record)
 {
-	const char *state = js_str(record, "state", "");
+	int state = state_of(js_str(record, "state", ""));
 
-	return !strcmp(state, "done") || !strcmp(state, "rolled-back") || !strcmp(state, "lost") ||
-	       !strcmp(state, "forgotten");
+	return state >= 0 && state_over(state);
 }
 
 int recover(struct migration *m, struct json_object *last, const struct config *config, struct error *err)
 {
-	const char *state = js_str(last, "state", "");
+	const struct config_hostvm *from, *to;
+	char boot_id[sizeof(m->boot_id)];
+	bool other_boot;
 
 	if (!last)
 		return 0;
-	if (recover_over(last)) {
+	memcpy(boot_id, m->boot_id, sizeof(boot_id));
+	if (record_from_json(&m->record, last, err))
+		return recover_over(last) ? 0 : -1;
+	text_short(m->guest, sizeof(m->guest), m->name);
+	other_boot = strcmp(m->boot_id, boot_id);
+	if (state_over(m->state)) {
 		/* An operator may not have heard of a loss. Beyond a restart of the host nothing is left of it. */
-		if (!strcmp(state, "lost") && !migration_from_record(m, last, config) &&
-		    !strcmp(m->boot_id, js_str(last, "boot_id", "")))
+		if (m->state == STATE_LOST && !other_boot)
 			m->fate = FATE_LOST;
 		return 0;
 	}
-	if (migration_from_record(m, last, config))
-		return error_set(err, "migration %s of %s from %s to %s is unfinished in the journal, and its state \"%s\" or one of its host VMs is not known to this configuration",
-				 js_str(last, "migration", "?"), js_str(last, "guest", "?"), js_str(last, "from", "?"),
-				 js_str(last, "to", "?"), state);
-	/* Host VMs do not survive the host: there is no side left that the guest could be on. */
-	if (strcmp(m->boot_id, js_str(last, "boot_id", ""))) {
+	/*
+	 * Host VMs do not survive the host: there is no side left that the guest could be on, whatever the host VMs are
+	 * called by now.
+	 */
+	if (other_boot) {
 		log_warn("migration %s of %s was cut off by a restart of the host: there is nothing left to finish", m->id,
 			 m->guest);
-		error_set(&m->error, "the host was restarted during the migration");
-		migration_record(m, "rolled-back");
+		error_set(&m->error, "the host was restarted during the migration, in state \"%s\": neither %s nor %s has survived that; start %s anew",
+			  state_name(m->state), m->from, m->to, m->guest);
+		m->fate = FATE_ROLLED_BACK;
+		migration_record(m, STATE_ROLLED_BACK);
 		return 0;
 	}
+	from = config_hostvm(config, m->from);
+	to = config_hostvm(config, m->to);
+	if (!from || !to)
+		return error_set(err, "migration %s of %s from %s to %s is unfinished in the journal, and the configuration has no host VM %s: put it back until the migration is finished",
+				 m->id, m->guest, m->from, m->to, from ? m->to : m->from);
+	migration_between(m, from, to);
 	log_warn("migration %s of %s from %s to %s was cut off in state \"%s\": finishing it", m->id, m->guest, m->from,
-		 m->to, m->state);
+		 m->to, state_name(m->state));
 	if (!m->error.text[0])
-		error_set(&m->error, "vmbeamd died in state \"%s\"", m->state);
+		error_set(&m->error, "vmbeamd died in state \"%s\"", state_name(m->state));
 	return 1;
 }

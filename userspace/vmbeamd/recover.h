@@ -11,7 +11,8 @@ int recover_remember(struct json_object *record, void *arg);
 bool recover_over(struct json_object *record);
 /*
  * 1: @m, which must be fresh from migration_init(), is an unfinished migration: finish() is to be called until it
- * is final. 0: there is none; m->fate is FATE_LOST if the last one lost its guest VM. -1: the record makes no sense, see err.
+ * is final. 0: there is none; m->fate is not FATE_OPEN if the last one is to be told of: it lost its guest VM, or was
+ * cut off by a restart of the host. -1: the record makes no sense, see err.
  */
 int recover(struct migration *m, struct json_object *last, const struct config *config, struct error *err);
 

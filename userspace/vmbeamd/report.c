@@ -83,7 +83,7 @@ struct json_object *report(const struct migration *m)
 	js_add_str(o, "to", m->to);
 	js_add_str(o, "uuid", m->uuid);
 	js_add_str(o, "outcome", outcome(m));
-	js_add_str(o, "state", m->state);
+	js_add_str(o, "state", state_name(m->state));
 	js_add_u64(o, "memory_mib", m->max_kib / 1024);
 	js_add_u64(frames, "total", m->populated ? m->populated : m->guest_frames);
 	js_add_u64(frames, "swapped", m->swapped);
