@@ -221,17 +221,6 @@ TEST_F(journal, on_the_disk_before_it_counts)
 	EXPECT_EQ(1, dirs_synced);
 }
 
-static int shorten(struct journal *j, const char *path, int n)
-{
-	struct json_object *json = json_object_new_object();
-	int rc;
-
-	json_object_object_add(json, "n", json_object_new_int(n));
-	rc = journal_shorten(j, path, json);
-	json_object_put(json);
-	return rc;
-}
-
 TEST_F(journal, shortened_to_the_last_record)
 {
 	struct journal other;
@@ -243,7 +232,7 @@ TEST_F(journal, shortened_to_the_last_record)
 	EXPECT_EQ(3, self->j.records);
 	files_synced = 0;
 	dirs_synced = 0;
-	ASSERT_EQ(0, shorten(&self->j, self->path, 3));
+	ASSERT_EQ(0, journal_shorten(&self->j));
 	EXPECT_EQ(1, files_synced);
 	EXPECT_EQ(1, dirs_synced);
 	EXPECT_EQ(1, self->j.records);
@@ -263,7 +252,7 @@ TEST_F(journal, as_it_was_when_it_cannot_be_shortened)
 
 	snprintf(temp, sizeof(temp), "%s.new", self->path);
 	ASSERT_EQ(0, mkdir(temp, 0700));
-	EXPECT_EQ(-EISDIR, shorten(&self->j, self->path, 3));
+	EXPECT_EQ(-EISDIR, journal_shorten(&self->j));
 	EXPECT_EQ(0, rmdir(temp));
 	EXPECT_EQ(0, append(&self->j, 10));
 	journal_close(&self->j);
@@ -272,22 +261,62 @@ TEST_F(journal, as_it_was_when_it_cannot_be_shortened)
 	EXPECT_EQ(16, self->sum);
 }
 
-TEST_F(journal, no_append_after_an_error)
+/* Of what was written while it failed nothing is left, and all before and after it is there, in order. */
+static void check_that_it_goes_on(struct __test_metadata *_metadata, struct journal *j, const char *path)
 {
-	close(self->j.fd);
+	int seen[2] = { 0, 0 };
+
+	EXPECT_EQ(0, append(j, 10));
+	EXPECT_EQ(0, append(j, 100));
+	journal_close(j);
+	ASSERT_EQ(0, journal_open(j, path, count, seen));
+	/* The last one before, and these. */
+	EXPECT_EQ(3, seen[0]);
+	EXPECT_EQ(3 + 10 + 100, seen[1]);
+}
+
+TEST_F(journal, goes_on_after_a_full_disk)
+{
+	struct journal other;
+	int good = self->j.fd;
+
 	self->j.fd = open("/dev/full", O_WRONLY);
 	EXPECT_EQ(-ENOSPC, append(&self->j, 4));
-	EXPECT_EQ(-EIO, append(&self->j, 5));
+	close(good);
+	check_that_it_goes_on(_metadata, &self->j, self->path);
+	/* The new file is locked as the old one was. */
+	EXPECT_EQ(-EWOULDBLOCK, journal_open(&other, self->path, NULL, NULL));
 }
 
 /* Whether the record is on the disk nobody knows, and a second fsync would not tell. */
-TEST_F(journal, no_append_after_a_failed_sync)
+TEST_F(journal, nothing_is_built_on_a_failed_sync)
 {
+	struct stat before, after;
+
+	ASSERT_EQ(0, stat(self->path, &before));
+	disk_is_broken = true;
+	EXPECT_EQ(-EIO, append(&self->j, 4));
+	EXPECT_EQ(-EIO, append(&self->j, 5));
+	ASSERT_EQ(0, stat(self->path, &after));
+	EXPECT_EQ(before.st_ino, after.st_ino);
+	disk_is_broken = false;
+	check_that_it_goes_on(_metadata, &self->j, self->path);
+	ASSERT_EQ(0, stat(self->path, &after));
+	EXPECT_NE(before.st_ino, after.st_ino);
+}
+
+/* Torn, and not even the rest can be cut off: the old file stays behind as it is, until there is a new one. */
+TEST_F(journal, goes_on_after_half_a_record)
+{
+	FILE *f;
+
 	disk_is_broken = true;
 	EXPECT_EQ(-EIO, append(&self->j, 4));
 	disk_is_broken = false;
-	EXPECT_EQ(-1, self->j.fd);
-	EXPECT_EQ(-EIO, append(&self->j, 5));
+	f = fopen(self->path, "a");
+	fputs("0123", f);
+	fclose(f);
+	check_that_it_goes_on(_metadata, &self->j, self->path);
 }
 
 TEST_F(journal, a_record_that_the_caller_does_not_take)

@@ -87,17 +87,19 @@ static struct json_object *parse_line(const char *line, size_t len)
 	return json;
 }
 
-/* *good is the length up to the end of the last good line. */
-static int replay(const char *text, size_t len, size_t *good, size_t *records, int (*record)(struct json_object *, void *), void *arg)
+/* *good is the length up to the end of the last good line, which begins at *last. */
+static int replay(const char *text, size_t len, size_t *good, size_t *last, size_t *records,
+		  int (*record)(struct json_object *, void *), void *arg)
 {
 	size_t pos = 0;
 	int damaged = 0, rc = 0;
 
-	*good = 0;
+	*good = *last = 0;
 	*records = 0;
 	while (pos < len && !rc) {
 		const char *end = memchr(text + pos, '\n', len - pos);
 		struct json_object *json;
+		size_t begin = pos;
 
 		if (!end)
 			break;
@@ -112,6 +114,7 @@ static int replay(const char *text, size_t len, size_t *good, size_t *records, i
 		else
 			rc = record ? record(json, arg) : 0;
 		json_object_put(json);
+		*last = begin;
 		*good = pos;
 		++*records;
 	}
@@ -130,14 +133,16 @@ static int lock(int fd, const char *path)
 
 int journal_open(struct journal *j, const char *path, int (*record)(struct json_object *json, void *arg), void *arg)
 {
-	size_t len = 0, good;
+	size_t len = 0, good, last;
 	char *text = NULL;
 	int rc;
 
+	memset(j, 0, sizeof(*j));
 	j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (j->fd < 0)
 		return -errno;
-	rc = lock(j->fd, path);
+	j->path = strdup(path);
+	rc = j->path ? lock(j->fd, path) : -ENOMEM;
 	if (rc)
 		goto fail;
 	rc = sync_dir(path);
@@ -145,7 +150,11 @@ int journal_open(struct journal *j, const char *path, int (*record)(struct json_
 		rc = read_whole(j->fd, &text, &len);
 	if (rc)
 		goto fail;
-	rc = replay(text, len, &good, &j->records, record, arg);
+	rc = replay(text, len, &good, &last, &j->records, record, arg);
+	if (!rc && good) {
+		j->last = strndup(text + last, good - last);
+		rc = j->last ? 0 : -ENOMEM;
+	}
 	free(text);
 	if (rc)
 		goto fail;
@@ -159,65 +168,99 @@ fail:
 	return rc;
 }
 
-int journal_append(struct journal *j, struct json_object *json)
+/* The line of a record, to be freed. */
+static char *make_line(struct json_object *json)
 {
 	const char *text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
 	char *line;
-	ssize_t n;
-	int len, rc = 0;
 
-	if (j->fd < 0)
-		return -EIO;
-	if (!text)
-		return -ENOMEM;
-	len = asprintf(&line, "%08x %s\n", vmbeam_crc32(text, strlen(text)), text);
-	if (len < 0)
-		return -ENOMEM;
-	n = write(j->fd, line, len);
-	if (n != len)
-		rc = n < 0 ? -errno : -ENOSPC;
-	else if (fsync(j->fd))
-		rc = -errno;
-	free(line);
-	/* What is on the disk now is unknown, and a second fsync would not tell: nothing may be built on it. */
-	if (rc)
-		journal_close(j);
-	else
-		j->records++;
-	return rc;
+	if (!text || asprintf(&line, "%08x %s\n", vmbeam_crc32(text, strlen(text)), text) < 0)
+		return NULL;
+	return line;
 }
 
-int journal_shorten(struct journal *j, const char *path, struct json_object *last)
+static int put(int fd, const char *text)
 {
-	struct journal new = { .fd = -1 };
-	char *temp;
-	int rc;
+	size_t len = strlen(text);
+	ssize_t n = write(fd, text, len);
 
-	if (asprintf(&temp, "%s.new", path) < 0)
+	return n < 0 ? -errno : (size_t)n == len ? 0 : -ENOSPC;
+}
+
+/* A new file with the last record, and one more, which may be NULL, takes the place of the old one. */
+static int renew(struct journal *j, const char *line)
+{
+	char *temp;
+	int fd, rc;
+
+	if (asprintf(&temp, "%s.new", j->path) < 0)
 		return -ENOMEM;
-	new.fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	rc = new.fd < 0 ? -errno : lock(new.fd, temp);
-	rc = rc ?: journal_append(&new, last);
-	if (!rc && rename(temp, path))
+	fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	rc = fd < 0 ? -errno : lock(fd, temp);
+	if (!rc && j->last)
+		rc = put(fd, j->last);
+	if (!rc && line)
+		rc = put(fd, line);
+	if (!rc && (fsync(fd) || rename(temp, j->path)))
 		rc = -errno;
 	if (rc) {
+		if (fd >= 0)
+			close(fd);
 		unlink(temp);
-		journal_close(&new);
 	} else {
-		journal_close(j);
-		*j = new;
-		rc = sync_dir(path);
+		close(j->fd);
+		j->fd = fd;
+		j->records = !!j->last + !!line;
 		/* After a crash it may be the old one that is there: nothing may be built on the new one. */
-		if (rc)
-			journal_close(j);
+		rc = sync_dir(j->path);
+		j->doubtful = rc;
 	}
 	free(temp);
 	return rc;
+}
+
+int journal_append(struct journal *j, struct json_object *json)
+{
+	char *line;
+	int rc;
+
+	if (j->fd < 0)
+		return -EBADF;
+	line = make_line(json);
+	if (!line)
+		return -ENOMEM;
+	if (j->doubtful) {
+		rc = renew(j, line);
+	} else {
+		rc = put(j->fd, line);
+		/* What is on the disk after a failure is unknown, and a second fsync would not tell. */
+		if (!rc && fsync(j->fd))
+			rc = -errno;
+		if (rc)
+			j->doubtful = true;
+		else
+			j->records++;
+	}
+	if (!rc) {
+		free(j->last);
+		j->last = line;
+	} else {
+		free(line);
+	}
+	return rc;
+}
+
+int journal_shorten(struct journal *j)
+{
+	return renew(j, NULL);
 }
 
 void journal_close(struct journal *j)
 {
 	if (j->fd >= 0)
 		close(j->fd);
+	free(j->path);
+	free(j->last);
+	memset(j, 0, sizeof(*j));
 	j->fd = -1;
 }

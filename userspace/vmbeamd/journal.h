@@ -7,12 +7,16 @@
 #ifndef VMBEAM_JOURNAL_H
 #define VMBEAM_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <json-c/json.h>
 
 struct journal {
 	int fd;
 	size_t records;
+	char *path;
+	char *last;	/* the last record that is on the disk, as a line; NULL: there is none */
+	bool doubtful;	/* what came after that could not be written: nobody knows how much of it is there */
 };
 
 /*
@@ -21,13 +25,14 @@ struct journal {
  * the file system said; @record's own error is passed on.
  */
 int journal_open(struct journal *j, const char *path, int (*record)(struct json_object *json, void *arg), void *arg);
-/* The record is on the disk when this returns 0. After an error the journal takes no more records: -EIO. */
-int journal_append(struct journal *j, struct json_object *json);
 /*
- * Puts a journal that has only the record @last in the place of the one at @path, which is open as @j. 0 or -errno; it is
- * as it was then, or takes no more records.
+ * The record is on the disk when this returns 0. After an error it may be there or not. What is in the file is then not
+ * built upon: the next call puts a new file in its place, which has the last good record and the new one. So a disk that
+ * was full, or failed once, costs the records of that time and no others.
  */
-int journal_shorten(struct journal *j, const char *path, struct json_object *last);
+int journal_append(struct journal *j, struct json_object *json);
+/* Puts a journal that has only its last record in the place of this one. 0 or -errno; see journal_append(). */
+int journal_shorten(struct journal *j);
 void journal_close(struct journal *j);
 
 #endif

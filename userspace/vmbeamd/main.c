@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	}
 	/* It would grow for ever, and what came before the last record is asked for by nobody. */
 	if (journal.records > 1 && recover_over(last)) {
-		rc = journal_shorten(&journal, config.journal, last);
+		rc = journal_shorten(&journal);
 		if (rc)
 			log_warn("%s cannot be shortened: %s", config.journal, strerror(-rc));
 	}
