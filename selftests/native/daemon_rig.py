@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from made_up_agent import FRAMES, Domain, Export, Json, MadeUpAgent
 
@@ -20,7 +20,7 @@ SOURCE_GFNS = ((0, SOURCE_GFN, 60), (60, SOURCE_GFN + 200, 45))
 DESTINATION_GFNS = ((0, 5000, 30), (30, 5077, FRAMES - 30))
 
 # Those that tests wait for; the agents are at once, but for the load of the machine.
-LIMITS = {"check-connect": 5, "connect": 5, "late-suspend": 2}
+LIMITS = {"check-connect": 5, "connect": 5, "late-suspend": 2, "stop": 20}
 
 # Far beyond anything that the daemon does at its own pace.
 PATIENCE_S = 60
@@ -100,16 +100,25 @@ class Rig:
 
     # The daemon
 
-    def configure(self, *names: str) -> None:
-        """What the host VMs are called."""
-        self._config.write_text(json.dumps({
+    def configure(self, *names: str, **others: Any) -> None:
+        """What the host VMs are called; @others is put into the configuration, besides or instead."""
+        self.write_config(json.dumps({
             "hostvms": [{"name": name, "socket": str(agent.path)} for name, agent in zip(names, self.agents)],
-            "journal": str(self._journal), "control": str(self._control), "limits": self.limits}))
+            "journal": str(self._journal), "control": str(self._control), "limits": self.limits, **others}))
 
-    def run_to_its_end(self) -> None:
-        """A daemon that does not want to start."""
+    def write_config(self, text: str) -> None:
+        self._config.write_text(text)
+
+    def limit(self, **limits: int) -> None:
+        """In seconds; with _ for -. For the daemons that are started from now on."""
+        self.limits.update({name.replace("_", "-"): seconds for name, seconds in limits.items()})
+        self.configure(*(agent.hostvm for agent in self.agents))
+
+    def run_to_its_end(self, *options: str) -> int:
+        """A daemon that does not want to start, or is not to. The exit code."""
         with self._stderr.open("ab") as stderr:
-            subprocess.run([self._vmbeamd, "-c", self._config], env=self.env, stderr=stderr, timeout=PATIENCE_S, check=False)
+            return subprocess.run([self._vmbeamd, "-c", self._config, *options], env=self.env, stderr=stderr,
+                                  stdout=subprocess.DEVNULL, timeout=PATIENCE_S, check=False).returncode
 
     def start(self, **fake: int | str) -> None:
         """Starts the daemon; @fake is what daemon/fake-host.c reads, without its FAKE_ and in small letters."""
@@ -132,6 +141,12 @@ class Rig:
         for path in self._hold.iterdir():
             path.unlink()
         self._control.unlink(missing_ok=True)
+
+    def stop(self) -> int:
+        """As its supervisor does it. The exit code."""
+        assert self.daemon
+        self.daemon.terminate()
+        return self.daemon.wait(PATIENCE_S)
 
     def restart(self, **fake: int | str) -> None:
         self.kill()

@@ -127,6 +127,9 @@ class Faults:
     broken: dict[str, str] = field(default_factory=dict)    # these ops fail, with this text
     mute: set[str] = field(default_factory=set)             # these are never answered
     late: set[str] = field(default_factory=set)             # these say "again" once
+    forever: set[str] = field(default_factory=set)          # these say "again" at once, each time
+    trickle_s: float = 0            # the stream's second part comes byte by byte, and so long apart
+    instead: str = ""               # of suspending the guest VM: "reboot", "crash", "refuse"
     unlisted: bool = False          # hello's lists had to be cut, and nothing is in them
     crowd: int = 0                  # so many domains and exports of others are there, too
     garbage: bool = False           # in the place of the stream's second part
@@ -265,6 +268,8 @@ class MadeUpAgent(threading.Thread):
         expect("migration" in request, f"{op} does not tell of which migration it is")
         if op in self.faults.broken:
             raise OpError("EIO", self.faults.broken[op])
+        if op in self.faults.forever:
+            return Reply({"again": True})
         if request.get("again"):
             expect(not blob, f"{op} is asked for again, and sends its blob again")
             return self._result
@@ -388,12 +393,20 @@ class MadeUpAgent(threading.Thread):
     def _save_go(self, _request: Json, _blob: bytes) -> Reply:
         domain = self.domain(self._saved)
         self._went = True
-        if domain:
+        if self.faults.instead == "reboot" and domain:
+            self.domains.remove(domain)
+            self.domains.append(Domain(REBOOTED_DOMID))
+        elif self.faults.instead == "crash" and domain:
+            domain.shutdown = True
+        elif not self.faults.instead and domain:
             domain.suspended = domain.shutdown = True
         return Reply({})
 
     def _save_read(self, _request: Json, _blob: bytes) -> Reply:
-        part, rest = self._sent[self._went][:1000], self._sent[self._went][1000:]
+        trickle = self._went and self.faults.trickle_s
+        size = 1 if trickle else 1000
+        time.sleep(trickle)
+        part, rest = self._sent[self._went][:size], self._sent[self._went][size:]
         self._sent[self._went] = rest
         return Reply({"state": "stream" if rest else "end" if self._went else "prepared"}, part)
 

@@ -20,6 +20,11 @@ enum limit {
 	LIMIT_STALL,		/* a stream that stands still */
 	LIMIT_SUSPEND,		/* the guest VM to suspend */
 	LIMIT_LATE_SUSPEND,	/* the same, when it is no longer wanted */
+	LIMIT_QUIESCE,		/* a guest VM's backends to let go, while it stands still */
+	LIMIT_REBIND,		/* and to be bound again, before it runs without */
+	LIMIT_PAUSE,		/* a guest VM that stands still, before the commit */
+	LIMIT_MIGRATION,	/* a migration, before the commit */
+	LIMIT_STOP,		/* what is under way, when vmbeamd is stopped */
 	LIMIT_FINISH,		/* the end, before the command is told that it takes longer */
 	LIMIT_DRAIN,		/* a backend's ring to be empty */
 	LIMIT_PORT,		/* a device that was taken off its driver to let go of its event channel */

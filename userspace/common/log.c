@@ -9,12 +9,18 @@
 static const char *log_who = "vmbeam";
 static int log_for_journal;
 static int log_debugging;
+static bool (*log_sink)(enum log_level level, const char *line);
 
 void log_init(const char *who)
 {
 	log_who = who;
 	log_for_journal = getenv("JOURNAL_STREAM") != NULL;
 	log_debugging = getenv("VMBEAM_DEBUG") != NULL;
+}
+
+void log_to(bool (*sink)(enum log_level level, const char *line))
+{
+	log_sink = sink;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -29,6 +35,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	/* Whatever is in it, nobody but this function begins a line. */
 	text_clean(line, sizeof(line), text);
+	if (log_sink && log_sink(level, line))
+		return;
 	/* One call, one write: stderr is unbuffered otherwise, and lines of several processes would mix. */
 	if (log_for_journal)
 		fprintf(stderr, "<%d>%s\n", level, line);

@@ -16,12 +16,14 @@ enum cli_exit {
 	CLI_NO_DAEMON = 5,
 };
 
+#define CLI_CONFIG "/etc/vmbeam/vmbeamd.conf"
 #define CLI_SOCKET "/run/vmbeam/vmbeamd.sock"
 
 /* Each gets its own argv, from its name on, and returns an exit code. */
 int cli_check(int argc, char **argv);
 int cli_migrate(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_cancel(int argc, char **argv);
 int cli_forget(int argc, char **argv);
 int cli_swap(int argc, char **argv);
 int cli_transaction(int argc, char **argv);

@@ -11,22 +11,37 @@
 #include "cli.h"
 #include "js.h"
 
+/* Where vmbeamd listens: as in its configuration. Whether the rest of that makes sense is not for the command to say. */
+static char *socket_path(void)
+{
+	const char *file = getenv("VMBEAM_CONFIG"), *path = getenv("VMBEAM_SOCKET");
+	struct json_object *config;
+	char *copy;
+
+	if (path)
+		return strdup(path);
+	config = json_object_from_file(file ? file : CLI_CONFIG);
+	copy = strdup(js_str(config, "control", CLI_SOCKET));
+	json_object_put(config);
+	return copy;
+}
+
 static int open_daemon(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	const char *path = getenv("VMBEAM_SOCKET");
+	char *path = socket_path();
 	int fd;
 
-	if (!path)
-		path = CLI_SOCKET;
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		cli_say(stderr, "vmbeam: %s: too long for a socket\n", path);
+	if (!path || strlen(path) >= sizeof(addr.sun_path)) {
+		cli_say(stderr, "vmbeam: %s: too long for a socket\n", path ? path : "the path");
+		free(path);
 		return -1;
 	}
 	strcpy(addr.sun_path, path);
+	free(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		cli_say(stderr, "vmbeam: vmbeamd cannot be reached at %s: %s\n", path, strerror(errno));
+		cli_say(stderr, "vmbeam: vmbeamd cannot be reached at %s: %s\n", addr.sun_path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;

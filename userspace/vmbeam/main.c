@@ -16,6 +16,7 @@ static const struct {
 	{ "check", cli_check, "can a guest VM be moved? touches nothing" },
 	{ "migrate", cli_migrate, "move a running guest VM to another host VM" },
 	{ "status", cli_status, "what vmbeamd is doing, and how the last migration went" },
+	{ "cancel", cli_cancel, "call off the migration under way, until it is committed" },
 	{ "forget", cli_forget, "give up a migration that cannot be finished" },
 	{ "swap", cli_swap, "swap frames of two domains (for tests; in the host management VM)" },
 	{ "transaction", cli_transaction, "swaps that could not be undone (in the host management VM)" },

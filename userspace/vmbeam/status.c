@@ -20,6 +20,9 @@ static void print_migration(const char *what, struct json_object *m)
 		cli_say(stdout, "  lost: %s\n", js_str(m, "lost", ""));
 	if (js_str(m, "waiting_for", NULL))
 		cli_say(stdout, "  not finished: %s\n", js_str(m, "waiting_for", ""));
+	if (js_u64(m, "tries", 0))
+		cli_say(stdout, "  tried %llu times, and again in %.1f s\n", (unsigned long long)js_u64(m, "tries", 0),
+			json_object_get_double(json_object_object_get(m, "next_try_ms")) / 1000);
 }
 
 int cli_status(int argc, char **argv)

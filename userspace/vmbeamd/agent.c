@@ -9,16 +9,17 @@
 
 #include "agent.h"
 #include "clock.h"
+#include "hostvm.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
 
 #define SLICE_MS	200
-
-void (*agent_idle)(void);
+/* An agent that says "again" more often is not believed to be at work, and is not to keep the daemon at it. */
+#define AGAIN_MS	100
 
 void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
-		const uint32_t *domid)
+		const uint32_t *domid, const uint32_t *host, const struct patience *patience)
 {
 	memset(a, 0, sizeof(*a));
 	a->ch.fd = -1;
@@ -27,6 +28,8 @@ void agent_init(struct agent *a, const char *name, const char *socket, const cha
 	a->migration = migration;
 	a->uuid = uuid;
 	a->domid = domid;
+	a->host = host;
+	a->patience = patience;
 }
 
 void agent_close(struct agent *a)
@@ -38,6 +41,10 @@ void agent_close(struct agent *a)
 	a->up = false;
 }
 
+/*
+ * The device model takes one connection at a time; the others wait in the backlog, and once that is full connect() would
+ * wait, too: for as long as whoever is connected stays.
+ */
 static int open_socket(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -46,7 +53,7 @@ static int open_socket(const char *path)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
@@ -59,20 +66,43 @@ static int open_socket(const char *path)
 }
 
 /*
- * Waits for the reply to @seq. 0, or what channel_recv() said, or -EBADMSG: it cannot be parsed. One without a number
- * is the answer to a request that the agent could not parse, and there is only this one.
+ * Nothing else ties a socket to a host VM: with two of them exchanged in the configuration, each agent would name frames of
+ * the other's host VM. Whoever listens on it must be the host VM's device model.
+ */
+static int check_owner(struct agent *a, int fd, struct error *err)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	pid_t pid;
+
+	if (!*a->host)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return error_set(err, "%s: whose socket %s is cannot be found out: %s", a->name, a->socket, strerror(errno));
+	if (hostvm_device_model(a->name, *a->host, &pid, err))
+		return -1;
+	if (cred.pid != pid)
+		return error_set(err, "%s: the socket %s is process %d's, and the device model of %s (domain %u) is process %d: are two sockets exchanged in the configuration?",
+				 a->name, a->socket, cred.pid, a->name, *a->host, pid);
+	return 0;
+}
+
+/*
+ * Waits for the reply to @seq. 0, or what channel_recv() said, or -EBADMSG: it cannot be parsed, or -ECANCELED: the
+ * migration is called off. One without a number is the answer to a request that the agent could not parse, and there is only this one.
  */
 static int receive(struct agent *a, uint32_t seq, int64_t until, struct message *reply)
 {
 	for (;;) {
 		int64_t left = until - clock_ms();
+		struct error none;
 		int rc;
 
 		if (left <= 0)
 			return -ETIMEDOUT;
+		if (patience_over(a->patience, &none))
+			return -ECANCELED;
 		rc = channel_recv(&a->ch, reply, left < SLICE_MS ? left : SLICE_MS);
-		if (agent_idle)
-			agent_idle();
 		if (rc == -ETIMEDOUT)
 			continue;
 		if (rc)
@@ -117,6 +147,9 @@ static struct json_object *hello_args(const struct agent *a)
 
 static int broken(struct agent *a, const char *op, int rc, struct error *err)
 {
+	/* The agent is all right. Its reply, of an earlier request then, is passed over when it comes. */
+	if (rc == -ECANCELED)
+		return patience_over(a->patience, err);
 	agent_close(a);
 	if (rc == -ETIMEDOUT)
 		return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
@@ -133,9 +166,16 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 	struct message reply;
 	int fd = open_socket(a->socket), rc;
 
+	if (fd == -EAGAIN)
+		return error_set(err, "%s: %s takes no connection: somebody else is connected to it, and others wait. It is for vmbeamd alone",
+				 a->name, a->socket);
 	if (fd < 0)
 		return error_set(err, "%s: no connection to %s: %s. Is the host VM running?", a->name, a->socket,
 				 strerror(-fd));
+	if (check_owner(a, fd, err)) {
+		close(fd);
+		return -1;
+	}
 	if (channel_init(&a->ch, fd) || getrandom(&a->session, sizeof(a->session), 0) != sizeof(a->session)) {
 		channel_clear(&a->ch);
 		return error_set(err, "%s: %s", a->name, strerror(errno));
@@ -151,8 +191,12 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 	} while (rc == -ETIMEDOUT && clock_ms() < until);
 	if (rc == -ETIMEDOUT) {
 		agent_close(a);
-		return error_set(err, "%s: no agent answers on %s: is vmbeam-agent running in its management VM?",
+		return error_set(err, "%s: no agent answers on %s: is vmbeam-agent running in its management VM, and nobody else connected to the socket?",
 				 a->name, a->socket);
+	}
+	if (rc == -ECANCELED) {
+		agent_close(a);
+		return patience_over(a->patience, err);
 	}
 	if (rc == -EBADMSG)
 		return broken(a, "hello", rc, err);
@@ -179,11 +223,9 @@ int agent_connect(struct agent *a, int limit_s, struct error *err)
 	if (a->up)
 		return 0;
 	while (connect_once(a, until, err)) {
-		if (clock_ms() + 500 >= until)
+		if (clock_ms() + 500 >= until || patience_over(a->patience, err))
 			return -1;
 		usleep(500000);
-		if (agent_idle)
-			agent_idle();
 	}
 	return 0;
 }
@@ -246,7 +288,7 @@ int agent_end(struct agent *a, int limit_s, struct message *reply, struct error 
 	if (!a->asked)
 		return error_set(err, "%s: the agent was asked nothing", a->name);
 	for (;;) {
-		int64_t until = clock_ms() + limit_ms(LIMIT_REPLY);
+		int64_t asked = clock_ms(), until = asked + limit_ms(LIMIT_REPLY), early;
 
 		rc = receive(a, a->seq, until < limit ? until : limit, &m);
 		if (rc || !js_bool(m.json, "ok") || !js_bool(m.json, "again"))
@@ -255,6 +297,9 @@ int agent_end(struct agent *a, int limit_s, struct message *reply, struct error 
 		rc = -ETIMEDOUT;
 		if (clock_ms() >= limit)
 			break;
+		early = asked + AGAIN_MS - clock_ms();
+		if (early > 0)
+			usleep(early * 1000);
 		/* The agent has the blob: asking again must not write it twice. */
 		js_add_bool(a->asked, "again", true);
 		rc = ask(a, op, a->asked, NULL, 0);

@@ -7,6 +7,7 @@
 
 #include "channel.h"
 #include "error.h"
+#include "patience.h"
 
 struct agent {
 	struct channel ch;
@@ -14,6 +15,8 @@ struct agent {
 	const char *migration;		/* sent with each request */
 	const char *uuid;		/* what hello is asked about, once it is known: "" and 0 until then */
 	const uint32_t *domid;
+	const uint32_t *host;		/* the host VM's domid in the host, which its socket must belong to; 0: not known yet */
+	const struct patience *patience;
 	uint32_t session, seq;
 	bool up;
 	struct json_object *hello;	/* its last answer to hello */
@@ -21,12 +24,9 @@ struct agent {
 	const char *asked_op;
 };
 
-/* Called about five times a second while something is waited for. */
-extern void (*agent_idle)(void);
-
 /* What is pointed to must outlive the agent. */
 void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
-		const uint32_t *domid);
+		const uint32_t *domid, const uint32_t *host, const struct patience *patience);
 void agent_close(struct agent *a);
 
 /*
@@ -43,7 +43,7 @@ int agent_hello_end(struct agent *a, struct error *err);
 /*
  * One request and its reply. @args is consumed and may be NULL. A reply that says "again" makes it ask again, until
  * the limit. @reply may be NULL. After a limit or a broken line the agent is closed: a late reply can then not be
- * taken for another's. 0 or -1.
+ * taken for another's. When the migration is called off the reply is not waited for. 0 or -1.
  */
 int agent_call(struct agent *a, const char *op, struct json_object *args, int limit_s, struct message *reply,
 	       struct error *err);

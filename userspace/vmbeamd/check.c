@@ -200,6 +200,8 @@ static void check_guest(struct migration *m, bool dest_up)
 	json_object_put(m->needs);
 	m->needs = json_object_get(js_array(reply.json, "needs"));
 	stamp(m->needs);
+	if (m->guest_frames > SAVESTREAM_MAX_PFN || m->max_kib / 4 > SAVESTREAM_MAX_PFN)
+		problem(m, "%s has more than the %llu GiB of memory that vmbeamd can move", m->guest, SAVESTREAM_MAX_PFN >> 18);
 	if (!m->dom_a || !m->uuid[0])
 		problem(m, "%s: the agent gives no domid or no UUID for %s", m->from, m->guest);
 	else if (!js_len(m->needs))

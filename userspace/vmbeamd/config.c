@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -24,14 +25,49 @@ static int load_limits(struct json_object *limits, const char *path, struct erro
 	return 0;
 }
 
+/* What is misspelt would be left at its default without a word. @where: "" or of what. */
+static int only_known(struct json_object *o, const char *const *known, const char *path, const char *where, struct error *err)
+{
+	json_object_object_foreach(o, key, value) {
+		bool is_known = false;
+
+		(void)value;
+		for (const char *const *k = known; *k && !is_known; k++)
+			is_known = !strcmp(key, *k);
+		if (!is_known)
+			return error_set(err, "%s: unknown key \"%s\"%s; vmbeamd(8) lists those that there are", path, key, where);
+	}
+	return 0;
+}
+
+/* A key that is there has to be of its type. */
+static int typed(struct json_object *o, const char *key, enum json_type type, const char *path, struct error *err)
+{
+	struct json_object *v;
+
+	if (!json_object_object_get_ex(o, key, &v) || json_object_is_type(v, type))
+		return 0;
+	return error_set(err, "%s: \"%s\" must be %s", path, key, type == json_type_string ? "a string" :
+			 type == json_type_array ? "a list" : "an object");
+}
+
 int config_load(struct config *c, const char *path, struct error *err)
 {
 	struct json_object *json = json_object_from_file(path);
+	static const char *const keys[] = { "hostvms", "journal", "control", "limits", NULL };
+	static const char *const hostvm_keys[] = { "name", "socket", NULL };
 	struct json_object *list = js_array(json, "hostvms");
 
 	if (!json)
 		return error_set(err, "%s: %s", path, json_util_get_last_err());
 	memset(c, 0, sizeof(*c));
+	c->json = json;
+	if (!json_object_is_type(json, json_type_object))
+		return error_set(err, "%s: it is no JSON object", path);
+	if (only_known(json, keys, path, "", err) || typed(json, "hostvms", json_type_array, path, err) ||
+	    typed(json, "journal", json_type_string, path, err) || typed(json, "control", json_type_string, path, err) ||
+	    typed(json, "limits", json_type_object, path, err))
+		return -1;
 	c->journal = js_str(json, "journal", "/var/lib/vmbeam/journal");
 	c->control = js_str(json, "control", "/run/vmbeam/vmbeamd.sock");
 	if (load_limits(js_get(json, "limits", json_type_object), path, err))
@@ -41,6 +77,11 @@ int config_load(struct config *c, const char *path, struct error *err)
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 		struct config_hostvm h = { js_str(o, "name", NULL), js_str(o, "socket", NULL) };
+		char where[48];
+
+		snprintf(where, sizeof(where), " of host VM number %zu", i + 1);
+		if (json_object_is_type(o, json_type_object) && only_known(o, hostvm_keys, path, where, err))
+			return -1;
 
 		if (!h.name || !h.socket)
 			return error_set(err, "%s: host VM number %zu lacks \"name\" or \"socket\"", path, i + 1);

@@ -7,6 +7,10 @@
 
 #include "error.h"
 
+struct json_object;
+
+#define CONFIG_PATH "/etc/vmbeam/vmbeamd.conf"
+
 #define CONFIG_MAX_HOSTVMS 32
 #define CONFIG_MAX_NAME 127	/* bytes of a host VM's name */
 
@@ -19,6 +23,7 @@ struct config {
 	size_t nr_hostvms;
 	const char *journal;
 	const char *control;	/* the CLI's socket */
+	struct json_object *json;	/* what all of this points into */
 };
 
 /* What it points to lives as long as the process. */

@@ -109,6 +109,17 @@ static void lose(struct migration *m, struct agent *a, uint32_t domid, const cha
 		  m->guest, when, kept);
 }
 
+/*
+ * Did it reboot instead of suspending? Then it has another domain, none of its frames was swapped, and no frame of the old
+ * one was armed for a swap. From the last hello.
+ */
+static bool rebooted(struct migration *m)
+{
+	struct json_object *d = m->went && !m->txn_id ? finish_domain(&m->a, m, 0) : NULL;
+
+	return d && !js_bool(d, "suspended") && !js_bool(d, "paused") && !armed_export(&m->a, m->dom_a);
+}
+
 /* The guest VM runs where it belongs. A later daemon, or try, must not take it for lost when it has ended since. */
 static void resumed(struct migration *m)
 {
@@ -117,18 +128,28 @@ static void resumed(struct migration *m)
 }
 
 /*
- * Did it run on instead of suspending, and has another domain since? A suspended one cannot, and none of its frames was
- * swapped without that. From the last hello.
+ * The guest VM's backends, as they were. A guest with a dead disk is better than none: it can still be logged in to, and
+ * shut down. So after a few tries, or a time, it runs without. Whether the agent answered does not matter: a hotplug script
+ * that hangs, or whatever keeps it, would keep the guest VM for ever. -1: to be tried again.
  */
-static bool rebooted(struct migration *m)
+static int rebind(struct migration *m)
 {
-	struct json_object *d = m->txn_id ? NULL : finish_domain(&m->a, m, 0);
+	int64_t left;
 
-	if (!d || js_bool(d, "suspended") || js_bool(d, "paused"))
-		return false;
-	log_warn("%s rebooted on %s while it was asked to suspend: it runs there as domain %" PRIu64, m->guest, m->from,
-		 js_u64(d, "domid", 0));
-	return true;
+	if (!m->rebind_until_ms)
+		m->rebind_until_ms = clock_ms() + limit_ms(LIMIT_REBIND);
+	left = m->rebind_until_ms - clock_ms();
+	if (left > 0 && m->rebind_tries < REBIND_TRIES) {
+		m->rebind_tries++;
+		if (!agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), (left + 999) / 1000, NULL, &m->finishing))
+			return 0;
+		log_err("%s", m->finishing.text);
+		if (m->rebind_tries < REBIND_TRIES && clock_ms() < m->rebind_until_ms)
+			return -1;
+	}
+	log_err("%s: the backends of %s cannot be put back: it runs on without those that fail", m->from, m->guest);
+	/* The line may have been given up. */
+	return agent_connect(&m->a, limit_s(LIMIT_CONNECT), &m->finishing);
 }
 
 /* Lets the guest VM run on as if nothing had been. */
@@ -145,25 +166,23 @@ static int resume_a(struct migration *m)
 			return -1;
 		/* While it runs it may reboot by itself, which gives it another domain. A suspended one cannot. */
 		d = finish_domain(&m->a, m, m->went ? m->dom_a : 0);
-		if (!d || js_bool(d, "suspended") || !m->went || clock_ms() > limit)
+		if (!d && rebooted(m)) {
+			log_warn("%s: %s rebooted instead of suspending, and runs on as another domain", m->from, m->guest);
+			resumed(m);
+			return 0;
+		}
+		/* One that has just ended may be on its way to another domain. What its export pins is not. */
+		if ((d ? js_bool(d, "suspended") || !m->went : !!armed_export(&m->a, m->dom_a)) || clock_ms() > limit)
 			break;
 		usleep(300000);
-	}
-	if (!d && rebooted(m)) {
-		resumed(m);
-		return 0;
 	}
 	if (!d) {
 		lose(m, &m->a, m->dom_a, "before the migration was rolled back");
 		return 0;
 	}
 	if (m->went) {
-		if (agent_call(&m->a, "rebind", migration_domain(m, m->dom_a), limit_s(LIMIT_LONG), NULL, &m->finishing)) {
-			log_err("%s", m->finishing.text);
-			/* A guest with a dead disk is better than none: it can still be logged in to, and shut down. */
-			if (!m->a.up || ++m->rebind_tries < REBIND_TRIES)
-				return -1;
-		}
+		if (rebind(m))
+			return -1;
 		/* Also when it runs: an agent that died in between may not have woken it for the events it missed. */
 		if ((js_bool(d, "suspended") || !js_bool(d, "shutdown")) &&
 		    agent_call(&m->a, "resume", migration_domain(m, m->dom_a), limit_s(LIMIT_LONG), NULL, &m->finishing))
@@ -359,6 +378,23 @@ static int put_into_effect(struct migration *m, enum way way)
 	return a || b ? -1 : 0;
 }
 
+/* All is done. Until that is in the journal it is not over: the next daemon would do it again, and to what is there then. */
+static int close_it(struct migration *m, enum state state)
+{
+	if (migration_record(m, state))
+		return error_set(&m->finishing, "all is done, but the journal %s cannot be written: is its disk full?",
+				 m->journal->path);
+	m->ended_ns = clock_ns();
+	if (state == STATE_LOST) {
+		m->fate = FATE_LOST;
+		log_err("lost: %s", m->lost.text);
+	} else {
+		m->fate = state == STATE_DONE ? FATE_DONE : FATE_ROLLED_BACK;
+		log_info("%s: %s", m->guest, state == STATE_DONE ? "done" : "rolled back");
+	}
+	return 0;
+}
+
 int finish(struct migration *m)
 {
 	enum way way = decide(m);
@@ -369,25 +405,17 @@ int finish(struct migration *m)
 		if (!m->error.text[0])
 			m->error = m->finishing;
 		/* No record here: the state by which this was decided must be there when the next daemon asks again. */
-		log_err("stuck: %s", m->finishing.text);
+		if (m->fate != FATE_STUCK)
+			log_err("stuck: %s", m->finishing.text);
 		m->fate = FATE_STUCK;
 		return 0;
 	}
 	if (way == WAY_BACK && m->state != STATE_ROLLING_BACK)
 		migration_record(m, STATE_ROLLING_BACK);
+	m->fate = FATE_OPEN;
 	if (put_into_effect(m, way)) {
 		log_warn("not finished: %s", m->finishing.text);
 		return -1;
 	}
-	m->ended_ns = clock_ns();
-	if (m->lost.text[0]) {
-		m->fate = FATE_LOST;
-		log_err("lost: %s", m->lost.text);
-		migration_record(m, STATE_LOST);
-		return 0;
-	}
-	m->fate = way == WAY_FORWARD ? FATE_DONE : FATE_ROLLED_BACK;
-	migration_record(m, way == WAY_FORWARD ? STATE_DONE : STATE_ROLLED_BACK);
-	log_info("%s: %s", m->guest, way == WAY_FORWARD ? "done" : "rolled back");
-	return 0;
+	return close_it(m, m->lost.text[0] ? STATE_LOST : way == WAY_FORWARD ? STATE_DONE : STATE_ROLLED_BACK);
 }

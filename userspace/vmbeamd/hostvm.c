@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The only file of the daemon that knows libxl. */
+/* The only file of the daemon that knows libxl and xenstore. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <libxl.h>
 #include <libxl_utils.h>
+#include <xenstore.h>
 #include <xentoollog.h>
 
 #include "hostvm.h"
@@ -77,6 +79,23 @@ int hostvm_check(const char *name, uint32_t domid, struct error *err)
 	libxl_domain_config_dispose(&config);
 	toolstack_close(&t);
 	return rc;
+}
+
+int hostvm_device_model(const char *name, uint32_t domid, pid_t *pid, struct error *err)
+{
+	struct xs_handle *xs = xs_open(0);
+	char path[64], *text;
+
+	if (!xs)
+		return error_set(err, "%s: xenstore cannot be asked for its device model: is xenstored running?", name);
+	snprintf(path, sizeof(path), "/local/domain/%u/image/device-model-pid", domid);
+	text = xs_read(xs, XBT_NULL, path, NULL);
+	xs_close(xs);
+	*pid = text ? strtol(text, NULL, 10) : 0;
+	free(text);
+	if (*pid <= 0)
+		return error_set(err, "%s: xenstore has no %s: whether the socket is that of this host VM is not known", name, path);
+	return 0;
 }
 
 bool hostvm_is_dead(uint32_t domid)

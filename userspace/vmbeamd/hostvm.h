@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "error.h"
 
@@ -14,6 +15,8 @@ int hostvm_domid(const char *name, uint32_t *domid, struct error *err);
  * leave it there. -1 with the setting that is wrong.
  */
 int hostvm_check(const char *name, uint32_t domid, struct error *err);
+/* The process that is its device model, by xenstore. @name is for the message. */
+int hostvm_device_model(const char *name, uint32_t domid, pid_t *pid, struct error *err);
 /* Will nothing run in it any more: has it crashed, shut down, or been destroyed? False when that cannot be found out. */
 bool hostvm_is_dead(uint32_t domid);
 

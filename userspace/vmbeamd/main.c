@@ -8,20 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "control.h"
-#include "js.h"
+#include "journald.h"
+#include "limit.h"
 #include "log.h"
 #include "recover.h"
+#include "worker.h"
 
-#define RETRY_MS	3000
-
+static struct config config;
 static struct journal journal;
-
-static void idle(void)
-{
-	control_poll(0);
-}
 
 static void make_parent(const char *path)
 {
@@ -32,80 +32,128 @@ static void make_parent(const char *path)
 	free(copy);
 }
 
-/* On an operator's word. Domains, exports and backends stay as they are: they are the operator's now. */
-static bool forget(struct migration *m)
+/* What the last daemon left, if anything, is for the worker. @last: what a status is to tell of it. */
+static int recover_last(struct json_object *record, struct migration **left, struct json_object **last, struct error *err)
 {
-	if (!control_forget)
-		return false;
-	if (migration_record(m, STATE_FORGOTTEN)) {
-		control_forgotten(m->error.text);
-		return false;
-	}
-	log_warn("migration %s of %s from %s to %s is forgotten: an operator sees to what is left of it", m->id, m->guest,
-		 m->from, m->to);
-	m->fate = FATE_FORGOTTEN;
-	control_forgotten(NULL);
-	return true;
-}
-
-/* Works on the end until it is final, or forgotten; the CLI has had its answer, or there was none. */
-static void finish_late(struct migration *m)
-{
-	control_current = m;
-	control_waiting = true;
-	while (m->fate == FATE_OPEN && finish(m))
-		for (int i = 0; i < RETRY_MS / 200 && !forget(m); i++)
-			control_poll(200);
-	/* Nothing else may be started over one that is stuck. The next daemon asks again. */
-	while (m->fate == FATE_STUCK && !forget(m))
-		control_poll(1000);
-	control_waiting = false;
-	if (control_forget)
-		control_forgotten("it has come to its end just now");
-}
-
-static void remember(const struct migration *m)
-{
-	json_object_put(control_last);
-	control_last = report(m);
-}
-
-static void serve_request(void)
-{
-	struct migration m;
-
-	migration_init(&m, &journal);
-	m.check_only = control_request.check_only;
-	migration_between(&m, control_request.from, control_request.to);
-	if (migration_name(&m, control_request.guest)) {
-		m.fate = FATE_REFUSED;
-	} else {
-		control_current = &m;
-		migrate(&m);
-	}
-	control_result(report(&m));
-	if (!m.check_only) {
-		finish_late(&m);
-		remember(&m);
-	}
-	control_current = NULL;
-	migration_clear(&m);
-}
-
-static int recover_last(const struct config *config, struct json_object *last, struct error *err)
-{
-	struct migration m;
+	struct migration *m = malloc(sizeof(*m));
 	int rc;
 
-	migration_init(&m, &journal);
-	rc = recover(&m, last, config, err);
-	if (rc > 0)
-		finish_late(&m);
-	if (rc > 0 || m.fate != FATE_OPEN)
-		remember(&m);
-	control_current = NULL;
-	migration_clear(&m);
-	return rc < 0 ? -1 : 0;
+	*left = NULL;
+	*last = NULL;
+	if (!m)
+		return error_set(err, "out of memory");
+	migration_init(m, &journal);
+	rc = recover(m, record, &config, err);
+	if (rc > 0) {
+		*left = m;
+		return 0;
+	}
+	if (m->fate != FATE_OPEN)
+		*last = report(m);
+	migration_clear(m);
+	free(m);
+	return rc;
+}
+
+/* The journal, and what is in it of a migration that is not over. */
+static int open_journal(struct migration **left, struct json_object **last, struct error *err)
+{
+	struct json_object *record = NULL;
+	int rc = journal_open(&journal, config.journal, recover_remember, &record);
+
+	if (rc) {
+		json_object_put(record);
+		return error_set(err, "%s: %s", config.journal, rc == -EWOULDBLOCK ? "another vmbeamd has it" :
+				 rc == -EBADMSG ? "damaged in the middle; see which side its guest VM is on, and move the file away" :
+				 strerror(-rc));
+	}
+	/* It would grow for ever, and what came before the last record is asked for by nobody. */
+	if (journal.records > 1 && recover_over(record)) {
+		rc = journal_shorten(&journal);
+		if (rc)
+			log_warn("%s cannot be shortened: %s", config.journal, strerror(-rc));
+	}
+	rc = recover_last(record, left, last, err);
+	json_object_put(record);
+	return rc;
+}
+
+static int stop_in_vain(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct worker_state now;
+
+	(void)usec;
+	(void)arg;
+	worker_state(&now);
+	log_warn("migration %s of %s has not come to its end in the %d s that the limit \"stop\" allows: the next vmbeamd finishes it",
+		 now.id, now.guest, limit_s(LIMIT_STOP));
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* Nothing is left in the middle if there is time: a guest VM that stands still would do so until the next daemon starts. */
+static int stop(sd_event_source *source, const struct signalfd_siginfo *si, void *arg)
+{
+	sd_event *event = sd_event_source_get_event(source);
+	struct worker_state now;
+
+	(void)si;
+	(void)arg;
+	sd_notify(0, "STOPPING=1");
+	worker_state(&now);
+	/* There is nothing to wait for. */
+	if (now.stuck)
+		return sd_event_exit(event, 0);
+	if (worker_busy())
+		log_info("being stopped: migration %s of %s is %s, for at most %d s", now.id, now.guest,
+			 now.closing ? "brought to its end" : "called off", limit_s(LIMIT_STOP));
+	worker_stop();
+	control_stop();
+	return sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, limit_s(LIMIT_STOP) * 1000000ULL, 0, stop_in_vain, NULL);
+}
+
+static int run(struct error *err)
+{
+	struct json_object *last = NULL;
+	struct migration *left = NULL;
+	sd_event *event = NULL;
+	int worker_fd, rc;
+	sigset_t signals;
+
+	/* In all threads: the loop gets them. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	if (open_journal(&left, &last, err))
+		return -1;
+	rc = sd_event_default(&event);
+	if (rc >= 0)
+		rc = sd_event_add_signal(event, NULL, SIGTERM, stop, NULL);
+	if (rc >= 0)
+		rc = sd_event_add_signal(event, NULL, SIGINT, stop, NULL);
+	if (rc >= 0)
+		rc = sd_event_set_watchdog(event, true);
+	if (rc >= 0)
+		rc = worker_start(&worker_fd);
+	if (rc < 0)
+		return error_set(err, "no event loop: %s", strerror(-rc));
+	if (control_open(event, &config, &journal, worker_fd, last, err))
+		return -1;
+	if (left)
+		worker_begin(left);
+	log_info("ready, %zu host VMs", config.nr_hostvms);
+	sd_notify(0, "READY=1");
+	rc = sd_event_loop(event);
+	return rc < 0 ? error_set(err, "the event loop ended: %s", strerror(-rc)) : 0;
+}
+
+static void usage(const char *path)
+{
+	printf("usage: vmbeamd [-c FILE] [--check-config]\n"
+	       "Moves guest VMs between the host VMs named in FILE (%s).\n\n"
+	       "  -c, --config FILE   another configuration\n"
+	       "  --check-config      say whether the configuration can be used, and end\n"
+	       "  --print-ways        print which way the end of a migration goes, as a table\n", path);
 }
 
 int main(int argc, char **argv)
@@ -113,15 +161,15 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "version", no_argument, NULL, 'V' },
 		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'C' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "print-ways", no_argument, NULL, 'w' },
 		{ 0 }
 	};
-	const char *path = "/etc/vmbeam/vmbeamd.conf";
-	struct json_object *last = NULL;
-	struct config config;
+	const char *path = CONFIG_PATH;
+	bool check_only = false;
 	struct error err;
-	int opt, rc;
+	int opt;
 
 	log_init("vmbeamd");
 	while ((opt = getopt_long(argc, argv, "Vc:h", options, NULL)) != -1) {
@@ -132,8 +180,11 @@ int main(int argc, char **argv)
 		case 'c':
 			path = optarg;
 			break;
+		case 'C':
+			check_only = true;
+			break;
 		case 'h':
-			printf("usage: vmbeamd [-c FILE]\nMoves guest VMs between the host VMs named in FILE (%s).\n", path);
+			usage(path);
 			return 0;
 		case 'w':
 			state_print_ways(stdout);
@@ -147,36 +198,18 @@ int main(int argc, char **argv)
 		log_err("%s", err.text);
 		return 1;
 	}
+	if (check_only) {
+		printf("%s can be used: %zu host VMs\n", path, config.nr_hostvms);
+		return 0;
+	}
+	journald_init();
 	make_parent(config.journal);
 	make_parent(config.control);
-	rc = journal_open(&journal, config.journal, recover_remember, &last);
-	if (rc) {
-		log_err("%s: %s", config.journal, rc == -EWOULDBLOCK ? "another vmbeamd has it" :
-			rc == -EBADMSG ? "damaged in the middle; see which side its guest VM is on, and move the file away" :
-			strerror(-rc));
-		return 1;
-	}
-	/* It would grow for ever, and what came before the last record is asked for by nobody. */
-	if (journal.records > 1 && recover_over(last)) {
-		rc = journal_shorten(&journal);
-		if (rc)
-			log_warn("%s cannot be shortened: %s", config.journal, strerror(-rc));
-	}
-	if (control_open(&config, &err)) {
+	if (run(&err)) {
 		log_err("%s", err.text);
 		return 1;
 	}
-	agent_idle = idle;
-	rc = recover_last(&config, last, &err);
-	json_object_put(last);
-	if (rc) {
-		log_err("%s", err.text);
-		return 1;
-	}
-	log_info("ready, %zu host VMs", config.nr_hostvms);
-	for (;;) {
-		control_poll(1000);
-		if (control_request.pending)
-			serve_request();
-	}
+	log_info("stopped");
+	/* The worker may still be at work: nothing of it is torn down, as if the process was killed. */
+	_exit(0);
 }

@@ -2,6 +2,7 @@
 /* The order of a migration: docs/architecture.md says why it is this one. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,10 +11,18 @@
 #include "devices.h"
 #include "hold.h"
 #include "hostvm.h"
+#include "journald.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
 #include "migration.h"
+#include "worker.h"
+
+/* A guest VM has a few frames besides its memory: for its console, its xenstore ring, its grants. */
+#define EXTRA_FRAMES	4096
+
+/* How often the source is asked whether a guest VM that does not suspend is still there. */
+#define LOOK_MS		2000
 
 /* Moves the stream from A's save to B's restore, until the save is in @state. */
 static int pump(struct migration *m, const char *state)
@@ -94,30 +103,47 @@ static int export_sync(struct migration *m, struct agent *a, uint32_t domid, con
 	return 0;
 }
 
+/* The next piece of a list of frames, in order, and not more of them than the guest VM can have. */
+static int take_extents(struct vmbeam_extents *list, const struct message *piece, uint64_t *frames, uint64_t most)
+{
+	const struct vmbeam_extent *e = (const void *)piece->blob;
+
+	for (size_t i = 0; i < piece->blob_len / sizeof(*e); i++) {
+		const struct vmbeam_extent *last = list->nr ? &list->v[list->nr - 1] : NULL;
+
+		if (e[i].nr > most - *frames)
+			return -E2BIG;
+		*frames += e[i].nr;
+		if (e[i].pfn > SAVESTREAM_MAX_PFN || (last && e[i].pfn < last->pfn + last->nr))
+			return -EINVAL;
+		if (vmbeam_extents_add(list, e[i].pfn, e[i].gfn, e[i].nr))
+			return e[i].nr ? -ENOMEM : -EINVAL;
+	}
+	return piece->blob_len % sizeof(*e) ? -EINVAL : 0;
+}
+
 static int read_export(struct migration *m, struct agent *a, uint64_t id, struct vmbeam_extents *list)
 {
-	uint64_t offset = 0, limit = (SAVESTREAM_MAX_PFN + 1) * sizeof(struct vmbeam_extent);
+	/* By what the check was told of it, and some that the toolstack adds. */
+	uint64_t memory = m->max_kib / 4, most = (memory > m->guest_frames ? memory : m->guest_frames) + EXTRA_FRAMES;
+	uint64_t offset = 0, frames = 0;
 
 	for (bool eof = false; !eof;) {
 		struct json_object *args = json_object_new_object();
-		const struct vmbeam_extent *e;
 		struct message reply;
-		int rc = 0;
+		int rc;
 
 		js_add_u64(args, "export", id);
 		js_add_u64(args, "offset", offset);
 		if (agent_call(a, "export-read", args, limit_s(LIMIT_LONG), &reply, &m->error))
 			return -1;
 		eof = js_bool(reply.json, "eof");
-		e = (const void *)reply.blob;
-		if (reply.blob_len % sizeof(*e) || (!reply.blob_len && !eof) || offset > limit)
-			rc = -EINVAL;
-		for (size_t i = 0; !rc && i < reply.blob_len / sizeof(*e); i++)
-			rc = vmbeam_extents_add(list, e[i].pfn, e[i].gfn, e[i].nr);
+		rc = !reply.blob_len && !eof ? -EINVAL : take_extents(list, &reply, &frames, most);
 		offset += reply.blob_len;
 		message_clear(&reply);
-		if (!rc && eof)
-			rc = vmbeam_extents_check(list);
+		if (rc == -E2BIG)
+			return error_set(&m->error, "%s: the list of frames of export %" PRIu64 " has more than the %" PRIu64 " that %s can have",
+					 a->name, id, most, m->guest);
 		if (rc)
 			return error_set(&m->error, "%s: the list of frames of export %" PRIu64 " is not in order: %s",
 					 a->name, id, strerror(-rc));
@@ -175,10 +201,28 @@ static int step_prepare(struct migration *m)
 	return prepare_b(m);
 }
 
+/* A guest VM that reboots or crashes instead will never suspend. */
+static int still_expected(struct migration *m)
+{
+	struct json_object *d;
+
+	if (agent_hello(&m->a, &m->error))
+		return -1;
+	d = finish_domain(&m->a, m, m->dom_a);
+	if (!d)
+		return error_set(&m->error, "%s: domain %u of %s has ended instead of suspending: the guest VM rebooted, shut down or crashed",
+				 m->from, m->dom_a, m->guest);
+	if (js_bool(d, "shutdown") && !js_bool(d, "suspended"))
+		return error_set(&m->error, "%s: %s (domain %u) has shut down or crashed instead of suspending", m->from, m->guest,
+				 m->dom_a);
+	return 0;
+}
+
 static int step_suspend(struct migration *m)
 {
-	int64_t limit = clock_ms() + limit_ms(LIMIT_SUSPEND);
+	int64_t limit = clock_ms() + limit_ms(LIMIT_SUSPEND), look = clock_ms() + LOOK_MS;
 
+	patience_pause(&m->patience);
 	if (agent_call(&m->a, "save-go", NULL, limit_s(LIMIT_SHORT), NULL, &m->error))
 		return -1;
 	while (!m->suspended_ns) {
@@ -191,6 +235,11 @@ static int step_suspend(struct migration *m)
 		message_clear(&reply);
 		if (m->suspended_ns)
 			break;
+		if (clock_ms() > look) {
+			if (still_expected(m))
+				return -1;
+			look = clock_ms() + LOOK_MS;
+		}
 		if (clock_ms() > limit)
 			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, limit_s(LIMIT_SUSPEND));
 		usleep(10000);
@@ -222,7 +271,7 @@ static int step_state(struct migration *m)
 static int step_quiesce(struct migration *m)
 {
 	/* Begun in the step before; a rollback rebinds from there on. */
-	return agent_end(&m->a, limit_s(LIMIT_LONG), NULL, &m->error);
+	return agent_end(&m->a, limit_s(LIMIT_QUIESCE), NULL, &m->error);
 }
 
 static int all_there(struct migration *m, const char *host, const struct vmbeam_extents *wanted,
@@ -343,8 +392,9 @@ static int step_commit(struct migration *m)
 	if (m->swapped + m->exchanged + m->kept != m->populated)
 		return error_set(&m->error, "%" PRIu64 " frames swapped, %" PRIu64 " exchanged and %" PRIu64 " kept are not the %" PRIu64 " that %s populated",
 				 m->swapped, m->exchanged, m->kept, m->populated, m->to);
-	if (both_waiting(m) || migration_record(m, STATE_COMMITTING))
+	if (both_waiting(m) || patience_over(&m->patience, &m->error) || migration_record(m, STATE_COMMITTING))
 		return -1;
+	patience_end(&m->patience);
 	rc = vmbeam_txn_commit(m->txn);
 	if (rc)
 		return error_set(&m->error, "the commit failed: %s", strerror(-rc));
@@ -360,6 +410,20 @@ static int (*const steps[STEPS])(struct migration *m) = {
 	check, step_prepare, step_suspend, step_state, step_quiesce, step_swap, step_commit, finish,
 };
 
+static void progress(const struct migration *m, enum step step, double ms)
+{
+	struct json_object *o = json_object_new_object();
+	char text[32];
+
+	js_add_str(o, "migration", m->id);
+	js_add_str(o, "phase", step_names[step]);
+	if (ms >= 0) {
+		snprintf(text, sizeof(text), "%.1f", ms);
+		json_object_object_add(o, "ms", json_object_new_double_s(ms, text));
+	}
+	worker_progress(m, o);
+}
+
 static int run_step(struct migration *m, enum step step)
 {
 	char point[48] = "vmbeamd:";
@@ -373,7 +437,8 @@ static int run_step(struct migration *m, enum step step)
 	int rc = 0;
 
 	m->step = step;
-	control_progress(m, step, -1);
+	journald_step(step_names[step]);
+	progress(m, step, -1);
 	/* The swap and the commit write records of their own, when they know what to write. */
 	if (step == STEP_SUSPEND)
 		m->went = true;
@@ -381,33 +446,32 @@ static int run_step(struct migration *m, enum step step)
 		rc = migration_record(m, states[step]);
 	hold_point(strcat(point, step_names[step]));
 	if (!rc)
+		rc = patience_over(&m->patience, &m->error);
+	if (!rc)
 		rc = steps[step](m);
 	m->ms[step] = (clock_ns() - begun) / 1e6;
 	if (!rc)
-		control_progress(m, step, m->ms[step]);
+		progress(m, step, m->ms[step]);
 	return rc;
 }
 
 void migrate(struct migration *m)
 {
-	int64_t limit;
-
+	patience_begin(&m->patience);
 	for (enum step step = STEP_CHECK; step < STEPS; step++) {
 		if (m->check_only && step > STEP_CHECK)
 			break;
 		if (run_step(m, step))
 			break;
 	}
+	patience_end(&m->patience);
+	worker_publish(m);
 	if (m->step == STEP_CHECK || m->state == STATE_CHECK) {
 		if (m->error.text[0])
 			m->fate = FATE_REFUSED;
-	} else if (m->fate == FATE_OPEN) {
-		if (m->error.text[0])
-			log_err("%s: %s failed: %s", m->guest, step_names[m->step], m->error.text);
-		limit = clock_ms() + limit_ms(LIMIT_FINISH);
-		while (finish(m) && clock_ms() < limit)
-			usleep(500000);
+	} else if (m->fate == FATE_OPEN && m->error.text[0]) {
+		log_err("%s: %s failed: %s", m->guest, step_names[m->step], m->error.text);
 	}
-	if (!m->ended_ns)
-		m->ended_ns = clock_ns();
+	if (m->fate != FATE_OPEN || m->check_only)
+		m->ended_ns = m->ended_ns ?: clock_ns();
 }

@@ -30,6 +30,7 @@ enum fate {
 struct migration_live {
 	struct journal *journal;
 	struct agent a, b;
+	struct patience patience;
 	int dev, txn;			/* -1: not open */
 	char guest[TEXT_SHORT];		/* the guest VM's name for messages */
 	uint64_t export_a, export_b;
@@ -38,6 +39,7 @@ struct migration_live {
 	bool a_done, b_done;		/* finish() has put this side in order */
 	bool unpause_tried;
 	int rebind_tries;
+	int64_t rebind_until_ms;	/* 0: not tried yet */
 	bool check_only;
 	struct json_object *needs;	/* of the guest VM, as its agent listed them in the check */
 	struct savestream stream;
@@ -55,6 +57,7 @@ struct migration_report {
 	struct json_object *disks;	/* how it is known that they are the same on both sides */
 	struct json_object *items;	/* each need, what is offered for it, and what the check says of it */
 	struct error finishing;		/* what the end is waiting for */
+	uint64_t tries, next_try_ms;	/* of the end so far; and how long it waits for the next one */
 	uint64_t max_kib, guest_frames;
 	uint64_t populated, kept, swapped, exchanged, large, busy_retries;
 	struct vmbeam_pairs exchanged_pairs;	/* those whose contents were exchanged */
@@ -89,7 +92,7 @@ struct json_object *migration_domain(const struct migration *m, uint32_t domid);
 /* Writes the journal's next record: m->state is @state once it is on the disk. 0 or -1 with m->error set. */
 int migration_record(struct migration *m, enum state state);
 
-/* migrate.c: runs all steps and the end. Afterwards m->fate says how it went; FATE_OPEN: call finish() again later. */
+/* migrate.c: runs all steps. Afterwards m->fate says how it went; FATE_OPEN: finish() is to be called until it is final. */
 void migrate(struct migration *m);
 
 /* swap.c: moves m->pairs through m->txn, but for the contents of m->kept_pairs. */
@@ -106,8 +109,5 @@ struct json_object *finish_domain(struct agent *a, const struct migration *m, ui
 
 /* report.c */
 struct json_object *report(const struct migration *m);
-
-/* control.c: tells whoever asked for the migration. @ms < 0: the step begins. */
-void control_progress(const struct migration *m, enum step step, double ms);
 
 #endif

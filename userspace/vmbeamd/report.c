@@ -109,6 +109,10 @@ struct json_object *report(const struct migration *m)
 		js_add_str(o, "lost", m->lost.text);
 	if (m->finishing.text[0] && (m->fate == FATE_OPEN || m->fate == FATE_STUCK))
 		js_add_str(o, "waiting_for", m->finishing.text);
+	if (m->next_try_ms) {
+		js_add_u64(o, "tries", m->tries);
+		add_ms(o, "next_try_ms", m->next_try_ms);
+	}
 	if (js_len(m->disks))
 		json_object_object_add(o, "disks", json_object_get(m->disks));
 	if (m->check_only && js_len(m->items))

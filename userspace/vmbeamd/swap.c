@@ -8,7 +8,7 @@
 #include "log.h"
 #include "migration.h"
 
-/* Pairs in one call: the daemon hears its sockets between two calls. */
+/* Pairs in one call: whether it is called off is seen between two calls. */
 #define PIECE_FRAMES	16384
 #define SUPERPAGE	512
 /* Busy frames are mostly a device model's mapping: it is asked to let go, and given this time. */
@@ -172,8 +172,9 @@ static int pass(struct migration *m, const struct vmbeam_pairs *pairs, const str
 			goto out;
 		m->large += result.nr_large;
 		through += piece.frames;
-		if (agent_idle)
-			agent_idle();
+		rc = patience_over(&m->patience, &m->error);
+		if (rc)
+			goto out;
 		if (first && !held && through >= total / 2) {
 			held = true;
 			hold_point("vmbeamd:swap-half");

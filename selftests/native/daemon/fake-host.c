@@ -4,7 +4,8 @@
  * $FAKE_DIR, "domid_a domid_b pid state"; one whose owner is dead counts as rolled back, as the module would do it.
  * $FAKE_BUSY: every that many'th pair is busy for as long as the exchange is not asked for. $FAKE_REFUSE: a gfn that is
  * refused. $FAKE_KEPT: a gfn that is kept, though nobody excluded it. $FAKE_DIE=commit: dies between the commit and its
- * announcement. $FAKE_DEAD: the domid of a host VM that has died.
+ * announcement. $FAKE_DEAD: the domid of a host VM that has died. $FAKE_FSYNC: the one of that number fails; so do all
+ * while there is a file disk-full in $FAKE_DIR. What goes to systemd's journal is in the file journald there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "hostvm.h"
@@ -26,6 +29,37 @@ static unsigned long long env(const char *name)
 	const char *v = getenv(name);
 
 	return v ? strtoull(v, NULL, 0) : 0;
+}
+
+int fsync(int fd)
+{
+	static unsigned long long files;
+	struct stat st;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/disk-full", getenv("FAKE_DIR"));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	if (++files != env("FAKE_FSYNC") && access(path, F_OK))
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+/* A line for each, its fields separated by tabs. */
+int sd_journal_sendv(const struct iovec *iov, int n)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/journald", getenv("FAKE_DIR"));
+	f = fopen(path, "a");
+	if (!f)
+		return -errno;
+	for (int i = 0; i < n; i++)
+		fprintf(f, "%.*s%c", (int)iov[i].iov_len, (const char *)iov[i].iov_base, i + 1 < n ? '\t' : '\n');
+	fclose(f);
+	return 0;
 }
 
 static void write_state(const char *state)
@@ -52,6 +86,16 @@ int hostvm_check(const char *name, uint32_t domid, struct error *err)
 {
 	(void)domid;
 	return env("FAKE_NOT_PRESERVED") ? error_set(err, "%s has on_crash=\"destroy\"", name) : 0;
+}
+
+/* Whoever listens on the agents' sockets has started the daemon. $FAKE_DM_DOMID: another process. */
+int hostvm_device_model(const char *name, uint32_t domid, pid_t *pid, struct error *err)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "FAKE_DM_%u", domid);
+	*pid = getenv(key) ? (pid_t)env(key) : getppid();
+	return *pid ? 0 : error_set(err, "%s: xenstore has no device model", name);
 }
 
 bool hostvm_is_dead(uint32_t domid)
