@@ -5,11 +5,11 @@
 
 #include "undo.h"
 
-static struct vmbeam_log undo_log;
+static struct vmbeam_undo undo_log;
 
 void *test_alloc(size_t size, gfp_t gfp)
 {
-	void *p = malloc(size);
+	void *p = calloc(1, size);
 
 	if (!p)
 		abort();
@@ -17,19 +17,24 @@ void *test_alloc(size_t size, gfp_t gfp)
 	return p;
 }
 
+void test_free(const void *p)
+{
+	free((void *)p);
+}
+
 void undo_begin(void)
 {
-	vmbeam_log_init(&undo_log);
+	vmbeam_undo_init(&undo_log);
 }
 
 void undo_end(void)
 {
-	vmbeam_log_free(&undo_log);
+	vmbeam_undo_free(&undo_log);
 }
 
 void undo_reserve(uint32_t nr_runs)
 {
-	if (vmbeam_log_reserve(&undo_log, nr_runs, GFP_KERNEL))
+	if (vmbeam_undo_reserve(&undo_log, nr_runs))
 		abort();
 }
 
@@ -37,12 +42,12 @@ void undo_add(uint64_t gfn_a, uint64_t gfn_b, uint32_t nr, bool kept)
 {
 	const struct vmbeam_run run = { .gfn_a = gfn_a, .gfn_b = gfn_b, .nr = nr, .kept = kept };
 
-	vmbeam_log_append(&undo_log, &run);
+	vmbeam_undo_append(&undo_log, &run);
 }
 
 bool undo_take(uint64_t *gfn_a, uint64_t *gfn_b, uint32_t *nr, bool *kept)
 {
-	const struct vmbeam_run *run = vmbeam_log_last(&undo_log);
+	const struct vmbeam_run *run = vmbeam_undo_last(&undo_log);
 
 	if (!run)
 		return false;
@@ -50,6 +55,6 @@ bool undo_take(uint64_t *gfn_a, uint64_t *gfn_b, uint32_t *nr, bool *kept)
 	*gfn_b = run->gfn_b;
 	*nr = run->nr;
 	*kept = run->kept;
-	vmbeam_log_cut(&undo_log, run->nr);
+	vmbeam_undo_cut(&undo_log, run->nr);
 	return true;
 }
