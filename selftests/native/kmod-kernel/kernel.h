@@ -427,6 +427,7 @@ void misc_deregister(struct miscdevice *dev);
 #define module_exit(fn)		void test_rmmod(void) { fn(); } struct test_nothing
 #define MODULE_DESCRIPTION(text)	struct test_nothing
 #define MODULE_LICENSE(text)		struct test_nothing
+#define MODULE_VERSION(text)		struct test_nothing
 #define MODULE_PARM_DESC(name, text)	struct test_nothing
 #define module_param(name, type, mode)	struct test_nothing
 int test_insmod(void);
