@@ -154,13 +154,15 @@ TEST(clocks)
 {
 	EXPECT_OFFERED(CLOCK(1000000000000, 7000000000), CLOCK(1005900000000, 12000000000));
 	EXPECT_WARNING("the clock of hv2 is 2.0 s ahead of that of hv1", CLOCK(1000000000000, 7000000000), CLOCK(1007000000000, 12000000000));
-	EXPECT_REFUSED("the clock of hv2 is 95.0 s behind that of hv1: the time of u1 would jump", CLOCK(1000000000000, 7000000000),
+	EXPECT_REFUSED("the clock of hv2 is 95.0 s behind that of hv1: the time of u1 would jump",
+		       CLOCK(1000000000000, 7000000000),
 		       CLOCK(910000000000, 12000000000));
 }
 
 TEST(what_no_rule_knows_is_refused_by_name)
 {
-	EXPECT_REFUSED("u1 needs something (teapot) that this version of vmbeamd has no rule for", "{'kind':'teapot','id':'7'}", "{'kind':'teapot'}");
+	EXPECT_REFUSED("u1 needs something (teapot) that this version of vmbeamd has no rule for",
+		       "{'kind':'teapot','id':'7'}", "{'kind':'teapot'}");
 	EXPECT_REFUSED("has no rule for", "{}", "{}");
 	EXPECT_REFUSED("has no rule for", "7", "null");
 	EXPECT_REFUSED("hv1: nomigrate=1", "{'kind':'key','id':'disable_migrate','problems':['nomigrate=1']}", "null");
@@ -169,11 +171,19 @@ TEST(what_no_rule_knows_is_refused_by_name)
 
 /* --- once more -------------------------------------------------------------------------------------------------- */
 
-static const char agreed[] = "[{'kind':'memory','held_kib':1},{'kind':'vcpus','number':2,'online':2},{'kind':'pin','id':'0','hard':'1','soft':'all'},"
-			     "{'kind':'cpu','features':[3]},{'kind':'vbd','id':'51712','dev':'xvda','target':'/dev/vdb','mode':'w'}]";
 
-static const char *again(int (*compare_lists)(struct json_object *agreed, struct json_object *now, const struct sides *s,
-					      struct finding *f), const char *now)
+#define ITEMS(vcpus, pin, cpu, disk) \
+	"{'kind':'vcpus','number':2," vcpus "}," pin "{'kind':'cpu','features':[" cpu "]}" disk "]"
+#define NOW(vcpus, pin, cpu, disk) "[" ITEMS(vcpus, pin, cpu, disk)
+#define PIN "{'kind':'pin','id':'0','hard':'1','soft':'all'},"
+#define DISK_WITH(more) ",{'kind':'vbd','id':'51712','dev':'xvda','target':'/dev/vdb','mode':'w'" more "}"
+#define XVDA DISK_WITH("")
+
+static const char agreed[] = "[{'kind':'memory','held_kib':1}," ITEMS("'online':2", PIN, "3", XVDA);
+
+typedef int (*compare_fn)(struct json_object *agreed, struct json_object *now, const struct sides *s, struct finding *f);
+
+static const char *again(compare_fn compare_lists, const char *now)
 {
 	struct json_object *a = parse(agreed), *b = parse(now);
 	static struct finding f;
@@ -184,27 +194,29 @@ static const char *again(int (*compare_lists)(struct json_object *agreed, struct
 	return rc ? f.why : "";
 }
 
-#define NOW(vcpus, pin, cpu, disk) "[{'kind':'vcpus','number':2," vcpus "}," pin "{'kind':'cpu','features':[" cpu "]}" disk "]"
-#define PIN "{'kind':'pin','id':'0','hard':'1','soft':'all'},"
-#define XVDA ",{'kind':'vbd','id':'51712','dev':'xvda','target':'/dev/vdb','mode':'w'}"
 
 TEST(the_source_after_the_suspend)
 {
 	EXPECT_STREQ("", again(rule_still, NOW("'online':2", PIN, "3", XVDA)));
-	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':1", PIN, "3", XVDA)), "has another online than at the check"));
+	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':1", PIN, "3", XVDA)),
+			   "has another online than at the check"));
 	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", "", "3", XVDA)), "was detached from u1"));
-	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", PIN, "3", "")), "the disk xvda, /dev/vdb, was detached from u1"));
-	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", PIN, "3", XVDA ",{'kind':'teapot','id':'7'}")), "the teapot 7 was attached"));
-	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", PIN, "3",
-		",{'kind':'vbd','id':'51712','dev':'xvda','target':'/dev/vdb','mode':'w','state':'detaching'}")), "is being detached"));
+	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", PIN, "3", "")),
+			   "the disk xvda, /dev/vdb, was detached from u1"));
+	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", PIN, "3", XVDA ",{'kind':'teapot','id':'7'}")),
+			   "the teapot 7 was attached"));
+	EXPECT_TRUE(strstr(again(rule_still, NOW("'online':2", PIN, "3", DISK_WITH(",'state':'detaching'"))),
+			   "is being detached"));
 }
 
 /* Its pins are numbers of its own CPUs, and how many vCPUs are online is in its state. */
 TEST(the_restored_domain)
 {
 	EXPECT_STREQ("", again(rule_restored, NOW("'online':0", "", "7", XVDA)));
-	EXPECT_TRUE(strstr(again(rule_restored, NOW("'online':2", PIN, "3", "")), "hv2: the restored u1 lacks the disk xvda"));
-	EXPECT_TRUE(strstr(again(rule_restored, NOW("'online':2", PIN, "2", XVDA)), "took CPU features from the restored u1 that it has on hv1: fpu"));
+	EXPECT_TRUE(strstr(again(rule_restored, NOW("'online':2", PIN, "3", "")),
+			   "hv2: the restored u1 lacks the disk xvda"));
+	EXPECT_TRUE(strstr(again(rule_restored, NOW("'online':2", PIN, "2", XVDA)),
+			   "took CPU features from the restored u1 that it has on hv1: fpu"));
 }
 
 TEST_HARNESS_MAIN
