@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -25,6 +24,7 @@
 #include "log.h"
 #include "ops.h"
 #include "store.h"
+#include "suspended.h"
 #include "work.h"
 
 #define PIPE_SIZE	(1 << 20)
@@ -37,12 +37,6 @@ static struct {
 	int stream, control, log;
 	bool active, prepared, gone, eof;	/* gone: save-go was given */
 } save = { .stream = -1, .control = -1, .log = -1 };
-
-/* When a guest VM was first seen suspended; kept beyond the save that did it. */
-static struct {
-	uint32_t domid;
-	uint64_t ns;
-} suspended;
 
 /* An agent before this one may have left a request to suspend behind. */
 static bool unsure = true;
@@ -164,7 +158,7 @@ int op_save_begin(struct request *r)
 	save_clear();		/* one that has ended, whose migration is over */
 	unsure = false;
 	snprintf(save.migration, sizeof(save.migration), "%s", migration);
-	memset(&suspended, 0, sizeof(suspended));
+	suspended_forget();
 	return save_start(r, domid);
 }
 
@@ -282,21 +276,6 @@ int op_save_go(struct request *r)
 	return 0;
 }
 
-static bool look_suspended(uint32_t domid)
-{
-	struct timespec ts;
-	struct domain d;
-
-	if (domain_read(domid, &d) || !d.suspended)
-		return false;
-	if (suspended.domid != domid || !suspended.ns) {
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		suspended.domid = domid;
-		suspended.ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-	}
-	return true;
-}
-
 /*
  * Why the guest VM that was told to suspend never will: it has ended otherwise, or libxl has given up. 0: nothing speaks
  * against it yet.
@@ -323,7 +302,7 @@ static int never_suspends(struct request *r, uint32_t domid)
 int op_save_status(struct request *r)
 {
 	uint32_t domid = save.domid;
-	bool is;
+	uint64_t ns;
 
 	if (has_key(r, "domid")) {
 		int rc = get_domid(r, &domid);
@@ -333,15 +312,15 @@ int op_save_status(struct request *r)
 	}
 	if (!domid)
 		return fail(r, -EBADFD, "no save is under way here");
-	is = look_suspended(domid);
-	if (!is) {
+	ns = suspended_since(domid);
+	if (!ns) {
 		int rc = never_suspends(r, domid);
 
 		if (rc)
 			return rc;
 	}
-	put_bool(r, "suspended", is);
-	put_number(r, "suspended_at_ns", is ? suspended.ns : 0);
+	put_bool(r, "suspended", ns);
+	put_number(r, "suspended_at_ns", ns);
 	return 0;
 }
 
@@ -395,7 +374,7 @@ int op_save_abort(struct request *r)
 			return 0;
 		}
 	}
-	while (!look_suspended(domid) && clock_ms() < late) {
+	while (!suspended_since(domid) && clock_ms() < late) {
 		/* It has ended otherwise: it cannot suspend any more. */
 		if (domain_read(domid, &d) || d.dying || d.shutdown)
 			break;
@@ -405,6 +384,6 @@ int op_save_abort(struct request *r)
 		}
 		usleep(100000);
 	}
-	put_bool(r, "suspended", look_suspended(domid));
+	put_bool(r, "suspended", suspended_since(domid));
 	return 0;
 }
