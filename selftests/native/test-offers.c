@@ -19,12 +19,14 @@
 
 /* --- the host VM is made up ------------------------------------------------------------------------------------- */
 
+#define POOLS "{\"name\": \"Pool-0\", \"cpus\": \"0-1\"}, {\"name\": \"fast\", \"cpus\": \"2,3\"}"
+
 static bool unreadable;
 
 int placement_here(struct json_object **here, char *why, size_t size)
 {
 	snprintf(why, size, "xenstore is down");
-	*here = unreadable ? NULL : json_tokener_parse("{\"free_kib\": 4096, \"cpupools\": [{\"name\": \"Pool-0\", \"cpus\": \"0-1\"}, {\"name\": \"fast\", \"cpus\": \"2,3\"}]}");
+	*here = unreadable ? NULL : json_tokener_parse("{\"free_kib\": 4096, \"cpupools\": [" POOLS "]}");
 	return unreadable ? -EIO : 0;
 }
 
@@ -203,6 +205,15 @@ TEST_F(offers, requests_that_make_no_sense)
 
 /* --- of a configuration ------------------------------------------------------------------------------------------ */
 
+#define PLAIN_C_INFO "\"type\": \"pv\", \"name\": \"u1\", \"driver_domain\": \"False\""
+#define PLAIN_PV "\"type.pv\": {\"e820_host\": \"False\"}"
+#define PLAIN_B_INFO "\"max_vcpus\": 2, \"kernel\": \"/boot/vmlinuz\", \"disable_migrate\": \"<default>\"," PLAIN_PV
+#define PLAIN "\"disks\": [{}], \"nics\": [{}], \"channels\": [], \"on_reboot\": \"restart\""
+#define ODD_B_INFO "\"disable_migrate\": \"True\", \"type.pv\": {\"e820_host\": \"True\"}"
+#define ODD "\"channels\": [{}], \"pcidevs\": [{}], \"c_info\": {\"driver_domain\": \"True\"}"
+#define NEW_B_INFO "\"xenon\": \"yes\", \"argon\": \"<default>\", \"type.pv\": {\"krypton\": \"True\"}"
+#define NEW "\"quantumdevs\": [{}], \"c_info\": {\"teleport\": 1}"
+
 static void config(FIXTURE_DATA(offers) *self, const char *json)
 {
 	struct json_object *o = json_tokener_parse(json);
@@ -213,9 +224,7 @@ static void config(FIXTURE_DATA(offers) *self, const char *json)
 
 TEST_F(offers, a_plain_configuration)
 {
-	config(self, "{\"c_info\": {\"type\": \"pv\", \"name\": \"u1\", \"driver_domain\": \"False\"},"
-		     "\"b_info\": {\"max_vcpus\": 2, \"kernel\": \"/boot/vmlinuz\", \"disable_migrate\": \"<default>\","
-		     "\"type.pv\": {\"e820_host\": \"False\"}}, \"disks\": [{}], \"nics\": [{}], \"channels\": [], \"on_reboot\": \"restart\"}");
+	config(self, "{\"c_info\": {" PLAIN_C_INFO "}, \"b_info\": {" PLAIN_B_INFO "}, " PLAIN "}");
 	ASSERT_EQ(1, js_len(self->needs));
 	EXPECT_STREQ("file", js_str(nth(self->needs, 0), "kind", ""));
 	EXPECT_STREQ("kernel", js_str(nth(self->needs, 0), "id", ""));
@@ -223,8 +232,7 @@ TEST_F(offers, a_plain_configuration)
 
 TEST_F(offers, what_cannot_be_carried_over)
 {
-	config(self, "{\"channels\": [{}], \"pcidevs\": [{}], \"c_info\": {\"driver_domain\": \"True\"},"
-		     "\"b_info\": {\"disable_migrate\": \"True\", \"type.pv\": {\"e820_host\": \"True\"}}}");
+	config(self, "{" ODD ", \"b_info\": {" ODD_B_INFO "}}");
 	ASSERT_EQ(5, js_len(self->needs));
 	EXPECT_TRUE(strstr(problem(self->needs, 0), "consoles of channel="));
 	EXPECT_TRUE(strstr(problem(self->needs, 1), "PCI devices"));
@@ -236,8 +244,7 @@ TEST_F(offers, what_cannot_be_carried_over)
 /* A newer toolstack has keys that nobody here has heard of. */
 TEST_F(offers, keys_that_nobody_knows_are_refused_by_name)
 {
-	config(self, "{\"quantumdevs\": [{}], \"c_info\": {\"teleport\": 1}, \"b_info\": {\"xenon\": \"yes\", \"argon\": \"<default>\","
-		     "\"type.pv\": {\"krypton\": \"True\"}}}");
+	config(self, "{" NEW ", \"b_info\": {" NEW_B_INFO "}}");
 	ASSERT_EQ(4, js_len(self->needs));
 	EXPECT_TRUE(strstr(problem(self->needs, 0), "\"quantumdevs\", which this version"));
 	EXPECT_TRUE(strstr(problem(self->needs, 1), "\"c_info.teleport\", which"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Backends that are put back, over drivers and a xenstore that are made up: what hangs must not keep the guest VM waiting. */
+/* Backends that are put back, over made-up drivers and a made-up xenstore: what hangs must not keep the guest VM waiting. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,12 +22,14 @@
 
 #define DOMID 5
 
-/* What the children see, too. In the order in which devices were bound. */
+struct backend {
+	bool bound, there, waits;
+	int state;
+};
+
+/* What the children see, too. @order: in which devices were bound. */
 static struct host {
-	struct {
-		bool bound, there, waits;
-		int state;
-	} vbd, vif;
+	struct backend vbd, vif;
 	char order[20];
 	char script[100];
 } *h;
@@ -37,7 +39,10 @@ static bool is_vif(const struct device *d)
 	return d->kind[1] == 'i';
 }
 
-#define OF(d) (*(is_vif(d) ? &h->vif : (typeof(&h->vif))&h->vbd))
+static struct backend *of(const struct device *d)
+{
+	return is_vif(d) ? &h->vif : &h->vbd;
+}
 
 int domain_read(uint32_t domid, struct domain *d)
 {
@@ -63,12 +68,12 @@ bool device_parse(const char *name, struct device *d)
 
 bool device_exists(const struct device *d)
 {
-	return OF(d).there;
+	return of(d)->there;
 }
 
 bool device_bound(const struct device *d)
 {
-	return OF(d).bound;
+	return of(d)->bound;
 }
 
 int devices_read(uint32_t domid, struct device *list)
@@ -82,10 +87,10 @@ int device_write(const struct device *d, const char *what)
 {
 	bool bind = !strcmp(what, "bind");
 
-	OF(d).bound = bind;
+	of(d)->bound = bind;
 	if (bind) {
 		strcat(h->order, is_vif(d) ? "i" : "b");
-		OF(d).state = is_vif(d) || !OF(d).waits ? 2 : STATE_CONNECTED;
+		of(d)->state = is_vif(d) || !of(d)->waits ? 2 : STATE_CONNECTED;
 	}
 	return 0;
 }
@@ -104,13 +109,13 @@ void tools_close(struct tools *t)
 int64_t backend_state(struct tools *t, const struct device *d)
 {
 	(void)t;
-	return OF(d).state;
+	return of(d)->state;
 }
 
 bool frontend_waits(struct tools *t, const struct device *d)
 {
 	(void)t;
-	return OF(d).waits;
+	return of(d)->waits;
 }
 
 int ports_free(struct tools *t, const struct device *d, bool ring)
@@ -163,9 +168,8 @@ FIXTURE_SETUP(quiesce)
 {
 	h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, h);
-	h->vbd.bound = h->vbd.there = h->vbd.waits = true;
-	h->vif.bound = h->vif.there = h->vif.waits = true;
-	h->vbd.state = h->vif.state = STATE_CONNECTED;
+	h->vbd = (struct backend){ .bound = true, .there = true, .waits = true, .state = STATE_CONNECTED };
+	h->vif = h->vbd;
 	mkdir(RUN_DIR, 0700);
 	snprintf(h->script, sizeof(h->script), RUN_DIR "/script");
 	snprintf(self->ran, sizeof(self->ran), RUN_DIR "/ran");
@@ -295,7 +299,8 @@ TEST_F(quiesce, a_card_that_the_guest_does_not_use_is_not_waited_for)
 	int64_t begun;
 
 	script("exit 0");
-	h->vif.waits = h->vbd.waits = false;
+	h->vif.waits = false;
+	h->vbd.waits = false;
 	ASSERT_EQ(0, ask(self, op_quiesce));
 	begun = clock_ms();
 	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The source's side of the stream over a made-up toolstack: a guest VM that does not suspend, and saves that nobody wants. */
+/* The source's side of the stream, over a made-up toolstack: guest VMs that do not suspend, saves that nobody wants. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@
 /* What the children see, too. */
 static struct toolstack {
 	bool gone, dying, shutdown, suspended;
-	char ended[20];
+	const char *ended;
 	int cancelled;
 	bool cancels;		/* the guest VM has not taken the request yet */
 	bool fails;		/* libxl, as soon as it has leave */
@@ -37,7 +37,8 @@ int domain_read(uint32_t domid, struct domain *d)
 	memset(d, 0, sizeof(*d));
 	d->domid = domid;
 	if (x->suspends_at && clock_ms() >= x->suspends_at)
-		x->suspended = x->shutdown = true;
+		x->suspended = true;
+	x->shutdown |= x->suspended;
 	d->dying = x->dying;
 	d->shutdown = x->shutdown;
 	d->suspended = x->suspended;
@@ -143,7 +144,7 @@ TEST_F(save, a_guest_that_suspends)
 	go(self, _metadata);
 	ASSERT_EQ(0, ask(self, op_save_status, "m1"));
 	EXPECT_FALSE(suspended(self));
-	x->suspended = x->shutdown = true;
+	x->suspended = true;
 	ASSERT_EQ(0, ask(self, op_save_status, "m1"));
 	EXPECT_TRUE(suspended(self));
 }
@@ -153,7 +154,7 @@ TEST_F(save, a_guest_that_reboots_instead)
 {
 	go(self, _metadata);
 	x->shutdown = true;
-	strcpy(x->ended, "reboot");
+	x->ended = "reboot";
 	EXPECT_EQ(-ECANCELED, ask(self, op_save_status, "m1"));
 	EXPECT_NE(NULL, strstr(self->r.error, "domain 5 has ended (reboot) while it was asked to suspend"));
 }
