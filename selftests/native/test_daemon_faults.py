@@ -74,6 +74,14 @@ def test_sockets_are_exchanged_before_the_end(rig: Rig) -> None:
     rig.assert_on_source()
 
 
+def test_host_vm_was_started_anew(rig: Rig) -> None:
+    """It has another domid, and so another device model, than the journal knows."""
+    rig.kill_at("swap")
+    rig.start(restarted=1, dm_1=1)
+    rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+
+
 def test_again_without_end(rig: Rig) -> None:
     rig.source.faults.forever = {"quiesce"}
     rig.limit(quiesce=2)
@@ -203,7 +211,8 @@ def test_stuck_pairs_go_back_after_all(rig: Rig) -> None:
 # A guest VM that does not suspend
 
 def test_guest_reboots_instead(rig: Rig) -> None:
-    rig.source.faults.instead = "reboot"
+    """And its agent does not say so: the daemon sees it in the list of domains."""
+    rig.source.faults.instead, rig.source.faults.blind = "reboot", True
     rig.limit(suspend=30)
     rig.start()
     code, report, _ = rig.migrate()

@@ -73,17 +73,21 @@ static int check_owner(struct agent *a, int fd, struct error *err)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
+	uint32_t domid;
 	pid_t pid;
 
 	if (!*a->host)
 		return 0;
+	/* By its name: one that was started anew since has another domid. */
+	if (hostvm_domid(a->name, &domid, err))
+		return -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
 		return error_set(err, "%s: whose socket %s is cannot be found out: %s", a->name, a->socket, strerror(errno));
-	if (hostvm_device_model(a->name, *a->host, &pid, err))
+	if (hostvm_device_model(a->name, domid, &pid, err))
 		return -1;
 	if (cred.pid != pid)
 		return error_set(err, "%s: the socket %s is process %d's, and the device model of %s (domain %u) is process %d: are two sockets exchanged in the configuration?",
-				 a->name, a->socket, cred.pid, a->name, *a->host, pid);
+				 a->name, a->socket, cred.pid, a->name, domid, pid);
 	return 0;
 }
 

@@ -15,7 +15,7 @@ struct agent {
 	const char *migration;		/* sent with each request */
 	const char *uuid;		/* what hello is asked about, once it is known: "" and 0 until then */
 	const uint32_t *domid;
-	const uint32_t *host;		/* the host VM's domid in the host, which its socket must belong to; 0: not known yet */
+	const uint32_t *host;		/* the host VM's domid; 0: not known yet, and whose the socket is, is not checked */
 	const struct patience *patience;
 	uint32_t session, seq;
 	bool up;

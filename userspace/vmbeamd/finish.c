@@ -167,7 +167,8 @@ static int resume_a(struct migration *m)
 		/* While it runs it may reboot by itself, which gives it another domain. A suspended one cannot. */
 		d = finish_domain(&m->a, m, m->went ? m->dom_a : 0);
 		if (!d && rebooted(m)) {
-			log_warn("%s: %s rebooted instead of suspending, and runs on as another domain", m->from, m->guest);
+			log_warn("%s rebooted on %s instead of suspending: it runs there as domain %" PRIu64, m->guest, m->from,
+				 js_u64(finish_domain(&m->a, m, 0), "domid", 0));
 			resumed(m);
 			return 0;
 		}

@@ -4,8 +4,9 @@
  * $FAKE_DIR, "domid_a domid_b pid state"; one whose owner is dead counts as rolled back, as the module would do it.
  * $FAKE_BUSY: every that many'th pair is busy for as long as the exchange is not asked for. $FAKE_REFUSE: a gfn that is
  * refused. $FAKE_KEPT: a gfn that is kept, though nobody excluded it. $FAKE_DIE=commit: dies between the commit and its
- * announcement. $FAKE_DEAD: the domid of a host VM that has died. $FAKE_FSYNC: the one of that number fails; so do all
- * while there is a file disk-full in $FAKE_DIR. What goes to systemd's journal is in the file journald there.
+ * announcement. $FAKE_RESTARTED: hv1 was started anew, and has another domid. $FAKE_DEAD: the domid of a host VM that
+ * has died. $FAKE_FSYNC: the one of that number fails; so do all while there is a file disk-full in $FAKE_DIR. What goes
+ * to systemd's journal is in the file journald there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +79,7 @@ static void write_state(const char *state)
 int hostvm_domid(const char *name, uint32_t *domid, struct error *err)
 {
 	(void)err;
-	*domid = strcmp(name, "hv1") ? 2 : 1;
+	*domid = strcmp(name, "hv1") ? 2 : env("FAKE_RESTARTED") ? 11 : 1;
 	return 0;
 }
 
