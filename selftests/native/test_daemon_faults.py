@@ -208,6 +208,15 @@ def test_stuck_pairs_go_back_after_all(rig: Rig) -> None:
     rig.assert_on_source()
 
 
+def test_stuck_pairs_are_tried_again(rig: Rig) -> None:
+    """By the daemon itself: nobody types anything."""
+    rig.start(refuse=1020, stuck=1)
+    assert rig.migrate().code == UNFINISHED
+    rig.transactions_become("passing")
+    rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+
+
 # A guest VM that does not suspend
 
 def test_guest_reboots_instead(rig: Rig) -> None:

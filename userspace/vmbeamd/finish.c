@@ -291,6 +291,9 @@ static enum txn_word ask_module(struct migration *m, struct vmbeam_txn_outcome *
 		return TXN_SILENT;
 	}
 	rc = vmbeam_txn_outcome(m->dev, m->txn_id, out);
+	/* What stood in the way may have passed. */
+	if (!rc && out->state == VMBEAM_TXN_STUCK && !vmbeam_txn_retry(m->dev, m->txn_id))
+		rc = vmbeam_txn_outcome(m->dev, m->txn_id, out);
 	if (rc && rc != -ENOENT) {
 		error_set(&m->finishing, "the outcome of transaction %" PRIu64 ": %s", m->txn_id, strerror(-rc));
 		return TXN_SILENT;
