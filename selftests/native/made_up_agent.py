@@ -130,7 +130,7 @@ class Faults:
     forever: set[str] = field(default_factory=set)          # these say "again" at once, each time
     trickle_s: float = 0            # the stream's second part comes byte by byte, and so long apart
     instead: str = ""               # of suspending the guest VM: "reboot", "crash", "refuse"
-    blind: bool = False                 # save-status does not see that the domain has gone
+    blind: bool = False             # save-status does not see that the domain has gone
     unlisted: bool = False          # hello's lists had to be cut, and nothing is in them
     crowd: int = 0                  # so many domains and exports of others are there, too
     garbage: bool = False           # in the place of the stream's second part

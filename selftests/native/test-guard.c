@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The guard: what would start a guest VM that is away is out of the way, whatever is killed in between, and comes back. */
+/* The guard: what would start a guest VM that is away is put aside, whatever is killed in between, and comes back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ int renameat2(int a, const char *from, int b, const char *to, unsigned int flags
 {
 	struct stat st;
 
-	if (dies("file "))
+	if (dies("move "))
 		_exit(99);
 	if ((flags & RENAME_NOREPLACE) && !lstat(to, &st)) {
 		errno = EEXIST;
@@ -79,7 +79,7 @@ static bool is_there(FIXTURE_DATA(guard) *self, const char *where)
 
 FIXTURE_SETUP(guard)
 {
-	strcpy(self->dir, "/tmp/vmbeam-guard-XXXXXX");
+	snprintf(self->dir, sizeof(self->dir), "/tmp/vmbeam-guard-XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->dir));
 	snprintf(self->autostart, sizeof(self->autostart), "%s/auto", self->dir);
 	snprintf(self->state, sizeof(self->state), "%s/state", self->dir);
@@ -92,7 +92,8 @@ FIXTURE_SETUP(guard)
 	put(self, "auto/30-by-uuid", "name='renamed'\nuuid='6ba7b810-9DAD-11d1-80b4-00c04fd430c8'\n");
 	put(self, "auto/40-broken", "name = 'u1\n");
 	put(self, "auto/50-nameless", "memory = 5\n");
-	calls = dies_at = 0;
+	calls = 0;
+	dies_at = 0;
 	order[0] = 0;
 }
 
@@ -139,14 +140,14 @@ TEST_F(guard, away_and_back)
 	EXPECT_AWAY();
 	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));
 	EXPECT_EQ(1, n);
-	EXPECT_STREQ("record file file ", order);
+	EXPECT_STREQ("record move move ", order);
 	/* Again is no error. */
 	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000001, &self->err));
 	EXPECT_AWAY();
 	order[0] = 0;
 	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
 	EXPECT_BACK();
-	EXPECT_STREQ("file file forget ", order);
+	EXPECT_STREQ("move move forget ", order);
 	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
 	n = 0;
 	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));

@@ -152,7 +152,8 @@ TEST_F(history, on_the_disk_before_it_counts)
 	struct stat st;
 
 	EXPECT_EQ(0, read_with(self->path, NULL));
-	files_synced = dirs_synced = 0;
+	files_synced = 0;
+	dirs_synced = 0;
 	ASSERT_EQ(0, add(&self->h, "u1", "done", 1, NOW));
 	EXPECT_EQ(1, files_synced);
 	EXPECT_EQ(1, dirs_synced);
@@ -318,7 +319,8 @@ TEST_F(history, the_new_file_is_synced_before_the_rename)
 {
 	self->h.days = 10;
 	ASSERT_EQ(0, add(&self->h, "u1", "done", 1, NOW));
-	files_synced = dirs_synced = 0;
+	files_synced = 0;
+	dirs_synced = 0;
 	ASSERT_EQ(0, add(&self->h, "u1", "done", 2, NOW + 11 * DAY));
 	EXPECT_EQ(2, files_synced);
 	EXPECT_EQ(1, dirs_synced);
@@ -326,9 +328,10 @@ TEST_F(history, the_new_file_is_synced_before_the_rename)
 
 TEST_F(history, filters)
 {
-	struct json_object *maintenance = json_tokener_parse(
+	static const char text[] =
 		"{\"kind\":\"maintenance\",\"n\":4,\"ended\":1000000004,\"from\":\"hv1\",\"to\":\"hv2\",\"outcome\":\"done\","
-		"\"guests\":[{\"guest\":\"db1\"},{\"guest\":\"web2\"}]}");
+		"\"guests\":[{\"guest\":\"db1\"},{\"guest\":\"web2\"}]}";
+	struct json_object *maintenance = json_tokener_parse(text);
 
 	ASSERT_EQ(0, add(&self->h, "web1", "done", 1, NOW + 1));
 	ASSERT_EQ(0, add(&self->h, "db1", "refused", 2, NOW + 2));
@@ -401,7 +404,8 @@ TEST(a_filter_from_a_request)
 TEST(configuration)
 {
 	static const char *const bad[] = {
-		"{\"days\":0}", "{\"days\":\"7\"}", "{\"kib\":1}", "{\"kib\":100000}", "{\"size\":1}", "{\"file\":7}", "[]", "7",
+		"{\"days\":0}", "{\"days\":\"7\"}", "{\"kib\":1}", "{\"kib\":100000}", "{\"size\":1}",
+		"{\"file\":7}", "[]", "7",
 	};
 	struct json_object *json;
 	struct history h;
@@ -428,7 +432,8 @@ TEST(configuration)
 
 TEST(totals_of_totals)
 {
-	struct json_object *report = migration("u1", "done", 7), *record = history_migration(report, NOW), *totals, *more;
+	struct json_object *report = migration("u1", "done", 7), *record = history_migration(report, NOW);
+	struct json_object *totals, *more;
 	struct json_object *maintenance =
 		json_tokener_parse("{\"kind\":\"maintenance\",\"what\":\"maintain\",\"outcome\":\"done\"}");
 	struct tally once = { 0 }, twice = { 0 };

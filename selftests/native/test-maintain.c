@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A maintenance in a made-up world, where whoever drives it is killed at every point: the end is always the same, no host
- * VM is stopped under a guest VM, and nothing is "done" before it is.
+ * A maintenance in a made-up world, where whoever drives it is killed at every point: the end is always the same, no
+ * host VM is stopped under a guest VM, and nothing is "done" before it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,8 +59,8 @@ static void begin(struct run *r, enum plan_what what, unsigned int retries)
 		json_object_array_add(blockers, json_object_new_string("it has a PCI device"));
 	}
 	o.run = what == PLAN_MAINTAIN ? "true" : NULL;
-	ASSERT_EQ(0, plan_make(&p, &o, what == PLAN_RETURN ? "hv2" : "hv1", what == PLAN_RETURN ? "hv1" : "hv2", c, GUESTS,
-			       1000, problems));
+	ASSERT_EQ(0, plan_make(&p, &o, what == PLAN_RETURN ? "hv2" : "hv1", what == PLAN_RETURN ? "hv1" : "hv2", c,
+			       GUESTS, 1000, problems));
 	json_object_put(problems);
 	json_object_put(blockers);
 	memset(&r->w, 0, sizeof(r->w));
@@ -89,7 +89,8 @@ static void look(struct run *r, struct maintain_seen *seen, enum maintain_where 
 		w->agent_late--;
 	sprintf(boot, "boot-%d", w->boot);
 	*seen = (struct maintain_seen){ .guests = where, .system = w->system, .agent = agent,
-		.boot = agent ? boot : "", .xen = !agent ? "" : w->boot == 1 ? "4.20.1" : "4.20.2", .others = w->others };
+		.boot = agent ? boot : "", .xen = !agent ? "" : w->boot == 1 ? "4.20.1" : "4.20.2",
+		.others = w->others };
 	for (size_t i = 0; i < r->m.plan.nr; i++) {
 		int n = number(r, i);
 
@@ -315,7 +316,11 @@ static void make_it_hard(struct world *w)
 {
 	w->fails[0] = 1;
 	w->fails[DOWN] = 1;
-	w->stop_fails = w->start_fails = w->run_fails = w->probe_fails = w->dies = 1;
+	w->stop_fails = 1;
+	w->start_fails = 1;
+	w->run_fails = 1;
+	w->probe_fails = 1;
+	w->dies = 1;
 }
 
 /* For the time that they may take. */
@@ -470,11 +475,15 @@ TEST(the_host_vm_is_not_stopped_under_anybody)
 	EXPECT_EQ(MAINTAIN_STOP, a.step);
 
 	r.m.step = MAINTAIN_STOP;
-	strcpy(r.m.boot_before, "b1");
+	snprintf(r.m.boot_before, sizeof(r.m.boot_before), "b1");
 	EXPECT_EQ(ACT_STOP_SYSTEM, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b1", 0).act);
 	/* Since then one came back, or a stranger came, or somebody has restarted it: from the start again. */
-	EXPECT_EQ(MAINTAIN_EVACUATE, next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0).step);
-	EXPECT_EQ(MAINTAIN_EVACUATE, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b1", 1).step);
+	a = next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
+	EXPECT_EQ(ACT_STEP, a.act);
+	EXPECT_EQ(MAINTAIN_EVACUATE, a.step);
+	a = next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b1", 1);
+	EXPECT_EQ(ACT_STEP, a.act);
+	EXPECT_EQ(MAINTAIN_EVACUATE, a.step);
 	a = next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b2", 0);
 	EXPECT_EQ(ACT_STEP, a.act);
 	EXPECT_EQ(MAINTAIN_EVACUATE, a.step);
@@ -551,7 +560,8 @@ TEST(an_operator_is_told_whom_and_what_to_type)
 	r.m.guests[0].tries = 1;
 	r.m.guests[0].error = strdup("hv2: no memory");
 	a = next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
-	EXPECT_STREQ("u1 could not leave hv1: hv2: no memory; vmbeam maintain --resume tries again, vmbeam maintain --abort brings all home",
+	EXPECT_STREQ("u1 could not leave hv1: hv2: no memory; vmbeam maintain --resume tries again, "
+		     "vmbeam maintain --abort brings all home",
 		     a.why.text);
 	a = next_of(&r.m, WHERE_BOTH, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
 	EXPECT_EQ(ACT_ASK, a.act);
@@ -592,7 +602,8 @@ TEST(a_record_that_makes_no_sense)
 
 		ASSERT_NE(NULL, at)
 			TH_LOG("%s", text);
-		ASSERT_LT(0, asprintf(&edited, "%.*s%s%s", (int)(at - text), text, edits[i][1], at + strlen(edits[i][0])));
+		ASSERT_LT(0, asprintf(&edited, "%.*s%s%s", (int)(at - text), text, edits[i][1],
+				      at + strlen(edits[i][0])));
 		bad = json_tokener_parse(edited);
 		EXPECT_EQ(-1, maintain_from_json(&m, bad, &err))
 			TH_LOG("%s", edited);

@@ -8,7 +8,7 @@
 #include "table.h"
 #include "kselftest_harness.h"
 
-#define MIB_S 256	/* frames a second */
+#define U1_SWAP "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"swap\","
 
 FIXTURE(progress) {
 	struct progress p;
@@ -74,12 +74,14 @@ TEST_F(progress, one_migration)
 {
 	event(self, 1000, "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"prepare\"}");
 	EXPECT_STREQ("\ru1    [##..................]  12 %  prepare\x1b[K\n", draw(self, 60, 1000));
-	event(self, 2000, "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"swap\",\"done\":0,\"total\":5120,\"unit\":\"frames\"}");
-	event(self, 4000, "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"swap\",\"done\":2560,\"total\":5120,\"unit\":\"frames\"}");
+	event(self, 2000, U1_SWAP "\"done\":0,\"total\":5120,\"unit\":\"frames\"}");
+	event(self, 4000, U1_SWAP "\"done\":2560,\"total\":5120,\"unit\":\"frames\"}");
 	/* The block before is drawn over. 2560 frames are 10 MiB. */
-	EXPECT_STREQ("\x1b[1A\ru1    [##############.......]  69 %  swap, 5.0 MiB/s, 0:02 left\x1b[K\n", draw(self, 64, 4000));
+	EXPECT_STREQ("\x1b[1A\ru1    [##############.......]  69 %  swap, 5.0 MiB/s, 0:02 left\x1b[K\n",
+		     draw(self, 64, 4000));
 	event(self, 5000, "{\"event\":\"outcome\",\"guest\":\"u1\",\"outcome\":\"done\",\"downtime_ms\":123.4}");
-	EXPECT_STREQ("\x1b[1A\ru1    [####################] 100 %  done, down for 123 ms\x1b[K\n", draw(self, 62, 5000));
+	EXPECT_STREQ("\x1b[1A\ru1    [####################] 100 %  done, down for 123 ms\x1b[K\n",
+		     draw(self, 62, 5000));
 }
 
 TEST_F(progress, a_maintenance)
@@ -96,7 +98,8 @@ TEST_F(progress, a_maintenance)
 	EXPECT_NE(NULL, strstr(text, "evacuate, 0 of 2, 0:05 left"));
 	EXPECT_EQ(3, self->p.drawn);
 	event(self, 5000, "{\"event\":\"outcome\",\"guest\":\"u1\",\"uuid\":\"a\",\"outcome\":\"done\"}");
-	event(self, 5000, "{\"event\":\"outcome\",\"guest\":\"x\",\"uuid\":\"b\",\"outcome\":\"rolled-back\",\"error\":\"no\\u001b[2Jmemory\"}");
+	event(self, 5000, "{\"event\":\"outcome\",\"guest\":\"x\",\"uuid\":\"b\","
+	      "\"outcome\":\"rolled-back\",\"error\":\"no\\u001b[2Jmemory\"}");
 	EXPECT_EQ(0.75, progress_part(&self->p));
 	text = draw(self, 120, 5000);
 	EXPECT_EQ(0, strncmp(text, "\x1b[3A", 4));
@@ -119,7 +122,8 @@ TEST_F(progress, no_line_is_too_wide)
 	strcat(name, "\",\"phase\":\"swap\",\"done\":1,\"total\":3,\"unit\":\"bytes\"}");
 	maintenance(self);
 	event(self, 1000, name);
-	event(self, 1500, "{\"event\":\"outcome\",\"guest\":\"u1\",\"uuid\":\"a\",\"outcome\":\"rolled-back\",\"error\":\"a very long story of what went wrong\"}");
+	event(self, 1500, "{\"event\":\"outcome\",\"guest\":\"u1\",\"uuid\":\"a\","
+	      "\"outcome\":\"rolled-back\",\"error\":\"a very long story of what went wrong\"}");
 	for (size_t width = 10; width < 130; width++) {
 		char *line;
 
@@ -137,7 +141,8 @@ TEST_F(progress, no_line_is_too_wide)
 TEST_F(progress, what_makes_no_sense_changes_nothing)
 {
 	static const char *const odd[] = {
-		"{}", "7", "{\"event\":\"dance\"}", "{\"event\":\"phase\"}", "{\"event\":\"plan\"}", "{\"event\":\"plan\",\"plan\":7}",
+		"{}", "7", "{\"event\":\"dance\"}", "{\"event\":\"phase\"}", "{\"event\":\"plan\"}",
+		"{\"event\":\"plan\",\"plan\":7}",
 		"{\"event\":\"plan\",\"plan\":{\"guests\":[7,{}]}}",
 	};
 
@@ -147,17 +152,18 @@ TEST_F(progress, what_makes_no_sense_changes_nothing)
 	}
 	EXPECT_EQ(0, self->p.nr);
 	EXPECT_EQ(0, progress_part(&self->p));
-	event(self, 1000, "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"swap\",\"done\":9,\"total\":3}");
+	event(self, 1000, U1_SWAP "\"done\":9,\"total\":3}");
 	EXPECT_GE(1.0, progress_part(&self->p));
 }
 
 TEST_F(progress, without_a_terminal)
 {
-	EXPECT_STREQ("", say(self, "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"swap\",\"done\":1,\"total\":3}"));
-	EXPECT_STREQ("u1: swap, 12.3 ms\n", say(self, "{\"event\":\"phase\",\"guest\":\"u1\",\"phase\":\"swap\",\"ms\":12.34}"));
+	EXPECT_STREQ("", say(self, U1_SWAP "\"done\":1,\"total\":3}"));
+	EXPECT_STREQ("u1: swap, 12.3 ms\n", say(self, U1_SWAP "\"ms\":12.34}"));
 	EXPECT_STREQ("stop\n", say(self, "{\"event\":\"step\",\"step\":\"stop\"}"));
 	EXPECT_STREQ("u1: rolled-back: no\\x1b[2Jmemory\n",
-		     say(self, "{\"event\":\"outcome\",\"guest\":\"u1\",\"outcome\":\"rolled-back\",\"error\":\"no\\u001b[2Jmemory\"}"));
+		     say(self, "{\"event\":\"outcome\",\"guest\":\"u1\",\"outcome\":\"rolled-back\","
+			 "\"error\":\"no\\u001b[2Jmemory\"}"));
 	EXPECT_EQ(NULL, strchr(say(self, "{\"event\":\"waiting\",\"why\":\"x\\u001by\"}"), '\x1b'));
 }
 

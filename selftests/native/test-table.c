@@ -81,7 +81,7 @@ TEST(columns_stand_under_each_other)
 	EXPECT_STREQ("NAME           SIZE  WHY\n"
 		     "u1                1  because of this and that and a long story\n"
 		     KANJI "           1000  no\n"
-		     "a\\x0ab\\x1b[2J     7  \n", text);
+		     "a\\x0ab\\x1b[2J     7\n", text);
 }
 
 TEST(a_narrow_terminal)
@@ -147,7 +147,8 @@ TEST(names_for_the_shell)
 
 TEST(the_status)
 {
-	SHOW(show_status, "{\"hostvms\":[{\"name\":\"hv1\",\"domid\":3,\"agent\":true,\"version\":\"0.1\",\"hostvm_xen\":\"4.20.1\","
+	SHOW(show_status,
+	     "{\"hostvms\":[{\"name\":\"hv1\",\"domid\":3,\"agent\":true,\"version\":\"0.1\",\"hostvm_xen\":\"4.20.1\","
 	     "\"kernel\":\"6.12\",\"uptime_s\":93600,\"free_mib\":1000,\"guests\":[{},{}]},{\"name\":\"hv2\",\"agent\":false}],"
 	     "\"migration\":{\"guest\":\"u1\",\"from\":\"hv1\",\"to\":\"hv2\",\"phase\":\"swap\",\"done\":5,\"total\":10,"
 	     "\"unit\":\"frames\"},\"maintenance\":{\"what\":\"maintain\",\"from\":\"hv1\",\"to\":\"hv2\",\"step\":\"evacuate\","
@@ -168,16 +169,19 @@ TEST(the_history)
 {
 	setenv("TZ", "UTC", 1);
 	tzset();
-	SHOW(show_history, "[{\"kind\":\"migration\",\"guest\":\"u1\",\"from\":\"hv1\",\"to\":\"hv2\",\"outcome\":\"done\",\"ended\":1764000000,"
-	     "\"downtime_ms\":120.4,\"total_ms\":4321.0,\"frames\":{\"swapped\":100,\"kept\":3,\"exchanged\":0}},"
+	SHOW(show_history,
+	     "[{\"kind\":\"migration\",\"guest\":\"u1\",\"from\":\"hv1\",\"to\":\"hv2\",\"outcome\":\"done\","
+	     "\"ended\":1764000000,\"downtime_ms\":120.4,\"total_ms\":4321.0,\"frames\":{\"swapped\":100,\"kept\":3,\"exchanged\":0}},"
 	     "{\"kind\":\"migration\",\"guest\":\"u2\",\"from\":\"hv1\",\"to\":\"hv2\",\"outcome\":\"refused\",\"ended\":1764000060,"
 	     "\"total_ms\":15.0,\"frames\":{\"swapped\":0},\"error\":\"hv2: no\\nmemory\"},"
 	     "{\"kind\":\"maintenance\",\"what\":\"maintain\",\"from\":\"hv1\",\"to\":\"hv2\",\"outcome\":\"done\",\"ended\":1764003600,"
 	     "\"down_ms\":60000,\"total_ms\":100000,\"guests\":[{},{},{}]}]", 0);
-	EXPECT_STREQ("ENDED             WHAT      GUEST VM     FROM  TO   OUTCOME     PAUSE     TOOK  SWAPPED  KEPT  EXCHANGED  WHY\n"
-		     "2025-11-24 16:00  migrate   u1           hv1   hv2  done       120 ms    4.3 s      100     3          0  \n"
-		     "2025-11-24 16:01  migrate   u2           hv1   hv2  refused              0.0 s                            hv2: no\\x0amemory\n"
-		     "2025-11-24 17:00  maintain  3 guest VMs  hv1   hv2  done     60000 ms  100.0 s                            \n", text);
+	EXPECT_STREQ("ENDED             WHAT      GUEST VM     FROM  TO   OUTCOME     PAUSE     TOOK"
+		     "  SWAPPED  KEPT  EXCHANGED  WHY\n"
+		     "2025-11-24 16:00  migrate   u1           hv1   hv2  done       120 ms    4.3 s      100     3          0\n"
+		     "2025-11-24 16:01  migrate   u2           hv1   hv2  refused              0.0 s"
+		     "                            hv2: no\\x0amemory\n"
+		     "2025-11-24 17:00  maintain  3 guest VMs  hv1   hv2  done     60000 ms  100.0 s\n", text);
 	SHOW(show_history, "[]", 0);
 	EXPECT_STREQ("nothing yet\n", text);
 }

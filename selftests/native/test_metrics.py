@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import parser as text_format
@@ -19,8 +20,12 @@ def metrics(tmp_path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def parse(text: str) -> list[Any]:
+    return list(openmetrics.text_string_to_metric_families(text))   # type: ignore[no-untyped-call]
+
+
 def test_openmetrics(metrics: str) -> None:
-    families = {f.name: f for f in openmetrics.text_string_to_metric_families(metrics)}
+    families = {f.name: f for f in parse(metrics)}
     migrations = {s.labels["outcome"]: s.value for s in families["vmbeam_migrations"].samples}
     assert families["vmbeam_migrations"].type == "counter"
     assert migrations["done"] == 3 and migrations["lost"] == 1 and migrations["rolled-back"] == 0
@@ -48,4 +53,4 @@ def test_the_parser_can_refuse(metrics: str) -> None:
     for wrong in (metrics.replace("# EOF\n", ""), metrics.replace('le="0.5"', 'le="half"'),
                   metrics.replace("vmbeam_migrations_total", "vmbeam_migrations")):
         with pytest.raises(ValueError):
-            list(openmetrics.text_string_to_metric_families(wrong))
+            parse(wrong)

@@ -150,7 +150,8 @@ static void row(const struct table *t, FILE *f, const size_t *widths, char **cel
 {
 	size_t pending = 0, last = t->columns;
 
-	while (last && !widths[last - 1])
+	/* Nothing stands behind the last one that is not empty, no space either. */
+	while (last && (!widths[last - 1] || (cells && !*cells[last - 1])))
 		last--;
 	for (size_t c = 0; c < last; c++) {
 		const char *text = cells ? cells[c] : heading(t, c);

@@ -84,12 +84,12 @@ static void add_outcomes(uint64_t *out, struct json_object *json)
 
 static void add_totals(struct tally *t, struct json_object *record)
 {
-	struct json_object *whats = js_get(record, "maintenances", json_type_object);
+	struct json_object *by_what = js_get(record, "maintenances", json_type_object);
 	struct json_object *pauses = js_array(record, "pauses");
 
 	add_outcomes(t->migrations, js_get(record, "migrations", json_type_object));
 	for (int i = 0; i < TALLY_WHATS; i++)
-		add_outcomes(t->maintenances[i], js_get(whats, tally_whats[i], json_type_object));
+		add_outcomes(t->maintenances[i], js_get(by_what, tally_whats[i], json_type_object));
 	add_frames(t, js_get(record, "frames", json_type_object));
 	for (size_t i = 0; i <= TALLY_BUCKETS && i < js_len(pauses); i++)
 		t->pauses[i] += json_object_get_uint64(json_object_array_get_idx(pauses, i));
@@ -120,14 +120,14 @@ static struct json_object *numbers(const uint64_t *v, const char *const *names, 
 
 struct json_object *tally_to_json(const struct tally *t)
 {
-	struct json_object *o = json_object_new_object(), *whats = json_object_new_object(),
+	struct json_object *o = json_object_new_object(), *by_what = json_object_new_object(),
 			   *pauses = json_object_new_array();
 
 	js_add_str(o, "kind", "totals");
 	json_object_object_add(o, "migrations", numbers(t->migrations, tally_outcomes, TALLY_OUTCOMES));
 	for (int i = 0; i < TALLY_WHATS; i++)
-		json_object_object_add(whats, tally_whats[i], numbers(t->maintenances[i], tally_outcomes, TALLY_OUTCOMES));
-	json_object_object_add(o, "maintenances", whats);
+		json_object_object_add(by_what, tally_whats[i], numbers(t->maintenances[i], tally_outcomes, TALLY_OUTCOMES));
+	json_object_object_add(o, "maintenances", by_what);
 	json_object_object_add(o, "frames", numbers(t->frames, tally_kinds, TALLY_KINDS));
 	for (int i = 0; i <= TALLY_BUCKETS; i++)
 		json_object_array_add(pauses, json_object_new_uint64(t->pauses[i]));
