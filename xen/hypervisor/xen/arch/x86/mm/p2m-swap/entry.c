@@ -46,31 +46,38 @@ static int split(struct p2m_domain *p2m, unsigned long gfn, unsigned int order)
     return p2m->set_entry(p2m, first, mfn, order, t, a, sve);
 }
 
-static void forget_region(struct swap_walk *w)
+static void forget_region(struct swap_region *r)
 {
-    if ( w->l2 )
-        unmap_domain_page(w->l2);
-    w->l2 = NULL;
-    w->region = NO_REGION;
+    if ( r->l2 )
+        unmap_domain_page(r->l2);
+    r->l2 = NULL;
+    r->nr = NO_REGION;
 }
 
 /* From the locking of the P2M on. */
 void p2m_swap_walk_begin(struct swap_walk *w, struct domain *d)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(d);
+    unsigned int i;
 
     ASSERT(p2m_locked_by_me(p2m));
 
     w->d = d;
     w->max_gfn = p2m->max_mapped_pfn;
-    w->l2 = NULL;
-    w->region = NO_REGION;
     w->mended = 0;
+    for ( i = 0; i < WALK_REGIONS; i++ )
+    {
+        w->region[i].l2 = NULL;
+        w->region[i].nr = NO_REGION;
+    }
 }
 
 void p2m_swap_walk_end(struct swap_walk *w)
 {
-    forget_region(w);
+    unsigned int i;
+
+    for ( i = 0; i < WALK_REGIONS; i++ )
+        forget_region(&w->region[i]);
 }
 
 /*
@@ -84,7 +91,8 @@ static int mend_entry(struct swap_walk *w, unsigned long gfn, uint64_t e,
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->d);
 
-    forget_region(w);
+    /* Of the others nothing changes. */
+    forget_region(walk_region(w, gfn));
     w->mended++;
 
     /* Nothing done, and yet stale?  Then it stays. */
@@ -98,10 +106,11 @@ static int mend_entry(struct swap_walk *w, unsigned long gfn, uint64_t e,
 static int find_region(struct swap_walk *w, unsigned long gfn)
 {
     const struct p2m_domain *p2m = p2m_get_hostp2m(w->d);
+    struct swap_region *r = walk_region(w, gfn);
     mfn_t table;
     unsigned int level;
 
-    forget_region(w);
+    forget_region(r);
 
  again:
     table = pagetable_get_mfn(p2m_get_pagetable(p2m));
@@ -134,9 +143,9 @@ static int find_region(struct swap_walk *w, unsigned long gfn)
 
     if ( level == 1 )
     {
-        w->l2_mfn = table;
-        w->l2 = map_domain_page(table);
-        w->region = gfn >> REGION_ORDER;
+        r->l2_mfn = table;
+        r->l2 = map_domain_page(table);
+        r->nr = gfn >> REGION_ORDER;
     }
 
     return 0;
@@ -155,6 +164,8 @@ static int find_region(struct swap_walk *w, unsigned long gfn)
 int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
                         unsigned int order, mfn_t *table)
 {
+    const struct swap_region *r = walk_region(w, gfn);
+
     *table = INVALID_MFN;
 
     /* The table has no place for it: it would be taken for another one. */
@@ -163,17 +174,17 @@ int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
         uint64_t e;
         int rc;
 
-        if ( unlikely(gfn >> REGION_ORDER != w->region) )
+        if ( unlikely(gfn >> REGION_ORDER != r->nr) )
         {
             rc = find_region(w, gfn);
             if ( rc )
                 return rc;
         }
 
-        if ( !w->l2 )
+        if ( !r->l2 )
             break;
 
-        e = walk_entry(w, gfn);
+        e = region_entry(r, gfn);
         if ( !entry_is_present(e) )
             break;
 
@@ -190,7 +201,7 @@ int p2m_swap_find_table(struct swap_walk *w, unsigned long gfn,
 
             if ( order == PAGE_ORDER_2M )
             {
-                *table = w->l2_mfn;
+                *table = r->l2_mfn;
                 return PAGE_ORDER_2M;
             }
         }

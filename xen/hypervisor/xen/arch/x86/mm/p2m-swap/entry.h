@@ -92,40 +92,54 @@ static always_inline void swap_entries(uint64_t *e0, uint64_t *e1,
     write_atomic(e1, old1 ^ frames);
 }
 
-/*
- * A walk of a P2M that stays locked.  The level 2 table of the last gfn, which
- * is for 1 GiB, stays mapped, so that a list in no order, too, costs one step
- * for each gfn.
- */
-struct swap_walk {
-    struct domain *d;
-    unsigned long max_gfn;
-    unsigned long region;   /* gfn >> REGION_ORDER of l2; ~0UL: none */
-    const uint64_t *l2;     /* NULL: none */
-    mfn_t l2_mfn;
-    unsigned int mended;    /* tables that were written on the way: see COST_MEND */
-};
-
 /* What a level 2 table is for. */
 #define REGION_ORDER    PAGE_ORDER_1G
 
-static always_inline uint64_t walk_entry(const struct swap_walk *w,
-                                         unsigned long gfn)
+/*
+ * A walk of a P2M that stays locked.  The level 2 tables of the last regions stay
+ * mapped, so that a list in no order, too, costs one step for each gfn.  Not many:
+ * where Xen has to map them, each takes one of 16 places that a vCPU has.
+ */
+#define WALK_REGIONS    4U
+
+struct swap_region {
+    unsigned long nr;       /* gfn >> REGION_ORDER; ~0UL: none */
+    const uint64_t *l2;     /* NULL: none */
+    mfn_t l2_mfn;
+};
+
+struct swap_walk {
+    struct domain *d;
+    unsigned long max_gfn;
+    unsigned int mended;    /* tables that were written on the way: see COST_MEND */
+    struct swap_region region[WALK_REGIONS];
+};
+
+/* The only place where the gfn's region may be, or may be put. */
+static always_inline struct swap_region *walk_region(struct swap_walk *w,
+                                                     unsigned long gfn)
 {
-    return read_atomic(&w->l2[(gfn >> PAGETABLE_ORDER) &
+    return &w->region[(gfn >> REGION_ORDER) % WALK_REGIONS];
+}
+
+static always_inline uint64_t region_entry(const struct swap_region *r,
+                                           unsigned long gfn)
+{
+    return read_atomic(&r->l2[(gfn >> PAGETABLE_ORDER) &
                               (SUPERPAGE_PAGES - 1)]);
 }
 
 /* Is it there at hand, the table with the entry of a 4k page? */
-static always_inline bool walk_has_table(const struct swap_walk *w,
+static always_inline bool walk_has_table(struct swap_walk *w,
                                          unsigned long gfn, mfn_t *table)
 {
+    const struct swap_region *r = walk_region(w, gfn);
     uint64_t e;
 
-    if ( unlikely(gfn >> REGION_ORDER != w->region) )
+    if ( unlikely(gfn >> REGION_ORDER != r->nr) )
         return false;
 
-    e = walk_entry(w, gfn);
+    e = region_entry(r, gfn);
     *table = entry_mfn(e);
 
     return likely(entry_is_table(e));
