@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Can the native tests fail? Each line of mutations/modules.txt and mutations/daemon.txt takes one check, or one step,
-out of the code. A copy is built with it, and each test that the line names must fail there. That it does not build, or
+"""Can the native tests fail? Each line of mutations/{modules,daemon,hypervisor}.txt takes one check, or one step, out of
+the code; of the hypervisor's, those count that name a native test. A copy is built with it, and each test that the line names must fail there. That it does not build, or
 does not end, is no answer."""
 import os
 import shutil
@@ -15,8 +15,9 @@ import pytest
 pytestmark = pytest.mark.mutations
 
 TOP = Path(__file__).parents[2]
-LISTS = ("modules", "daemon")
-BUILT_FROM = ("VERSION", "include", "kmod", "userspace", "selftests/native")
+# Each with where its files are.
+LISTS = {"modules": "", "daemon": "", "hypervisor": "xen/hypervisor/xen/arch/x86/mm/p2m-swap/"}
+BUILT_FROM = ("VERSION", "include", "kmod", "userspace", "selftests/native", "xen/hypervisor")
 LIMIT_S = 300
 # What a program of the kernel's harness exits with when it skipped all of its tests.
 KSFT_SKIP = 4
@@ -31,11 +32,13 @@ class Mutation(NamedTuple):
 
 def mutations() -> list[Mutation]:
     found = []
-    for name in LISTS:
+    for name, folder in LISTS.items():
         for line in (TOP / f"selftests/mutations/{name}.txt").read_text().splitlines():
             if line and not line.startswith("#"):
                 name_, file, tests, edit = line.split("|", maxsplit=3)
-                found.append(Mutation(name_, file, tests.split(), edit))
+                native = [test for test in tests.split() if test.startswith("native/")]
+                if native:
+                    found.append(Mutation(name_, folder + file, native, edit))
     return found
 
 

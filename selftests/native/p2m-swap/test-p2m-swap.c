@@ -88,6 +88,13 @@ static void populate(void)
 			machine_populate(d, i, mfn[i], 0, p2m_ram_rw);
 		for (unsigned long i = 0; i < LARGE; i += SUPERPAGE_PAGES)
 			machine_populate(d, SMALL + i, machine_alloc(9), 9, p2m_ram_rw);
+		/* One superpage's frames, each by itself, too, are to keep this. */
+		if (test_ept) {
+			unsigned int order;
+			ept_entry_t *e = (ept_entry_t *)machine_entry(d, SMALL, &order);
+
+			e->suppress_ve = 0;
+		}
 		/* What a guest and its toolstack leave in single entries */
 		for (unsigned long i = 0; i < SMALL; i++) {
 			unsigned int order;
@@ -418,9 +425,12 @@ TEST_F(swap, beyond_the_tables)
 	add(1UL << 36, 5, 1);
 	add(6, (1UL << 36) + 6, 1);
 	add(1UL << 40, 0, 512);
+	/* Nor is the superpage to be split that would be there. */
+	add((1UL << 36) + SMALL, 7, 1);
 	ASSERT_EQ(0, swap_and_check());
-	EXPECT_EQ(514, op.nr_done);
-	EXPECT_EQ(513, nr_with(XEN_P2M_SWAP_ST_RANGE | XEN_P2M_SWAP_ST_SIDE_A));
+	EXPECT_EQ(9, order_of(0, SMALL));
+	EXPECT_EQ(515, op.nr_done);
+	EXPECT_EQ(514, nr_with(XEN_P2M_SWAP_ST_RANGE | XEN_P2M_SWAP_ST_SIDE_A));
 	EXPECT_EQ(XEN_P2M_SWAP_ST_RANGE | XEN_P2M_SWAP_ST_SIDE_B, status[1]);
 }
 
@@ -563,7 +573,7 @@ FIXTURE_TEARDOWN(bound)
 #define MOST_SPLITS	8
 #define MOST_RECALCS	16
 
-TEST_F(bound, splits)
+TEST_F_TIMEOUT(bound, splits, 300)
 {
 	make_superpages(0, SCATTERED);
 	model_take(&model, SCATTERED * SUPERPAGE_PAGES, false);
@@ -574,7 +584,7 @@ TEST_F(bound, splits)
 	EXPECT_GE(MOST_SPLITS, machine.most.splits);
 }
 
-TEST_F(bound, recalcs)
+TEST_F_TIMEOUT(bound, recalcs, 300)
 {
 	make_superpages(0, SCATTERED);
 	for (unsigned long i = 0; i < SCATTERED; i++) {
@@ -613,7 +623,7 @@ TEST_F(bound, pairs)
 }
 
 /* 1 GiB entries are split to 2 MiB ones on the way, and these change places. */
-TEST_F(bound, gigabyte)
+TEST_F_TIMEOUT(bound, gigabyte, 300)
 {
 	const unsigned long gib = 1UL << 18;
 
@@ -631,6 +641,40 @@ TEST_F(bound, gigabyte)
 	EXPECT_EQ(9, order_of(0, gib + 512));
 	EXPECT_EQ(0, order_of(0, gib));
 	EXPECT_EQ(9, order_of(1, gib + 262143));
+}
+
+/* More regions of 1 GiB than are kept at hand, in no order; on the way entries are split and brought up to date. */
+TEST_F_TIMEOUT(bound, regions, 300)
+{
+	const unsigned long gib = 1UL << 18;
+	unsigned long order[6 * 20];
+
+	for (unsigned int side = 0; side < 2; side++) {
+		for (unsigned int i = 0; i < 6; i++)
+			for (unsigned int k = 0; k < 4; k++)
+				machine_populate(machine.d[side], i * gib + k * SUPERPAGE_PAGES, machine_alloc(9), 9,
+						 p2m_ram_rw);
+		machine_make_stale(machine.d[side], 3 * gib, 18);
+	}
+	machine_make_stale(machine.d[0], 5 * gib + 512, 9);
+	model_take(&model, 6 * gib, false);
+	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++)
+		order[i] = i;
+	srand(1);
+	shuffle(order, ARRAY_SIZE(order));
+	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {
+		const unsigned long a = order[i], b = ARRAY_SIZE(order) - 1 - a;
+
+		add(a / 20 * gib + a % 20, b / 20 * gib + 512 + b % 20, 1);
+	}
+	/* And what has no table at all */
+	add(2 * gib + 4096, gib, 1);
+	add(7 * gib, 7 * gib, 1);
+	for (unsigned int i = 0; i < 6; i++)
+		add(i * gib + 1024, (5 - i) * gib + 1536, 512);
+	ASSERT_EQ(0, swap_and_check());
+	EXPECT_EQ(6 * 20 + 6 * 512, nr_with(XEN_P2M_SWAP_ST_SWAPPED));
+	EXPECT_EQ(6 * 512, op.nr_large);
 }
 
 /* Stopped wherever it can be; and more than one batch. What is excluded comes once, for the model's sake. */
