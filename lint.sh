@@ -31,6 +31,7 @@ ignored_in_tests=(
 	MACRO_WITH_FLOW_CONTROL		# makes a whole main()
 	AVOID_EXTERNS			# a program for a vCPU is in assembly
 	CAMELCASE			# libFuzzer names its entry itself
+	REPEATED_WORD			# an order of steps that a test expects
 	SPLIT_STRING QUOTED_WHITESPACE_BEFORE_NEWLINE	# JSON and tables that a test gives or expects
 	LINE_SPACING			# takes Xen's HVM_SAVE_TYPE(x) for code
 	PREFER_DEFINED_ATTRIBUTE_MACRO	# userspace has none

@@ -3,9 +3,9 @@
  * Chunks of slots. The slots are the PTEs of a vmap area; the area is made with a page of our own in each slot, the
  * dummy, because the kernel needs something to map.
  *
- * In a PV domain the hypervisor emulates each PTE that vmap() writes and vunmap() clears, one at a time: with a guest VM
- * of 256 MiB, that was half of what its release cost, while the guest VM already ran and wanted the CPU. So chunks that
- * are no longer used are kept for the next export, up to a limit; their slots are empty.
+ * In a PV domain the hypervisor emulates each PTE that vunmap() clears, one at a time: with a guest VM of 256 MiB, that
+ * was nearly all of what its release cost, while the guest VM already ran and wanted the CPU. So chunks that are no
+ * longer used are kept for the next export, up to a limit; their slots are empty.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

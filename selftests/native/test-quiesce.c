@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Backends that are put back, over made-up drivers and a made-up xenstore: what hangs must not keep the guest VM waiting. */
+/* Backends that are put back, over made-up drivers and xenstore: what hangs must not keep the guest VM waiting. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -53,7 +53,8 @@ static struct finding compare(const char *need, const char *offer)
 TEST(memory)
 {
 	EXPECT_OFFERED(MEMORY(262144, 263168, 262144), "{'kind':'memory','free_kib':300000}");
-	EXPECT_REFUSED("hv2: 275 MiB of memory are needed for u1 and 257 MiB are free here", MEMORY(262144, 263168, 262144),
+	EXPECT_REFUSED("hv2: 275 MiB of memory are needed for u1 and 257 MiB are free here",
+		       MEMORY(262144, 263168, 262144),
 		       "{'kind':'memory','free_kib':263168}");
 	EXPECT_REFUSED("are free here", MEMORY(1, 1, 1), "{'kind':'memory'}");
 }
@@ -63,19 +64,22 @@ TEST(memory_beyond_the_target)
 {
 	EXPECT_REFUSED("hv1: u1 holds 256 MiB of memory and its target is 128 MiB", MEMORY(262144, 132096, 131072),
 		       "{'kind':'memory','free_kib':1048576}");
-	EXPECT_REFUSED("275 MiB of memory are needed", MEMORY(263168, 132096, 262144), "{'kind':'memory','free_kib':200000}");
+	EXPECT_REFUSED("275 MiB of memory are needed", MEMORY(263168, 132096, 262144),
+		       "{'kind':'memory','free_kib':200000}");
 }
 
 TEST(vcpus_and_their_cpus)
 {
 	EXPECT_OFFERED("{'kind':'vcpus','number':2,'online':2}", "{'kind':'vcpus','cpus':'0-1'}");
-	EXPECT_WARNING("3 vCPUs online, and hv2 has 2 CPUs", "{'kind':'vcpus','number':4,'online':3}", "{'kind':'vcpus','cpus':'1,4'}");
+	EXPECT_WARNING("3 vCPUs online, and hv2 has 2 CPUs", "{'kind':'vcpus','number':4,'online':3}",
+		       "{'kind':'vcpus','cpus':'1,4'}");
 }
 
 TEST(cpupool)
 {
 	EXPECT_OFFERED("{'kind':'cpupool','name':'fast'}", "{'kind':'cpupool','name':'fast','cpus':'2'}");
-	EXPECT_REFUSED("hv2: there is no cpupool called fast here", "{'kind':'cpupool','name':'fast'}", "{'kind':'cpupool'}");
+	EXPECT_REFUSED("hv2: there is no cpupool called fast here", "{'kind':'cpupool','name':'fast'}",
+		       "{'kind':'cpupool'}");
 	EXPECT_REFUSED("no cpupool called fast", "{'kind':'cpupool','name':'fast'}", "null");
 }
 
@@ -85,17 +89,21 @@ TEST(pins)
 	EXPECT_OFFERED("{'kind':'pin','id':'1','hard':'all','soft':'7'}", "{'kind':'pin','cpus':'0-3'}");
 	EXPECT_REFUSED("vCPU 1 of u1 is pinned to CPU 4,6-7, and none of these is here (there are 0-3)",
 		       "{'kind':'pin','id':'1','hard':'4,6-7','soft':'all'}", "{'kind':'pin','cpus':'0-3'}");
-	EXPECT_WARNING("has only some of these (0-3)", "{'kind':'pin','id':'1','hard':'2-5','soft':'all'}", "{'kind':'pin','cpus':'0-3'}");
+	EXPECT_WARNING("has only some of these (0-3)", "{'kind':'pin','id':'1','hard':'2-5','soft':'all'}",
+		       "{'kind':'pin','cpus':'0-3'}");
 }
 
 TEST(cpu_features_by_name)
 {
-	EXPECT_OFFERED("{'kind':'cpu','features':[67108864,0,0,0,0,32]}", "{'kind':'cpu','features':[4294967295,0,0,0,0,33,1]}");
+	EXPECT_OFFERED("{'kind':'cpu','features':[67108864,0,0,0,0,32]}",
+		       "{'kind':'cpu','features':[4294967295,0,0,0,0,33,1]}");
 	EXPECT_REFUSED("hv2: the CPU here lacks what u1 may use: sse2, avx2, bit 31 of word 30.",
 		       "{'kind':'cpu','features':[67108865,0,0,0,0,32,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2147483648]}",
 		       "{'kind':'cpu','features':[1]}");
-	EXPECT_REFUSED("hv2: the agent does not say which CPU features", "{'kind':'cpu','features':[1]}", "{'kind':'cpu'}");
-	EXPECT_REFUSED("hv1: the agent does not say which CPU features", "{'kind':'cpu'}", "{'kind':'cpu','features':[1]}");
+	EXPECT_REFUSED("hv2: the agent does not say which CPU features", "{'kind':'cpu','features':[1]}",
+		       "{'kind':'cpu'}");
+	EXPECT_REFUSED("hv1: the agent does not say which CPU features", "{'kind':'cpu'}",
+		       "{'kind':'cpu','features':[1]}");
 }
 
 #define DISK "{'kind':'vbd','id':'51712','dev':'xvda','target':'/dev/vdb','mode':'w','state':'connected','bytes':1048576,'ids':{'wwid':'naa.1'}}"
@@ -103,10 +111,12 @@ TEST(cpu_features_by_name)
 TEST(disks)
 {
 	EXPECT_OFFERED(DISK, "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'ids':{'wwid':'naa.1','serial':'x'}}");
-	EXPECT_REFUSED("it has 1048576 bytes there and 4096 here", DISK, "{'kind':'vbd','target':'/dev/vdb','bytes':4096}");
+	EXPECT_REFUSED("it has 1048576 bytes there and 4096 here", DISK,
+		       "{'kind':'vbd','target':'/dev/vdb','bytes':4096}");
 	EXPECT_REFUSED("its wwid is naa.1 there and naa.2 here", DISK,
 		       "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'ids':{'wwid':'naa.2'}}");
-	EXPECT_REFUSED("cannot be written here", DISK, "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'read_only':true}");
+	EXPECT_REFUSED("cannot be written here", DISK,
+		       "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'read_only':true}");
 	EXPECT_REFUSED("does not describe the disk /dev/vdb", DISK, "{'kind':'vbd'}");
 }
 
@@ -114,7 +124,8 @@ TEST(disks)
 TEST(problems_of_either_side)
 {
 	EXPECT_REFUSED("hv2: it is mounted", DISK, "{'kind':'vbd','problems':['it is mounted']}");
-	EXPECT_REFUSED("hv1: a; hv1: b; hv2: c", "{'kind':'vbd','problems':['a','b']}", "{'kind':'vbd','problems':['c']}");
+	EXPECT_REFUSED("hv1: a; hv1: b; hv2: c", "{'kind':'vbd','problems':['a','b']}",
+		       "{'kind':'vbd','problems':['c']}");
 	EXPECT_REFUSED("does not name", "{'kind':'vbd','problems':[7]}", "null");
 }
 
@@ -124,8 +135,10 @@ TEST(problems_of_either_side)
 TEST(network_cards)
 {
 	EXPECT_OFFERED(VIF(",'tc':[],'behind':[]"), "{'kind':'vif','bridge':'xenbr0'}");
-	EXPECT_WARNING("has a queueing discipline (netem) on hv1", VIF(",'tc':['netem']"), "{'kind':'vif','bridge':'xenbr0'}");
-	EXPECT_WARNING("2 more addresses are behind the network card", VIF(",'behind':['aa','bb']"), "{'kind':'vif','bridge':'xenbr0'}");
+	EXPECT_WARNING("has a queueing discipline (netem) on hv1", VIF(",'tc':['netem']"),
+		       "{'kind':'vif','bridge':'xenbr0'}");
+	EXPECT_WARNING("2 more addresses are behind the network card", VIF(",'behind':['aa','bb']"),
+		       "{'kind':'vif','bridge':'xenbr0'}");
 	EXPECT_WARNING("filters VLANs and the one on the destination does not", VIF(",'vlan_filtering':true"),
 		       "{'kind':'vif','bridge':'xenbr0'}");
 	EXPECT_WARNING("on hv2 filters VLANs and the one on hv1 does not", VIF(""),
@@ -136,8 +149,10 @@ TEST(network_cards)
 /* U21 */
 TEST(devices_that_come_and_go)
 {
-	EXPECT_REFUSED("hv1: the network card 0, m, is being detached from u1", "{'kind':'vif','id':'0','mac':'m','state':'detaching'}", "null");
-	EXPECT_WARNING("the kernel of u1 does not use the network card 0, m,", "{'kind':'vif','id':'0','mac':'m','state':'idle'}", "null");
+	EXPECT_REFUSED("hv1: the network card 0, m, is being detached from u1",
+		       "{'kind':'vif','id':'0','mac':'m','state':'detaching'}", "null");
+	EXPECT_WARNING("the kernel of u1 does not use the network card 0, m,",
+		       "{'kind':'vif','id':'0','mac':'m','state':'idle'}", "null");
 }
 
 TEST(files)
@@ -153,7 +168,8 @@ TEST(files)
 TEST(clocks)
 {
 	EXPECT_OFFERED(CLOCK(1000000000000, 7000000000), CLOCK(1005900000000, 12000000000));
-	EXPECT_WARNING("the clock of hv2 is 2.0 s ahead of that of hv1", CLOCK(1000000000000, 7000000000), CLOCK(1007000000000, 12000000000));
+	EXPECT_WARNING("the clock of hv2 is 2.0 s ahead of that of hv1", CLOCK(1000000000000, 7000000000),
+		       CLOCK(1007000000000, 12000000000));
 	EXPECT_REFUSED("the clock of hv2 is 95.0 s behind that of hv1: the time of u1 would jump",
 		       CLOCK(1000000000000, 7000000000),
 		       CLOCK(910000000000, 12000000000));
@@ -181,7 +197,8 @@ TEST(what_no_rule_knows_is_refused_by_name)
 
 static const char agreed[] = "[{'kind':'memory','held_kib':1}," ITEMS("'online':2", PIN, "3", XVDA);
 
-typedef int (*compare_fn)(struct json_object *agreed, struct json_object *now, const struct sides *s, struct finding *f);
+typedef int (*compare_fn)(struct json_object *agreed, struct json_object *now, const struct sides *s,
+			  struct finding *f);
 
 static const char *again(compare_fn compare_lists, const char *now)
 {

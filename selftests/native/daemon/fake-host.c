@@ -3,10 +3,10 @@
  * In place of the host's toolstack and of vmbeam_host.ko, for the daemon's own tests. Transactions are files in
  * $FAKE_DIR, "domid_a domid_b pid state"; one whose owner is dead counts as rolled back, as the module would do it.
  * $FAKE_BUSY: every that many'th pair is busy for as long as the exchange is not asked for. $FAKE_REFUSE: a gfn that is
- * refused. $FAKE_KEPT: a gfn that is kept, though nobody excluded it. $FAKE_DIE=commit: dies between the commit and its
- * announcement. $FAKE_RESTARTED: hv1 was started anew, and has another domid. $FAKE_DEAD: the domid of a host VM that
- * has died. $FAKE_FSYNC: the one of that number fails; so do all while there is a file disk-full in $FAKE_DIR. What goes
- * to systemd's journal is in the file journald there.
+ * refused. $FAKE_KEPT: a gfn that is kept, though nobody excluded it. $FAKE_DIE=commit: dies between the commit and
+ * its announcement. $FAKE_RESTARTED: hv1 was started anew, and has another domid. $FAKE_DEAD: the domid of a host VM
+ * that has died. $FAKE_FSYNC: the one of that number fails; so do all while there is a file disk-full in $FAKE_DIR.
+ * What goes to systemd's journal is in the file journald there.
  */
 #include <errno.h>
 #include <fcntl.h>
