@@ -95,6 +95,11 @@ TEST(pins)
 
 TEST(cpu_features_by_name)
 {
+	/* A PV guest VM on AMD, and its host VM: 0x0183f3ff of word 2 repeats word 0. */
+	EXPECT_OFFERED("{'kind':'cpu','features':[25424895,0,562295807]}",
+		       "{'kind':'cpu','features':[25424895,0,536870912]}");
+	EXPECT_REFUSED("hv2: the CPU here lacks what u1 may use: syscall", "{'kind':'cpu','features':[0,0,2048]}",
+		       "{'kind':'cpu','features':[0,0,25424895]}");
 	EXPECT_OFFERED("{'kind':'cpu','features':[67108864,0,0,0,0,32]}",
 		       "{'kind':'cpu','features':[4294967295,0,0,0,0,33,1]}");
 	EXPECT_REFUSED("hv2: the CPU here lacks what u1 may use: sse2, avx2, bit 31 of word 30.",

@@ -12,11 +12,19 @@ static const char *const names[] = {
 #include <xen/arch-x86/cpufeatureset.h>
 };
 
+/*
+ * AMD's leaf 0x80000001 repeats these bits of leaf 1 in its EDX (Xen: CPUID_COMMON_1D_FEATURES). A domain's policy has
+ * them there, a system's has not; they say nothing that word 0 does not say.
+ */
+#define WORD_E1D	2
+#define COMMON_1D	0x0183f3ffU
+
 static uint32_t word(struct json_object *list, size_t i)
 {
 	struct json_object *v = i < js_len(list) ? json_object_array_get_idx(list, i) : NULL;
+	uint32_t bits = json_object_is_type(v, json_type_int) ? json_object_get_uint64(v) : 0;
 
-	return json_object_is_type(v, json_type_int) ? json_object_get_uint64(v) : 0;
+	return i == WORD_E1D ? bits & ~COMMON_1D : bits;
 }
 
 static void add_name(unsigned int bit, char *text, size_t size)
