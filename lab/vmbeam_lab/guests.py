@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from .config import GUESTS
-from .errors import LabError
+from .errors import LabDied, LabError
 from .lab import Lab
 
 
@@ -24,6 +24,8 @@ class GuestState:
 
 
 CHECKERS = ("memcheck", "diskwriter", "heartbeat")
+# A kernel that has not got anywhere for 100 s and more: no slow machine does that, the emulator does, once in a while.
+HANGS = "soft lockup - CPU#[0-9]* stuck for [0-9][0-9][0-9]"
 
 
 def _numbers(line: str) -> dict[str, int]:
@@ -114,10 +116,15 @@ def heartbeat_wait(lab: Lab, guest: str) -> None:
 
 def guest_create(lab: Lab, hostvm: str, guest: str, mib: int = 128, vcpus: int = 1, checkers_mib: int = 32) -> None:
     """Starts it and waits until it answers and its checkers run."""
+    def booting() -> str:
+        """Its vCPUs' time moves while it boots, and stands still when it hangs. One that spins for ever says so itself."""
+        listed = lab.run(hostvm, f"xl list {guest} | tail -1; grep '{HANGS}' /var/log/xen/guest-{guest}.log || true")
+        if "\n" in listed.strip():
+            raise LabDied(f"{guest} on {hostvm} hangs at boot: {listed.strip().splitlines()[1]}")
+        return listed
+
     lab.run(hostvm, f"/lab/guestvm {guest} {mib} {vcpus} {checkers_mib}")
-    # Its vCPUs' time moves while it boots; it stands still when it hangs without spinning.
-    lab.waiter.until(f"{guest} on {hostvm} to answer", lambda: lab.answers(guest),
-                     lambda: lab.run(hostvm, f"xl list {guest} | tail -1"), patience=240, pause=5)
+    lab.waiter.until(f"{guest} on {hostvm} to answer", lambda: lab.answers(guest), booting, patience=240, pause=5)
     lab.waiter.until(f"{guest}'s checkers", lambda: guest_state(lab, guest).passes > 0,
                      lambda: lab.run(guest, "cat /run/memcheck /run/diskwriter 2>/dev/null; true"), pause=1)
     heartbeat_wait(lab, guest)

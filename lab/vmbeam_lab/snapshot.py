@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Callable
 
 from . import deploy, logs
 from .config import GUESTS, Config
@@ -125,15 +126,15 @@ def _make(lab: Lab, parent: Path | None) -> None:
         boot_cold(lab, RAM)
 
 
-def _patiently(lab: Lab, parent: Path | None) -> None:
+def _patiently(lab: Lab, work: Callable[[], None]) -> None:
     """An emulator may hang a system: docs/lab.md. Once is forgiven, counted, and told in the summary."""
     try:
-        _make(lab, parent)
+        work()
     except (Stalled, LabDied) as e:
         restarts.append(str(e).splitlines()[0])
         say(f"once more: {e}")
         lab.down()
-        _make(lab, parent)
+        work()
 
 
 def machine_key(c: Config) -> list[str | Path]:
@@ -153,11 +154,15 @@ def base(c: Config) -> Path:
     def make(into: Path) -> None:
         lab = _scratch(c)
         lab.down()
-        try:
-            _patiently(lab, parent)
+
+        def boot() -> None:
+            _make(lab, parent)
             if c.state == "guests":
                 at_once([lambda g=g, v=v: guest_create(lab, v[0], g, *v[1:])    # type: ignore[misc]
                          for g, v in GUESTS.items()])
+
+        try:
+            _patiently(lab, boot)
             _save(lab, into)
         finally:
             lab.down()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Callable, TypeVar
 
-from .errors import LabError, Stalled
+from .errors import LabDied, LabError, Stalled
 from .machine import Machine
 
 T = TypeVar("T")
@@ -93,6 +93,8 @@ class Watch:
         if self.progress:
             try:
                 now = self.progress()
+            except LabDied:
+                raise
             except LabError:
                 now = self.last
             if now != self.last:
