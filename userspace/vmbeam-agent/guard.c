@@ -15,6 +15,7 @@
 #include "guard.h"
 #include "js.h"
 #include "log.h"
+#include "sync.h"
 #include "text.h"
 
 #define UUID_LEN	36
@@ -24,17 +25,6 @@
 static bool is_uuid(const char *text)
 {
 	return strlen(text) == UUID_LEN && strspn(text, "0123456789abcdefABCDEF-") == UUID_LEN;
-}
-
-static int sync_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
 }
 
 /* Where the files of the autostart are, and where they are aside. 1: there is no autostart. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "history.h"
 #include "js.h"
+#include "sync.h"
 #include "tally.h"
 
 #define DAY_S	86400
@@ -74,23 +74,6 @@ struct json_object *history_migration(struct json_object *report, int64_t now)
 		if (json_object_object_get_ex(report, keys[i], &v))
 			json_object_object_add(o, keys[i], json_object_get(v));
 	return o;
-}
-
-static int sync_dir_of(const char *path)
-{
-	char *copy = strdup(path);
-	int fd, rc = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(copy);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd))
-		rc = -errno;
-	close(fd);
-	return rc;
 }
 
 /* The file on its way to be a shorter one. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,27 +10,10 @@
 
 #include "crc32.h"
 #include "journal.h"
+#include "sync.h"
 
 #define PREFIX_LEN	9	/* crc and the space */
 #define JOURNAL_MAX	(64 << 20)
-
-/* The file's name must be on the disk too, or a crash loses the file with all that was fsynced. */
-static int sync_dir(const char *path)
-{
-	char *copy = strdup(path);
-	int fd, rc = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(copy);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd))
-		rc = -errno;
-	close(fd);
-	return rc;
-}
 
 static int read_whole(int fd, char **text, size_t *len)
 {
@@ -145,7 +127,7 @@ int journal_open(struct journal *j, const char *path, int (*record)(struct json_
 	rc = j->path ? lock(j->fd, path) : -ENOMEM;
 	if (rc)
 		goto fail;
-	rc = sync_dir(path);
+	rc = sync_dir_of(path);
 	if (!rc)
 		rc = read_whole(j->fd, &text, &len);
 	if (rc)
@@ -212,7 +194,7 @@ static int renew(struct journal *j, const char *line)
 		j->fd = fd;
 		j->records = !!j->last + !!line;
 		/* After a crash it may be the old one that is there: nothing may be built on the new one. */
-		rc = sync_dir(j->path);
+		rc = sync_dir_of(j->path);
 		j->doubtful = rc;
 	}
 	free(temp);
