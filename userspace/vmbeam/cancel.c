@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdio.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -13,7 +12,7 @@ static const char help[] =
 
 int cli_cancel(int argc, char **argv)
 {
-	struct json_object *request, *result;
+	struct json_object *request;
 	bool json;
 	int rc;
 
@@ -26,16 +25,5 @@ int cli_cancel(int argc, char **argv)
 	js_add_str(request, "cmd", "cancel");
 	if (optind < argc)
 		js_add_str(request, "migration", argv[optind]);
-	rc = cli_ask(request, NULL, NULL, &result);
-	if (rc)
-		return rc;
-	rc = cli_outcome(result);
-	if (json)
-		cli_print(result);
-	else if (rc)
-		cli_say(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
-	else
-		puts("cancelled");
-	json_object_put(result);
-	return rc;
+	return cli_do(request, json, "cancelled");
 }

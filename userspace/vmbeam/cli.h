@@ -50,5 +50,7 @@ int cli_ask(struct json_object *request, void (*progress)(struct json_object *li
 	    struct json_object **result);
 /* The exit code that goes with the daemon's result. */
 int cli_outcome(struct json_object *result);
+/* Asks, and prints the result, the reason why not, or @done. Consumes @request; returns an exit code. */
+int cli_do(struct json_object *request, bool json, const char *done);
 
 #endif

@@ -97,3 +97,21 @@ int cli_outcome(struct json_object *result)
 		return CLI_ROLLED_BACK;
 	return !strcmp(outcome, "misuse") ? CLI_MISUSE : CLI_STUCK;
 }
+
+int cli_do(struct json_object *request, bool json, const char *done)
+{
+	struct json_object *result;
+	int rc = cli_ask(request, NULL, NULL, &result);
+
+	if (rc)
+		return rc;
+	rc = cli_outcome(result);
+	if (json)
+		cli_print(result);
+	else if (rc)
+		cli_say(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
+	else
+		cli_say(stdout, "%s\n", done);
+	json_object_put(result);
+	return rc;
+}

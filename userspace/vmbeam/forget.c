@@ -16,7 +16,8 @@ static const char help[] =
 
 int cli_forget(int argc, char **argv)
 {
-	struct json_object *request, *result;
+	struct json_object *request;
+	char done[300];
 	bool json;
 	int rc;
 
@@ -28,16 +29,6 @@ int cli_forget(int argc, char **argv)
 	request = json_object_new_object();
 	js_add_str(request, "cmd", "forget");
 	js_add_str(request, "migration", argv[optind]);
-	rc = cli_ask(request, NULL, NULL, &result);
-	if (rc)
-		return rc;
-	rc = cli_outcome(result);
-	if (json)
-		cli_print(result);
-	else if (rc)
-		cli_say(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
-	else
-		cli_say(stdout, "%s is forgotten\n", argv[optind]);
-	json_object_put(result);
-	return rc;
+	snprintf(done, sizeof(done), "%s is forgotten", argv[optind]);
+	return cli_do(request, json, done);
 }
