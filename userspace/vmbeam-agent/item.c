@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <time.h>
+
 #include "item.h"
 
 struct json_object *item_add(struct json_object *items, const char *kind, const char *id)
@@ -15,6 +17,23 @@ struct json_object *item_add(struct json_object *items, const char *kind, const 
 void item_number(struct json_object *item, const char *key, int64_t value)
 {
 	json_object_object_add(item, key, json_object_new_int64(value));
+}
+
+void item_words(struct json_object *item, const char *key, const uint32_t *words, int nr)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (int i = 0; i < nr; i++)
+		json_object_array_add(list, json_object_new_int64(words[i]));
+	json_object_object_add(item, key, list);
+}
+
+void item_realtime(struct json_object *item)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	item_number(item, "realtime_ns", ts.tv_sec * 1000000000LL + ts.tv_nsec);
 }
 
 struct json_object *item_problems(struct json_object *item)

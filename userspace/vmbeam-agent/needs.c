@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "config.h"
 #include "devices.h"
@@ -11,14 +10,6 @@
 #include "needs.h"
 #include "placement.h"
 #include "policy.h"
-
-static int64_t realtime_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
 
 static void need_placement(const struct domain *d, struct json_object *items)
 {
@@ -49,7 +40,7 @@ static void need_placement(const struct domain *d, struct json_object *items)
 
 static void need_features(const struct domain *d, struct json_object *items)
 {
-	struct json_object *item = item_add(items, "cpu", NULL), *list;
+	struct json_object *item = item_add(items, "cpu", NULL);
 	uint32_t words[POLICY_WORDS];
 	int rc = policy_of(d->domid, words);
 
@@ -57,10 +48,7 @@ static void need_features(const struct domain *d, struct json_object *items)
 		add_problem(item_problems(item), "which CPU features %s has cannot be read: %s", d->called, strerror(-rc));
 		return;
 	}
-	list = json_object_new_array();
-	for (int i = 0; i < POLICY_WORDS; i++)
-		json_object_array_add(list, json_object_new_int64(words[i]));
-	json_object_object_add(item, "features", list);
+	item_words(item, "features", words, POLICY_WORDS);
 }
 
 int needs_now(const struct domain *d, struct json_object *items)
@@ -96,6 +84,6 @@ int needs_all(const struct domain *d, struct json_object *items)
 	need_features(d, items);
 	/* A guest VM that the toolstack of its new host VM starts by itself, too (xendomains), will be an item as well. */
 	/* Last: the daemon compares it with its own clock. */
-	item_number(item_add(items, "clock", NULL), "realtime_ns", realtime_ns());
+	item_realtime(item_add(items, "clock", NULL));
 	return rc;
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -130,7 +129,6 @@ static void offer_cpus(struct json_object *need, struct json_object *offer, cons
 
 static void offer_features(struct json_object *need, struct json_object *offer, const struct here *here)
 {
-	struct json_object *list;
 	uint32_t words[POLICY_WORDS];
 	int rc = policy_here(words);
 
@@ -140,20 +138,14 @@ static void offer_features(struct json_object *need, struct json_object *offer, 
 		add_problem(item_problems(offer), "which CPU features this host VM has cannot be read: %s", strerror(-rc));
 		return;
 	}
-	list = json_object_new_array();
-	for (int i = 0; i < POLICY_WORDS; i++)
-		json_object_array_add(list, json_object_new_int64(words[i]));
-	json_object_object_add(offer, "features", list);
+	item_words(offer, "features", words, POLICY_WORDS);
 }
 
 static void offer_clock(struct json_object *need, struct json_object *offer, const struct here *here)
 {
-	struct timespec ts;
-
 	(void)need;
 	(void)here;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	item_number(offer, "realtime_ns", ts.tv_sec * 1000000000LL + ts.tv_nsec);
+	item_realtime(offer);
 }
 
 static const struct {
