@@ -4,6 +4,7 @@
 #
 #   build.sh TREE [FLAVOUR]   run it inside the tree of that name (lab/tree.sh run TREE kmod/build.sh TREE)
 #
+# It prints the modules' paths, and make's own words as messages.
 # The sources are copied to build/modules-TREE[-FLAVOUR]/ first: kbuild writes beside them, and the suites would clash.
 set -euo pipefail
 tree=${1:?usage: build.sh TREE [FLAVOUR]}
@@ -27,5 +28,5 @@ for dir in kmod include selftests/mfn; do
 	cp -ru "$top/$dir/." "$out/$dir/"
 done
 cp -u "$top/Kbuild" "$top/VERSION" "$out/"
-make --no-print-directory -j"${JOBS:-2}" -C "${headers[0]}" "M=$out" W=1 KCFLAGS=-Werror VMBEAM_TESTS=1 modules
+make --no-print-directory -j"${JOBS:-2}" -C "${headers[0]}" "M=$out" W=1 KCFLAGS=-Werror VMBEAM_TESTS=1 modules >&2
 find "$out" -name '*.ko' -printf '%p\n' | sort
