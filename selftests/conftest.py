@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,17 +105,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--list", action="store_true", help="print the addresses of the tests, run none")
 
 
+FIXTURES = {"host_lab": "host", "systems_lab": "systems", "guests_lab": "guests", "guests_lab_shared": "guests"}
+
+
 def needs(item: pytest.Item) -> str:
     """The lab that a test uses: those that use the same one follow each other."""
     if isinstance(item.parent, LabFile):
         return item.parent.state
     names = getattr(item, "fixturenames", ())
-    return next((n for n in ("host_lab", "systems_lab", "guests_lab") if n in names), "").removesuffix("_lab")
+    return next((state for name, state in FIXTURES.items() if name in names), "")
 
 
-def shares(item: pytest.Item) -> tuple[tuple[str, str], ...]:
+def shares(item: pytest.Item) -> tuple[Any, ...]:
     """The same for tests that can share a lab; empty for those that want one of their own."""
-    return item.parent.prepare() if isinstance(item.parent, LabFile) else ()
+    if isinstance(item.parent, LabFile):
+        return item.parent.prepare()
+    return ("guests_lab_shared",) if "guests_lab_shared" in getattr(item, "fixturenames", ()) else ()
 
 
 ORDER = ("", "host", "systems", "guests")
@@ -188,6 +194,19 @@ def systems_lab(labs: Labs) -> Iterator[Lab]:
 def guests_lab(labs: Labs) -> Iterator[Lab]:
     """Both host VMs; u1 runs on hv1, u2 on hv2, their checkers run."""
     yield from lab_in(labs, "guests")
+
+
+@pytest.fixture
+def guests_lab_shared(labs: Labs) -> Iterator[Lab]:
+    """The same, for tests that leave it as they found it, and see to that themselves."""
+    yield labs.shared(Config.from_env().at("guests"), ())
+    labs.check_logs()
+
+
+def pytest_runtest_setup() -> None:
+    until = int(os.environ.get("LAB_UNTIL") or 0)
+    if until and time.time() > until:
+        pytest.skip("the time is over that LAB_UNTIL gives")
 
 
 @pytest.hookimpl(wrapper=True)

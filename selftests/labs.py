@@ -16,7 +16,7 @@ class Labs:
     def __init__(self) -> None:
         self.lab: Lab | None = None
         self.clean = False          # nobody has used it since it was started
-        self.prepared: tuple[tuple[str, str], ...] = ()     # the commands that made it ready for tests that share it
+        self.prepared: tuple[tuple[str, str], ...] | None = None   # the commands that made it ready for tests that share it
 
     def _start(self, config: Config) -> Lab:
         self.down()
@@ -40,13 +40,13 @@ class Labs:
     def fresh(self, config: Config) -> Lab:
         """Just as the snapshot has it."""
         lab = self.lab if self.lab and self.clean and self.lab.config == config else self._start(config)
-        self.clean = False
+        self.clean, self.prepared = False, None
         return lab
 
     def shared(self, config: Config, prepare: tuple[tuple[str, str], ...]) -> Lab:
-        """For tests that make all that they need themselves: the one that the test before used, if that left it in
-        order. The commands, each with its system, prepare a new one for them."""
-        if self.lab and not self.clean and self.lab.config == config and self.prepared == prepare:
+        """For tests that leave a lab as they found it: the one that the test before used, if that was such a one and
+        passed. The commands, each with its system, prepare a new one for them."""
+        if self.lab and self.lab.config == config and self.prepared == prepare:
             return self.lab
         lab = self.fresh(config)
         for system, command in prepare:
@@ -66,4 +66,4 @@ class Labs:
     def down(self) -> None:
         if self.lab:
             self.lab.down()
-        self.lab, self.clean, self.prepared = None, False, ()
+        self.lab, self.clean, self.prepared = None, False, None

@@ -21,19 +21,19 @@ def killed_at(lab: Lab, system: str, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["swap-half"])
-def test_daemon_killed(guests_lab: Lab, step: str) -> None:
-    killed_at(guests_lab, "host", f"vmbeamd:{step}")
+def test_daemon_killed(guests_lab_shared: Lab, step: str) -> None:
+    killed_at(guests_lab_shared, "host", f"vmbeamd:{step}")
 
 
 @pytest.mark.parametrize("step", ["restore-write"])
-def test_agent_killed(guests_lab: Lab, step: str) -> None:
+def test_agent_killed(guests_lab_shared: Lab, step: str) -> None:
     """The destination's."""
-    killed_at(guests_lab, "hv2", f"agent:{step}")
+    killed_at(guests_lab_shared, "hv2", f"agent:{step}")
 
 
-def test_destination_destroyed(guests_lab: Lab) -> None:
+def test_destination_destroyed(guests_lab_shared: Lab) -> None:
     """The new domain goes in the middle of the swap: the pins keep its frames, and they are swapped back."""
-    lab = guests_lab
+    lab = guests_lab_shared
     with stays_on_hv1(lab):
         hold = Hold(lab, "host", "vmbeamd:swap-half")
         migration = Migration(lab, "u1", "hv1", "hv2")
@@ -45,7 +45,7 @@ def test_destination_destroyed(guests_lab: Lab) -> None:
 
 
 @pytest.mark.soak
-def test_rollbacks_in_a_row(guests_lab: Lab) -> None:
+def test_rollbacks_in_a_row(guests_lab_shared: Lab) -> None:
     """What a rollback leaves is fit for the next migration, and for its rollback."""
     for _ in range(20):
-        killed_at(guests_lab, "host", "vmbeamd:swap-half")
+        killed_at(guests_lab_shared, "host", "vmbeamd:swap-half")

@@ -14,15 +14,15 @@ from vmbeam_lab.lab import Lab
 from vmbeam_lab.migrate import Wrong, check_unhurt
 
 
-def test_splat_is_found(guests_lab: Lab) -> None:
+def test_splat_is_found(guests_lab_shared: Lab) -> None:
     """In every kernel's log, and when a log is missing."""
-    found = logs.collect(guests_lab)
-    assert not logs.problems(guests_lab, found)
+    found = logs.collect(guests_lab_shared)
+    assert not logs.problems(guests_lab_shared, found)
     for system in ("host", "hv1", "hv2"):
         spoiled = found | {f"{system}/kernel.txt": found[f"{system}/kernel.txt"] + "\n[ 1.0] BUG: unable to handle page fault"}
-        assert any("unable to handle" in p for p in logs.problems(guests_lab, spoiled))
-        assert logs.problems(guests_lab, {name: text for name, text in found.items() if name != f"{system}/xen.txt"})
-    assert logs.problems(guests_lab, found | {"u1/kernel.txt": ""})
+        assert any("unable to handle" in p for p in logs.problems(guests_lab_shared, spoiled))
+        assert logs.problems(guests_lab_shared, {name: text for name, text in found.items() if name != f"{system}/xen.txt"})
+    assert logs.problems(guests_lab_shared, found | {"u1/kernel.txt": ""})
 
 
 def test_damage_is_noticed(guests_lab: Lab) -> None:
@@ -37,25 +37,25 @@ def test_damage_is_noticed(guests_lab: Lab) -> None:
     assert guests.check_disk(lab, "u1").errors > 0
 
 
-def test_wait_gives_up(guests_lab: Lab) -> None:
+def test_wait_gives_up(guests_lab_shared: Lab) -> None:
     """When nothing moves; and says what it waited for and what it last saw."""
     with pytest.raises(Stalled, match="Gave up waiting for the moon after .* last seen: ''"):
-        guests_lab.waiter.until("the moon", lambda: "", lambda: 1, patience=1)
+        guests_lab_shared.waiter.until("the moon", lambda: "", lambda: 1, patience=1)
 
 
-def test_command_fails_with_its_words(guests_lab: Lab) -> None:
+def test_command_fails_with_its_words(guests_lab_shared: Lab) -> None:
     with pytest.raises(LabError, match="status 3.*\n.*no such thing"):
-        guests_lab.run("hv1", "echo no such thing >&2; exit 3")
+        guests_lab_shared.run("hv1", "echo no such thing >&2; exit 3")
 
 
-def test_command_cost(guests_lab: Lab) -> None:
+def test_command_cost(guests_lab_shared: Lab) -> None:
     """A figure, not a limit: build/check/command-cost.json."""
     cost: dict[str, float] = {}
     for system in ("host", "hv1", "hv2", "u1", "u2"):
         took = []
-        for _ in range(15):
+        for _ in range(7):
             began = time.monotonic()
-            guests_lab.run(system, "true")
+            guests_lab_shared.run(system, "true")
             took.append(time.monotonic() - began)
         cost[system] = round(statistics.median(took), 3)
     WORK.mkdir(parents=True, exist_ok=True)

@@ -6,24 +6,24 @@ from vmbeam_lab import guests
 from vmbeam_lab.lab import Lab
 
 
-def test_too_little_memory(guests_lab: Lab) -> None:
-    lab = guests_lab
+def test_too_little_memory(guests_lab_shared: Lab) -> None:
+    lab = guests_lab_shared
     with stays_on_hv1(lab):
         lab.run("hv2", f"/lab/guestvm --ballast u4 {guests.free_mib(lab, 'hv2') - 128}")
         refused(lab, "of memory are needed")
         lab.run("hv2", "xl destroy u4")
 
 
-def test_name_is_taken(guests_lab: Lab) -> None:
-    lab = guests_lab
+def test_name_is_taken(guests_lab_shared: Lab) -> None:
+    lab = guests_lab_shared
     with stays_on_hv1(lab):
         lab.run("hv2", "/lab/guestvm --ballast u1 160")
         refused(lab, "u1")
         lab.run("hv2", "xl destroy u1")
 
 
-def test_no_agent(guests_lab: Lab) -> None:
-    lab = guests_lab
+def test_no_agent(guests_lab_shared: Lab) -> None:
+    lab = guests_lab_shared
     with stays_on_hv1(lab):
         lab.run("hv2", "/lab/stop")
         refused(lab, "agent")
