@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control.h"
 #include "journald.h"
 #include "limit.h"
 #include "log.h"
 #include "recover.h"
+#include "requests.h"
 #include "worker.h"
 
 static struct config config;
@@ -107,7 +107,7 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *si, void
 		log_info("being stopped: migration %s of %s is %s, for at most %d s", now.id, now.guest,
 			 now.closing ? "brought to its end" : "called off", limit_s(LIMIT_STOP));
 	worker_stop();
-	control_stop();
+	requests_stop();
 	return sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, limit_s(LIMIT_STOP) * 1000000ULL, 0, stop_in_vain, NULL);
 }
 
@@ -137,7 +137,7 @@ static int run(struct error *err)
 		rc = worker_start(&worker_fd);
 	if (rc < 0)
 		return error_set(err, "no event loop: %s", strerror(-rc));
-	if (control_open(event, &config, &journal, worker_fd, last, err))
+	if (requests_open(event, &config, &journal, worker_fd, last, err))
 		return -1;
 	if (left)
 		worker_begin(left);

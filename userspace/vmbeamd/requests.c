@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "js.h"
+#include "log.h"
+#include "requests.h"
+#include "text.h"
+#include "worker.h"
+
+#define MAX_GUEST 16384
+
+static const struct config *requests_config;
+static struct journal *requests_journal;
+static sd_event *loop;
+static bool stopping;
+static struct json_object *last_report;
+/* Who asked for what is under way, wants it cancelled, and forgotten; NULL once they have gone. */
+static struct client *requester, *canceller, *forgetter;
+
+void requests_gone(struct client *c)
+{
+	if (requester == c)
+		requester = NULL;
+	if (canceller == c)
+		canceller = NULL;
+	if (forgetter == c)
+		forgetter = NULL;
+}
+
+/* The report of the migration under way, for the last time. */
+static void ended(const char *text)
+{
+	struct json_object *report = text ? json_tokener_parse(text) : NULL;
+	const char *outcome = js_str(report, "outcome", "refused");
+
+	if (canceller && strcmp(outcome, "refused") && strcmp(outcome, "rolled-back")) {
+		control_refuse(canceller, "refused", "it was too late to cancel: migration %s of %s is %s", js_str(report, "id", ""),
+			       js_str(report, "guest", ""), outcome);
+	} else if (canceller) {
+		struct json_object *o = json_object_new_object();
+
+		js_add_str(o, "outcome", "ok");
+		control_result(canceller, o);
+	}
+	canceller = NULL;
+	if (report) {
+		json_object_put(last_report);
+		last_report = report;
+	}
+	if (stopping)
+		sd_event_exit(loop, 0);
+}
+
+static void forgotten(const char *why_not)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "outcome", why_not ? "unfinished" : "ok");
+	if (why_not)
+		js_add_str(o, "error", why_not);
+	control_result(forgetter, o);
+	forgetter = NULL;
+}
+
+static void hear_all(void)
+{
+	enum said what;
+	char *text;
+
+	while ((what = worker_hear(&text)) != SAID_NOTHING) {
+		switch (what) {
+		case SAID_PROGRESS:
+			control_send(requester, "%s\n", text);
+			break;
+		case SAID_RESULT:
+			control_send(requester, "{\"result\":%s}\n", text);
+			requester = NULL;
+			break;
+		case SAID_FORGOTTEN:
+			forgotten(text);
+			break;
+		default:
+			ended(text);
+			break;
+		}
+		free(text);
+	}
+}
+
+static int hear_worker(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	(void)arg;
+	hear_all();
+	return 0;
+}
+
+static struct json_object *status(void)
+{
+	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
+	char *now = worker_report();
+
+	js_add_str(o, "outcome", "ok");
+	for (size_t i = 0; i < requests_config->nr_hostvms; i++) {
+		struct json_object *h = json_object_new_object();
+
+		js_add_str(h, "name", requests_config->hostvms[i].name);
+		js_add_str(h, "socket", requests_config->hostvms[i].socket);
+		json_object_array_add(list, h);
+	}
+	json_object_object_add(o, "hostvms", list);
+	json_object_object_add(o, "migration", now ? json_tokener_parse(now) : NULL);
+	json_object_object_add(o, "last", json_object_get(last_report));
+	if (stopping)
+		js_add_bool(o, "stopping", true);
+	free(now);
+	return o;
+}
+
+/* Only by its id: what was looked at is what is given up. */
+static void request_forget(struct client *c, const char *id)
+{
+	struct worker_state now;
+
+	worker_state(&now);
+	if (!now.waiting || forgetter) {
+		control_refuse(c, "refused", "no migration waits for an operator");
+		return;
+	}
+	if (strcmp(id, now.id)) {
+		control_refuse(c, "refused", "the migration that waits is %s, not \"%.64s\"", now.id, id);
+		return;
+	}
+	forgetter = c;
+	worker_forget();
+}
+
+/* Answered when the migration has come to its end: only then it is known whether this came in time. */
+static void request_cancel(struct client *c, const char *id)
+{
+	struct worker_state now;
+
+	worker_state(&now);
+	if (!*now.id)
+		control_refuse(c, "refused", "no migration is under way");
+	else if (*id && strcmp(id, now.id))
+		control_refuse(c, "refused", "the migration under way is %s, not \"%.64s\"", now.id, id);
+	else if (now.closing)
+		control_refuse(c, "refused", "migration %s of %s is committed, or going back already: see vmbeam status", now.id, now.guest);
+	else if (canceller)
+		control_refuse(c, "refused", "migration %s of %s is being cancelled already", now.id, now.guest);
+	else {
+		canceller = c;
+		patience_cancel(CANCEL_BY_OPERATOR);
+	}
+}
+
+/* The host VM of that name, or NULL, and the client is told. */
+static const struct config_hostvm *hostvm(struct client *c, const char *name)
+{
+	const struct config_hostvm *h = config_hostvm(requests_config, name);
+	char called[TEXT_SHORT];
+
+	if (!h) {
+		text_short(called, sizeof(called), name);
+		control_refuse(c, "refused", "there is no host VM \"%s\" in the configuration: vmbeam status lists those that are", called);
+	}
+	return h;
+}
+
+static void request_migration(struct client *c, struct json_object *json, bool check_only)
+{
+	const char *guest = js_str(json, "guest", "");
+	const struct config_hostvm *from, *to;
+	struct worker_state now;
+	struct migration *m;
+	char *name;
+
+	worker_state(&now);
+	if (stopping) {
+		control_refuse(c, "refused", "vmbeamd is being stopped");
+		return;
+	}
+	if (worker_busy()) {
+		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
+		return;
+	}
+	/* What it said of the last one is for whoever asked for that. */
+	hear_all();
+	from = hostvm(c, js_str(json, "from", ""));
+	to = from ? hostvm(c, js_str(json, "to", "")) : NULL;
+	if (!to)
+		return;
+	if (from == to) {
+		control_refuse(c, "refused", "%s is where the guest VM is already: name another host VM", from->name);
+		return;
+	}
+	if (!*guest || strlen(guest) > MAX_GUEST) {
+		control_refuse(c, "refused", "a guest VM's name has 1 to %d bytes", MAX_GUEST);
+		return;
+	}
+	/* Not UTF-8: no agent would take it. In its other form it is the same name. */
+	name = text_is_utf8(guest, strlen(guest)) ? strdup(guest) : text_name(guest);
+	m = malloc(sizeof(*m));
+	if (name && m) {
+		migration_init(m, requests_journal);
+		m->check_only = check_only;
+		migration_between(m, from, to);
+		if (!migration_name(m, name)) {
+			requester = c;
+			worker_begin(m);
+			free(name);
+			return;
+		}
+		migration_clear(m);
+	}
+	free(m);
+	free(name);
+	control_refuse(c, "refused", "out of memory");
+}
+
+void requests_serve(struct client *c, struct json_object *json)
+{
+	const char *cmd = js_str(json, "cmd", "");
+
+	if (!json) {
+		log_warn("a client's request is no JSON");
+		control_refuse(c, "misuse", "the request is no JSON");
+	} else if (!strcmp(cmd, "status")) {
+		control_result(c, status());
+	} else if (!strcmp(cmd, "cancel")) {
+		request_cancel(c, js_str(json, "migration", ""));
+	} else if (!strcmp(cmd, "forget")) {
+		request_forget(c, js_str(json, "migration", ""));
+	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
+		request_migration(c, json, !strcmp(cmd, "check"));
+	} else {
+		control_refuse(c, "misuse", "there is no such command");
+	}
+}
+
+void requests_stop(void)
+{
+	stopping = true;
+	if (!worker_busy())
+		sd_event_exit(loop, 0);
+}
+
+int requests_open(sd_event *event, const struct config *config, struct journal *journal, int worker_fd,
+		  struct json_object *last, struct error *err)
+{
+	int rc;
+
+	loop = event;
+	requests_config = config;
+	requests_journal = journal;
+	last_report = last;
+	if (control_open(event, config->control, err))
+		return -1;
+	rc = sd_event_add_io(event, NULL, worker_fd, EPOLLIN, hear_worker, NULL);
+	return rc < 0 ? error_set(err, "no event loop: %s", strerror(-rc)) : 0;
+}
