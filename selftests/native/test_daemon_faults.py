@@ -88,8 +88,19 @@ def test_again_without_end(rig: Rig) -> None:
     rig.start()
     code, report, _ = rig.migrate()
     assert code == ROLLED_BACK
-    assert "waited in vain for the agent's answer to quiesce" in report["error"]
+    assert "hv1: timed out after 2 s waiting for the agent's answer to quiesce" in report["error"]
     assert rig.source.asked.count("quiesce") < 50
+    rig.assert_on_source()
+
+
+def test_no_answer(rig: Rig) -> None:
+    """The error has the limit that counted, and not the op's own."""
+    rig.source.faults.mute = {"quiesce"}
+    rig.limit(reply=1)
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "hv1: timed out after 1 s waiting for the agent's answer to quiesce" in report["error"]
     rig.assert_on_source()
 
 

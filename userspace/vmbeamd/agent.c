@@ -149,14 +149,15 @@ static struct json_object *hello_args(const struct agent *a)
 	return args;
 }
 
-static int broken(struct agent *a, const char *op, int rc, struct error *err)
+/* @seconds: the limit that counted, if it was one. */
+static int broken(struct agent *a, const char *op, int rc, int seconds, struct error *err)
 {
 	/* The agent is all right. Its reply, of an earlier request then, is passed over when it comes. */
 	if (rc == -ECANCELED)
 		return patience_over(a->patience, err);
 	agent_close(a);
 	if (rc == -ETIMEDOUT)
-		return error_set(err, "%s: waited in vain for the agent's answer to %s", a->name, op);
+		return error_set(err, "%s: timed out after %d s waiting for the agent's answer to %s", a->name, seconds, op);
 	if (rc == -EBADMSG)
 		return error_set(err, "%s: the agent's answer to %s is no JSON object in UTF-8: is it of the same version as vmbeamd?",
 				 a->name, op);
@@ -203,7 +204,7 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 		return patience_over(a->patience, err);
 	}
 	if (rc == -EBADMSG)
-		return broken(a, "hello", rc, err);
+		return broken(a, "hello", rc, 0, err);
 	if (rc) {
 		agent_close(a);
 		return error_set(err, "%s: the line %s broke: %s", a->name, a->socket, strerror(-rc));
@@ -274,7 +275,7 @@ static int begin(struct agent *a, const char *op, struct json_object *args, cons
 	a->asked = args;
 	a->asked_op = op;
 	rc = ask(a, op, args, blob, blob_len);
-	return rc ? broken(a, op, rc, err) : 0;
+	return rc ? broken(a, op, rc, limit_s(LIMIT_REPLY), err) : 0;
 }
 
 int agent_begin(struct agent *a, const char *op, struct json_object *args, struct error *err)
@@ -313,7 +314,7 @@ int agent_end(struct agent *a, int limit_s, struct message *reply, struct error 
 	json_object_put(a->asked);
 	a->asked = NULL;
 	if (rc)
-		return broken(a, op, rc, err);
+		return broken(a, op, rc, clock_ms() < limit ? limit_ms(LIMIT_REPLY) / 1000 : limit_s, err);
 	if (!js_bool(m.json, "ok")) {
 		error_set(err, "%s: %s: %s", a->name, op, js_str(m.json, "error", "failed, and the agent does not say why"));
 		strncpy(err->code, js_str(m.json, "code", ""), sizeof(err->code) - 1);
