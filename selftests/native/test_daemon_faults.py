@@ -457,7 +457,15 @@ def test_journal_entries_have_fields(rig: Rig) -> None:
     ({"control": ["x"]}, '"control" must be a string'),
     ({"hostvms": {}}, '"hostvms" must be a list'),
     ({"hostvms": [{"name": "hv1", "socket": "x", "sock": "y"}]}, 'unknown key "sock" of host VM number 1'),
-], ids=["key", "limit", "limit-value", "limits", "journal", "control", "hostvms", "hostvm-key"])
+    ({"hostvms": [{"name": "hv1", "socket": "x", "config": 5}]}, '"config" must be a string'),
+    ({"history": "x"}, '"history" must be an object'),
+    ({"history": {"age": 5}}, '"history" has no "age"'),
+    ({"history": {"kib": 15}}, '"kib" of "history" takes 16 to 65536'),
+    ({"history": {"file": "/x", "days": 1}, "metrics": "/x"}, '"file" of "history" and "metrics" are the same file, /x'),
+    ({"metrics": True}, '"metrics" must be a string'),
+    ({"hooks": []}, '"hooks" must be a string'),
+], ids=["key", "limit", "limit-value", "limits", "journal", "control", "hostvms", "hostvm-key", "hostvm-config", "history",
+        "history-key", "history-value", "same-file", "metrics", "hooks"])
 def test_configuration_that_is_wrong(rig: Rig, change: dict[str, object], says: str) -> None:
     assert rig.run_to_its_end("--check-config") == 0
     rig.configure("hv1", "hv2", **change)
@@ -465,6 +473,11 @@ def test_configuration_that_is_wrong(rig: Rig, change: dict[str, object], says: 
     assert says in rig.log()
     assert rig.run_to_its_end() == 1
     assert not (rig.directory / "journal").exists()
+
+
+def test_example_can_be_used(rig: Rig) -> None:
+    rig.write_config((Path(__file__).parents[2] / "userspace/vmbeamd/vmbeamd.conf.example").read_text())
+    assert rig.run_to_its_end("--check-config") == 0
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "5"], ids=["empty", "list", "torn", "number"])

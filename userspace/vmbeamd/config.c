@@ -51,11 +51,24 @@ static int typed(struct json_object *o, const char *key, enum json_type type, co
 			 type == json_type_array ? "a list" : "an object");
 }
 
+/* Each is written anew at some time: in the place of another, it would be lost. */
+static int all_different(const struct config *c, const char *path, struct error *err)
+{
+	const char *const keys[] = { "\"journal\"", "\"control\"", "\"file\" of \"history\"", "\"metrics\"" };
+	const char *const files[] = { c->journal, c->control, c->history.path, c->metrics };
+
+	for (int i = 0; i < 4; i++)
+		for (int k = 0; k < i; k++)
+			if (files[i] && !strcmp(files[i], files[k]))
+				return error_set(err, "%s: %s and %s are the same file, %s", path, keys[k], keys[i], files[i]);
+	return 0;
+}
+
 int config_load(struct config *c, const char *path, struct error *err)
 {
 	struct json_object *json = json_object_from_file(path);
-	static const char *const keys[] = { "hostvms", "journal", "control", "limits", NULL };
-	static const char *const hostvm_keys[] = { "name", "socket", NULL };
+	static const char *const keys[] = { "hostvms", "journal", "control", "limits", "history", "metrics", "hooks", NULL };
+	static const char *const hostvm_keys[] = { "name", "socket", "config", NULL };
 	struct json_object *list = js_array(json, "hostvms");
 
 	if (!json)
@@ -66,21 +79,27 @@ int config_load(struct config *c, const char *path, struct error *err)
 		return error_set(err, "%s: it is no JSON object", path);
 	if (only_known(json, keys, path, "", err) || typed(json, "hostvms", json_type_array, path, err) ||
 	    typed(json, "journal", json_type_string, path, err) || typed(json, "control", json_type_string, path, err) ||
-	    typed(json, "limits", json_type_object, path, err))
+	    typed(json, "limits", json_type_object, path, err) || typed(json, "history", json_type_object, path, err) ||
+	    typed(json, "metrics", json_type_string, path, err) || typed(json, "hooks", json_type_string, path, err))
 		return -1;
 	c->journal = js_str(json, "journal", "/var/lib/vmbeam/journal");
 	c->control = js_str(json, "control", "/run/vmbeam/vmbeamd.sock");
-	if (load_limits(js_get(json, "limits", json_type_object), path, err))
+	c->metrics = js_str(json, "metrics", NULL);
+	c->hooks = js_str(json, "hooks", "/etc/vmbeam/hooks.d");
+	if (load_limits(js_get(json, "limits", json_type_object), path, err) ||
+	    history_configure(&c->history, js_get(json, "history", json_type_object), path, err) ||
+	    all_different(c, path, err))
 		return -1;
 	if (!js_len(list) || js_len(list) > CONFIG_MAX_HOSTVMS)
 		return error_set(err, "%s: \"hostvms\" must list 1 to %d host VMs", path, CONFIG_MAX_HOSTVMS);
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
-		struct config_hostvm h = { js_str(o, "name", NULL), js_str(o, "socket", NULL) };
+		struct config_hostvm h = { js_str(o, "name", NULL), js_str(o, "socket", NULL), js_str(o, "config", NULL) };
 		char where[48];
 
 		snprintf(where, sizeof(where), " of host VM number %zu", i + 1);
-		if (json_object_is_type(o, json_type_object) && only_known(o, hostvm_keys, path, where, err))
+		if (json_object_is_type(o, json_type_object) &&
+		    (only_known(o, hostvm_keys, path, where, err) || typed(o, "config", json_type_string, path, err)))
 			return -1;
 
 		if (!h.name || !h.socket)

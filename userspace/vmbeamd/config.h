@@ -6,8 +6,7 @@
 #include <stddef.h>
 
 #include "error.h"
-
-struct json_object;
+#include "history.h"
 
 #define CONFIG_PATH "/etc/vmbeam/vmbeamd.conf"
 
@@ -16,6 +15,7 @@ struct json_object;
 
 struct config_hostvm {
 	const char *name, *socket;
+	const char *config;	/* its xl configuration, to start it anew with; NULL: not said */
 };
 
 struct config {
@@ -23,6 +23,9 @@ struct config {
 	size_t nr_hostvms;
 	const char *journal;
 	const char *control;	/* the CLI's socket */
+	struct history history;
+	const char *metrics;	/* NULL: none are written */
+	const char *hooks;	/* a directory */
 	struct json_object *json;	/* what all of this points into */
 };
 
