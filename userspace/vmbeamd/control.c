@@ -11,15 +11,21 @@
 
 #include "control.h"
 #include "js.h"
+#include "log.h"
 #include "requests.h"
 
 #define CLIENTS	16
 /* A guest VM's name may have 16 KiB, and JSON may double it. */
 #define LINE	65536
+/* A client that has left so much unread gets nothing more. One answer may be longer. */
+#define UNREAD	(256 << 10)
 
 struct client {
 	int fd;			/* -1: there is none here */
 	sd_event_source *source;
+	bool ended;		/* it asks for nothing more, and still gets what waits */
+	char *waiting;		/* what it has not taken yet, from @sent on; NULL: nothing */
+	size_t sent, filled;
 	size_t have;
 	char line[LINE];
 };
@@ -33,25 +39,72 @@ static void drop(struct client *c)
 	c->source = sd_event_source_unref(c->source);
 	close(c->fd);
 	c->fd = -1;
+	free(c->waiting);
+	c->waiting = NULL;
+	c->sent = c->filled = 0;
 	requests_gone(c);
 }
 
-/* A client that does not read is dropped: the migration waits for nobody. */
+/* What its socket takes at once. The rest goes when it has read that. */
+static void flush(struct client *c)
+{
+	while (c->sent < c->filled) {
+		ssize_t n = send(c->fd, c->waiting + c->sent, c->filled - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			drop(c);
+			return;
+		}
+		c->sent += n;
+	}
+	if (c->sent == c->filled) {
+		free(c->waiting);
+		c->waiting = NULL;
+		c->sent = c->filled = 0;
+	}
+	if (c->ended && !c->waiting)
+		drop(c);
+	else if (sd_event_source_set_io_events(c->source, (c->ended ? 0 : EPOLLIN) | (c->waiting ? EPOLLOUT : 0)) < 0)
+		drop(c);
+}
+
+/* A client that does not read is dropped: the migration waits for nobody, and keeps nothing for long. */
 void control_send(struct client *c, const char *fmt, ...)
 {
+	char *line, *waiting;
 	va_list ap;
-	char *line;
 	int len;
 
 	if (!c || c->fd < 0)
 		return;
+	if (c->filled - c->sent > UNREAD) {
+		log_warn("a client does not read what it asked for: it is dropped");
+		drop(c);
+		return;
+	}
 	va_start(ap, fmt);
 	len = vasprintf(&line, fmt, ap);
 	va_end(ap);
 	if (len < 0)
 		return;
-	if (send(c->fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
+	if (c->sent) {
+		memmove(c->waiting, c->waiting + c->sent, c->filled - c->sent);
+		c->filled -= c->sent;
+		c->sent = 0;
+	}
+	waiting = realloc(c->waiting, c->filled + len);
+	if (waiting) {
+		memcpy(waiting + c->filled, line, len);
+		c->waiting = waiting;
+		c->filled += len;
+		flush(c);
+	} else {
 		drop(c);
+	}
 	free(line);
 }
 
@@ -80,13 +133,22 @@ void control_refuse(struct client *c, const char *outcome, const char *fmt, ...)
 static int serve(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct client *c = arg;
-	ssize_t n = recv(fd, c->line + c->have, LINE - 1 - c->have, MSG_DONTWAIT);
+	ssize_t n;
 	char *end;
 
 	(void)source;
-	(void)events;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		flush(c);
+	if (c->fd < 0 || c->ended || !(events & ~EPOLLOUT))
+		return 0;
+	n = recv(fd, c->line + c->have, LINE - 1 - c->have, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (!n && c->waiting) {
+		c->ended = true;
+		flush(c);
+		return 0;
+	}
 	if (n <= 0) {
 		drop(c);
 		return 0;
@@ -125,6 +187,7 @@ static int accept_client(sd_event_source *source, int socket, uint32_t events, v
 			break;
 		clients[i].fd = fd;
 		clients[i].have = 0;
+		clients[i].ended = false;
 		return 0;
 	}
 	if (fd >= 0)
