@@ -2,6 +2,7 @@
 """A vmbeamd of a test's own between two made-up agents, over the made-up host of daemon/fake-host.c."""
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -75,6 +76,47 @@ class Migration(threading.Thread):
         return self.end()
 
 
+class Client:
+    """Of the daemon's own socket: for what `vmbeam` does not ask for, or would not wait for."""
+
+    def __init__(self, control: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(PATIENCE_S)
+        self._socket.connect(str(control))
+        self._lines = self._socket.makefile("rb")
+
+    def send(self, **request: Any) -> None:
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def ends(self) -> None:
+        """It asks for nothing more."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def line(self) -> Json | None:
+        """The next one; None when the daemon has closed the line."""
+        text = self._lines.readline()
+        line: Json | None = json.loads(text) if text else None
+        return line
+
+    def until(self, last: Callable[[Json], bool]) -> list[Json]:
+        """The lines up to that one."""
+        lines: list[Json] = []
+        while not lines or not last(lines[-1]):
+            line = self.line()
+            assert line is not None, f"the daemon has closed the line after {lines}"
+            lines.append(line)
+        return lines
+
+    def ask(self, **request: Any) -> list[Json]:
+        """All that is answered, the result last."""
+        self.send(**request)
+        return self.until(lambda line: "result" in line)
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+
 class Rig:
     def __init__(self, programs: Path, directory: Path) -> None:
         self.vmbeam = programs / "vmbeam"
@@ -87,6 +129,8 @@ class Rig:
         self._vmbeamd = programs / "vmbeamd"
         self._control = directory / "control"
         self._journal = directory / "journal"
+        self.history_file = directory / "history"
+        self.metrics_file = directory / "vmbeam.prom"
         self._config = directory / "conf"
         self._stderr = directory / "stderr"
         self._hold = directory / "hold"
@@ -104,7 +148,8 @@ class Rig:
         """What the host VMs are called; @others is put into the configuration, besides or instead."""
         self.write_config(json.dumps({
             "hostvms": [{"name": name, "socket": str(agent.path)} for name, agent in zip(names, self.agents)],
-            "journal": str(self._journal), "control": str(self._control), "limits": self.limits, **others}))
+            "journal": str(self._journal), "control": str(self._control), "limits": self.limits,
+            "history": {"file": str(self.history_file)}, "metrics": str(self.metrics_file), **others}))
 
     def write_config(self, text: str) -> None:
         self._config.write_text(text)
@@ -189,6 +234,17 @@ class Rig:
 
     def migrate_in_background(self) -> Migration:
         return Migration(self, None)
+
+    def client(self) -> Client:
+        return Client(self._control)
+
+    def history(self, **wanted: Any) -> list[Json]:
+        """The records that the daemon tells."""
+        client = self.client()
+        *lines, result = client.ask(cmd="history", **wanted)
+        client.close()
+        assert result["result"]["outcome"] == "ok", result
+        return [line["record"] for line in lines]
 
     def status_code(self) -> int:
         return self.command("status").code

@@ -13,6 +13,7 @@
 #include "js.h"
 #include "limit.h"
 #include "log.h"
+#include "monitor.h"
 
 #define SLICE_MS	200
 /* An agent that says "again" more often is not believed to be at work, and is not to keep the daemon at it. */
@@ -156,6 +157,7 @@ static int broken(struct agent *a, const char *op, int rc, int seconds, struct e
 	if (rc == -ECANCELED)
 		return patience_over(a->patience, err);
 	agent_close(a);
+	monitor_agent(a->name, NULL);
 	if (rc == -ETIMEDOUT)
 		return error_set(err, "%s: timed out after %d s waiting for the agent's answer to %s", a->name, seconds, op);
 	if (rc == -EBADMSG)
@@ -217,6 +219,7 @@ static int connect_once(struct agent *a, int64_t until, struct error *err)
 	}
 	a->hello = json_object_get(reply.json);
 	message_clear(&reply);
+	monitor_agent(a->name, a->hello);
 	a->up = true;
 	return 0;
 }
@@ -228,8 +231,12 @@ int agent_connect(struct agent *a, int limit_s, struct error *err)
 	if (a->up)
 		return 0;
 	while (connect_once(a, until, err)) {
-		if (clock_ms() + 500 >= until || patience_over(a->patience, err))
+		if (patience_over(a->patience, err))
 			return -1;
+		if (clock_ms() + 500 >= until) {
+			monitor_agent(a->name, NULL);
+			return -1;
+		}
 		usleep(500000);
 	}
 	return 0;
@@ -244,6 +251,7 @@ int agent_hello_end(struct agent *a, struct error *err)
 	json_object_put(a->hello);
 	a->hello = json_object_get(reply.json);
 	message_clear(&reply);
+	monitor_agent(a->name, a->hello);
 	if (js_bool(a->hello, "more"))
 		return error_set(err, "%s: the agent had to cut its list of domains or exports: what is not in it may be there", a->name);
 	return 0;

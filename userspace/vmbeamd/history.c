@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "history.h"
@@ -56,6 +57,17 @@ int history_configure(struct history *h, struct json_object *section, const char
 	return configure_number(&h->kib, section, "kib", 4096, 16, 65536, where, err);
 }
 
+/* An id has the time in it. Of one that a later daemon finished, the report knows only what that took. */
+static int64_t begun(struct json_object *report, int64_t now)
+{
+	struct tm tm = { 0 };
+	struct json_object *v;
+
+	if (strptime(js_str(report, "id", ""), "%Y%m%dT%H%M%S-", &tm))
+		return timegm(&tm);
+	return json_object_object_get_ex(report, "total_ms", &v) ? now - (int64_t)(json_object_get_double(v) / 1000) : now;
+}
+
 struct json_object *history_migration(struct json_object *report, int64_t now)
 {
 	static const char *const keys[] = {
@@ -63,12 +75,9 @@ struct json_object *history_migration(struct json_object *report, int64_t now)
 		"total_ms", "pauses", "busy_retries", "error", "lost", "warnings", "maintenance",
 	};
 	struct json_object *o = json_object_new_object(), *v;
-	int64_t took = 0;
 
 	js_add_str(o, "kind", "migration");
-	if (json_object_object_get_ex(report, "total_ms", &v))
-		took = json_object_get_double(v) / 1000;
-	json_object_object_add(o, "begun", json_object_new_int64(now - took));
+	json_object_object_add(o, "begun", json_object_new_int64(begun(report, now)));
 	json_object_object_add(o, "ended", json_object_new_int64(now));
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (json_object_object_get_ex(report, keys[i], &v))

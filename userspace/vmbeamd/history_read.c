@@ -44,7 +44,7 @@ int history_each_line(FILE *f, int (*each)(const char *line, size_t len, struct 
 		json_object_put(json);
 	}
 	if (!rc && ferror(f))
-		rc = -EIO;
+		rc = -errno;
 	free(line);
 	return rc;
 }

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "journald.h"
+#include "js.h"
 #include "limit.h"
 #include "log.h"
+#include "monitor.h"
 #include "recover.h"
 #include "requests.h"
 #include "worker.h"
@@ -55,8 +57,8 @@ static int recover_last(struct json_object *record, struct migration **left, str
 	return rc;
 }
 
-/* The journal, and what is in it of a migration that is not over. */
-static int open_journal(struct migration **left, struct json_object **last, struct error *err)
+/* The journal, and what is in it of a migration that is not over. @over: what the history is to have of one that is. */
+static int open_journal(struct migration **left, struct json_object **last, struct json_object **over, struct error *err)
 {
 	struct json_object *record = NULL;
 	int rc = journal_open(&journal, config.journal, recover_remember, &record);
@@ -73,7 +75,11 @@ static int open_journal(struct migration **left, struct json_object **last, stru
 		if (rc)
 			log_warn("%s cannot be shortened: %s", config.journal, strerror(-rc));
 	}
+	*over = recover_history(record);
 	rc = recover_last(record, left, last, err);
+	/* It is over as of now. */
+	if (!*over && *last)
+		*over = history_migration(*last, time(NULL));
 	json_object_put(record);
 	return rc;
 }
@@ -113,7 +119,7 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *si, void
 
 static int run(struct error *err)
 {
-	struct json_object *last = NULL;
+	struct json_object *last = NULL, *over = NULL;
 	struct migration *left = NULL;
 	sd_event *event = NULL;
 	int worker_fd, rc;
@@ -124,7 +130,7 @@ static int run(struct error *err)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	if (open_journal(&left, &last, err))
+	if (open_journal(&left, &last, &over, err))
 		return -1;
 	rc = sd_event_default(&event);
 	if (rc >= 0)
@@ -137,6 +143,12 @@ static int run(struct error *err)
 		rc = worker_start(&worker_fd);
 	if (rc < 0)
 		return error_set(err, "no event loop: %s", strerror(-rc));
+	if (monitor_open(event, &config, err))
+		return -1;
+	/* The last daemon may have died before it had that in there. */
+	if (over && !monitor_has(js_str(over, "id", "")))
+		monitor_over(json_object_get(over));
+	json_object_put(over);
 	if (requests_open(event, &config, &journal, worker_fd, last, err))
 		return -1;
 	if (left)
@@ -144,6 +156,7 @@ static int run(struct error *err)
 	log_info("ready, %zu host VMs", config.nr_hostvms);
 	sd_notify(0, "READY=1");
 	rc = sd_event_loop(event);
+	monitor_close();
 	return rc < 0 ? error_set(err, "the event loop ended: %s", strerror(-rc)) : 0;
 }
 
@@ -205,6 +218,7 @@ int main(int argc, char **argv)
 	journald_init();
 	make_parent(config.journal);
 	make_parent(config.control);
+	make_parent(config.history.path);
 	if (run(&err)) {
 		log_err("%s", err.text);
 		return 1;

@@ -22,6 +22,24 @@ bool recover_over(struct json_object *record)
 	return state >= 0 && state_over(state);
 }
 
+struct json_object *recover_history(struct json_object *record)
+{
+	static const char *const keys[] = { "guest", "uuid", "from", "to", "state", "error", "lost" };
+	struct json_object *report, *over, *v;
+
+	if (!recover_over(record))
+		return NULL;
+	report = json_object_new_object();
+	js_add_str(report, "id", js_str(record, "migration", ""));
+	js_add_str(report, "outcome", js_str(record, "state", ""));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_object_object_get_ex(record, keys[i], &v))
+			json_object_object_add(report, keys[i], json_object_get(v));
+	over = history_migration(report, js_u64(record, "time", 0));
+	json_object_put(report);
+	return over;
+}
+
 int recover(struct migration *m, struct json_object *last, const struct config *config, struct error *err)
 {
 	const struct config_hostvm *from, *to;

@@ -9,6 +9,8 @@
 int recover_remember(struct json_object *record, void *arg);
 /* Is it the last record of a migration: nothing is left to finish? */
 bool recover_over(struct json_object *record);
+/* The same for the history, if it is over; or NULL. */
+struct json_object *recover_history(struct json_object *record);
 /*
  * 1: @m, which must be fresh from migration_init(), is an unfinished migration: finish() is to be called until it
  * is final. 0: there is none; m->fate is not FATE_OPEN if the last one is to be told of: it lost its guest VM, or was

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,14 @@ void requests_gone(struct client *c)
 		forgetter = NULL;
 }
 
+static void done(struct client *c)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "outcome", "ok");
+	control_result(c, o);
+}
+
 /* The report of the migration under way, for the last time. */
 static void ended(const char *text)
 {
@@ -38,11 +48,8 @@ static void ended(const char *text)
 	if (canceller && strcmp(outcome, "refused") && strcmp(outcome, "rolled-back")) {
 		control_refuse(canceller, "refused", "it was too late to cancel: migration %s of %s is %s", js_str(report, "id", ""),
 			       js_str(report, "guest", ""), outcome);
-	} else if (canceller) {
-		struct json_object *o = json_object_new_object();
-
-		js_add_str(o, "outcome", "ok");
-		control_result(canceller, o);
+	} else {
+		done(canceller);
 	}
 	canceller = NULL;
 	if (report) {
@@ -223,6 +230,42 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 	control_refuse(c, "refused", "out of memory");
 }
 
+static int print_record(struct json_object *json, void *arg)
+{
+	FILE *f = arg;
+
+	fprintf(f, "{\"record\":%s}\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+	return 0;
+}
+
+static void request_history(struct client *c, struct json_object *json)
+{
+	const char *path = requests_config->history.path;
+	struct history_filter filter;
+	struct error err;
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+	int rc;
+
+	if (history_filter_parse(&filter, json, &err)) {
+		control_refuse(c, "misuse", "%s", err.text);
+		return;
+	}
+	/* In one piece: more than a client may leave unread, and it asked for all of that. */
+	f = open_memstream(&text, &len);
+	rc = f ? history_read(path, &filter, print_record, f) : -ENOMEM;
+	if (f)
+		fputs("{\"result\":{\"outcome\":\"ok\"}}\n", f);
+	if (f && fclose(f) && !rc)
+		rc = -ENOMEM;
+	if (rc)
+		control_refuse(c, "refused", "the history %s cannot be read: %s", path, strerror(-rc));
+	else
+		control_send(c, "%s", text);
+	free(text);
+}
+
 void requests_serve(struct client *c, struct json_object *json)
 {
 	const char *cmd = js_str(json, "cmd", "");
@@ -236,6 +279,8 @@ void requests_serve(struct client *c, struct json_object *json)
 		request_cancel(c, js_str(json, "migration", ""));
 	} else if (!strcmp(cmd, "forget")) {
 		request_forget(c, js_str(json, "migration", ""));
+	} else if (!strcmp(cmd, "history")) {
+		request_history(c, json);
 	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
 		request_migration(c, json, !strcmp(cmd, "check"));
 	} else {

@@ -11,6 +11,7 @@
 #include "journald.h"
 #include "limit.h"
 #include "log.h"
+#include "monitor.h"
 #include "worker.h"
 
 /* Between two tries of an end. They grow, so that a guest VM that waits is not kept long, nor an agent that is away, busy. */
@@ -225,6 +226,7 @@ static bool end(struct migration *m)
 			told = true;
 			say(SAID_RESULT, to_text(report(m)));
 		}
+		monitor_migration(true, told, m->fate == FATE_STUCK);
 		if (wait_a_while(pause, m->fate == FATE_STUCK) && forgotten(m))
 			break;
 		pause = 2 * pause < PAUSE_MAX_MS ? 2 * pause : PAUSE_MAX_MS;
@@ -235,9 +237,11 @@ static bool end(struct migration *m)
 
 static void work(struct migration *m)
 {
+	struct json_object *last;
 	bool told = false;
 	char *result;
 
+	monitor_migration(!m->check_only, false, false);
 	journald_about(m->id, m->guest, state_name(m->state));
 	if (m->state == STATE_CHECK)
 		migrate(m);
@@ -245,7 +249,12 @@ static void work(struct migration *m)
 		told = end(m);
 	journald_about(NULL, NULL, NULL);
 
-	result = to_text(report(m));
+	last = report(m);
+	/* Before anybody hears of it: whoever then asks for the history finds it there. */
+	if (!m->check_only)
+		monitor_over(history_migration(last, time(NULL)));
+	monitor_migration(false, false, false);
+	result = to_text(last);
 	/* At once: whoever hears of the result may ask for the next migration. */
 	pthread_mutex_lock(&lock);
 	if (!told)
