@@ -260,18 +260,17 @@ static int (*const steps[STEPS])(struct migration *m) = {
 	check, step_prepare, step_suspend, step_state, step_quiesce, step_swap, step_commit, finish,
 };
 
-static void progress(const struct migration *m, enum step step, double ms)
-{
-	struct json_object *o = json_object_new_object();
-	char text[32];
+/* Twice as often as anybody can read, and seldom enough to cost nothing while the guest VM stands still. */
+#define PROGRESS_MS	250
 
-	js_add_str(o, "migration", m->id);
-	js_add_str(o, "phase", step_names[step]);
-	if (ms >= 0) {
-		snprintf(text, sizeof(text), "%.1f", ms);
-		json_object_object_add(o, "ms", json_object_new_double_s(ms, text));
-	}
-	worker_progress(m, o);
+void migration_progress(struct migration *m, uint64_t done, uint64_t total)
+{
+	m->done = done;
+	m->total = total;
+	if (clock_ms() - m->told_ms < PROGRESS_MS)
+		return;
+	m->told_ms = clock_ms();
+	worker_progress(m, report_phase(m, -1));
 }
 
 static int run_step(struct migration *m, enum step step)
@@ -288,7 +287,9 @@ static int run_step(struct migration *m, enum step step)
 
 	m->step = step;
 	journald_step(step_names[step]);
-	progress(m, step, -1);
+	m->done = m->total = 0;
+	m->told_ms = clock_ms();
+	worker_progress(m, report_phase(m, -1));
 	/* The swap and the commit write records of their own, when they know what to write. */
 	if (step == STEP_SUSPEND)
 		m->went = true;
@@ -301,7 +302,7 @@ static int run_step(struct migration *m, enum step step)
 		rc = steps[step](m);
 	m->ms[step] = (clock_ns() - begun) / 1e6;
 	if (!rc)
-		progress(m, step, m->ms[step]);
+		worker_progress(m, report_phase(m, m->ms[step]));
 	return rc;
 }
 

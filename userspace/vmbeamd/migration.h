@@ -51,6 +51,8 @@ struct migration_live {
 /* What is only told. */
 struct migration_report {
 	enum step step;
+	uint64_t done, total;		/* frames of the step; total 0: it does not count them */
+	int64_t told_ms;		/* when that was last told */
 	enum fate fate;
 	struct json_object *problems;	/* what the check found, an array of strings */
 	struct json_object *warnings;	/* what it found besides, that stands not in the way */
@@ -107,7 +109,17 @@ int finish(struct migration *m);
 /* The domain of the agent's last hello with the guest's UUID and @domid, which may be 0: any. NULL: it is gone. */
 struct json_object *finish_domain(struct agent *a, const struct migration *m, uint32_t domid);
 
+/*
+ * Of the phase under way, @done of @total frames are through. Told to whoever wants to hear of it, but not more often than
+ * they can read.
+ */
+void migration_progress(struct migration *m, uint64_t done, uint64_t total);
+
 /* report.c */
 struct json_object *report(const struct migration *m);
+/* An event: the phase begins, goes on, or has taken @ms; < 0: it is not over. */
+struct json_object *report_phase(const struct migration *m, double ms);
+/* An event: how it has ended, or that its end takes longer. */
+struct json_object *report_outcome(const struct migration *m);
 
 #endif

@@ -91,6 +91,10 @@ int export_read(struct migration *m, struct agent *a, uint64_t id, struct vmbeam
 		rc = !reply.blob_len && !eof ? -EINVAL : take_extents(list, &reply, &frames, most);
 		offset += reply.blob_len;
 		message_clear(&reply);
+		/* Both sides' lists count. One that is read again, in a later phase, does not. */
+		if (m->step == STEP_PREPARE)
+			migration_progress(m, vmbeam_extents_frames(&m->frames_a) + vmbeam_extents_frames(&m->frames_b),
+					   2 * m->announced);
 		if (rc == -E2BIG)
 			return error_set(&m->error, "%s: the list of frames of export %" PRIu64 " has more than the %" PRIu64 " that %s can have",
 					 a->name, id, most, m->guest);

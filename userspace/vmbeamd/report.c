@@ -71,6 +71,52 @@ static struct json_object *pauses(const struct vmbeam_txn_outcome *out)
 	return o;
 }
 
+/* Which migration of what an event is about. A check is none: what is said of it is for whoever asked for it. */
+static struct json_object *event(const struct migration *m, const char *what)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!m->check_only)
+		js_add_str(o, "event", what);
+	js_add_str(o, "migration", m->id);
+	js_add_str(o, "guest", m->name);
+	js_add_str(o, "uuid", m->uuid);
+	js_add_str(o, "from", m->from);
+	js_add_str(o, "to", m->to);
+	return o;
+}
+
+static void add_done(struct json_object *o, const struct migration *m)
+{
+	js_add_u64(o, "done", m->done);
+	js_add_u64(o, "total", m->total);
+	js_add_str(o, "unit", "frames");
+}
+
+struct json_object *report_phase(const struct migration *m, double ms)
+{
+	struct json_object *o = event(m, "phase");
+
+	js_add_str(o, "phase", step_names[m->step]);
+	if (ms >= 0)
+		add_ms(o, "ms", ms);
+	else if (m->total)
+		add_done(o, m);
+	return o;
+}
+
+struct json_object *report_outcome(const struct migration *m)
+{
+	struct json_object *o = event(m, "outcome");
+
+	js_add_str(o, "outcome", outcome(m));
+	if (m->suspended_ns && m->unpaused_ns)
+		add_ms(o, "downtime_ms", (m->unpaused_ns - m->suspended_ns) / 1e6);
+	if (m->error.text[0] || m->lost.text[0])
+		js_add_str(o, "error", m->lost.text[0] ? m->lost.text : m->error.text);
+	return o;
+}
+
 struct json_object *report(const struct migration *m)
 {
 	struct json_object *o = json_object_new_object(), *frames = json_object_new_object(),
@@ -84,6 +130,11 @@ struct json_object *report(const struct migration *m)
 	js_add_str(o, "uuid", m->uuid);
 	js_add_str(o, "outcome", outcome(m));
 	js_add_str(o, "state", state_name(m->state));
+	if (m->fate == FATE_OPEN && !m->ended_ns && !m->error.text[0]) {
+		js_add_str(o, "phase", step_names[m->step]);
+		if (m->total)
+			add_done(o, m);
+	}
 	js_add_u64(o, "memory_mib", m->max_kib / 1024);
 	js_add_u64(frames, "total", m->populated ? m->populated : m->guest_frames);
 	js_add_u64(frames, "swapped", m->swapped);

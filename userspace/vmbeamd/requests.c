@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "events.h"
 #include "js.h"
 #include "log.h"
 #include "requests.h"
@@ -29,6 +30,7 @@ void requests_gone(struct client *c)
 		canceller = NULL;
 	if (forgetter == c)
 		forgetter = NULL;
+	events_gone(c);
 }
 
 static void done(struct client *c)
@@ -71,6 +73,19 @@ static void forgotten(const char *why_not)
 	forgetter = NULL;
 }
 
+/* An event, or a line on a check. */
+static void hear_progress(const char *text)
+{
+	struct json_object *line = json_tokener_parse(text);
+
+	if (js_str(line, "event", NULL)) {
+		events_send(line);
+		return;
+	}
+	control_send(requester, "%s\n", text);
+	json_object_put(line);
+}
+
 static void hear_all(void)
 {
 	enum said what;
@@ -79,11 +94,12 @@ static void hear_all(void)
 	while ((what = worker_hear(&text)) != SAID_NOTHING) {
 		switch (what) {
 		case SAID_PROGRESS:
-			control_send(requester, "%s\n", text);
+			hear_progress(text);
 			break;
 		case SAID_RESULT:
 			control_send(requester, "{\"result\":%s}\n", text);
 			requester = NULL;
+			events_asker(NULL);
 			break;
 		case SAID_FORGOTTEN:
 			forgotten(text);
@@ -219,6 +235,7 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 		migration_between(m, from, to);
 		if (!migration_name(m, name)) {
 			requester = c;
+			events_asker(c);
 			worker_begin(m);
 			free(name);
 			return;
@@ -266,6 +283,12 @@ static void request_history(struct client *c, struct json_object *json)
 	free(text);
 }
 
+static void request_events(struct client *c)
+{
+	if (events_subscribe(c))
+		control_refuse(c, "refused", "as many clients hear of all events as can: end one of them");
+}
+
 void requests_serve(struct client *c, struct json_object *json)
 {
 	const char *cmd = js_str(json, "cmd", "");
@@ -281,6 +304,8 @@ void requests_serve(struct client *c, struct json_object *json)
 		request_forget(c, js_str(json, "migration", ""));
 	} else if (!strcmp(cmd, "history")) {
 		request_history(c, json);
+	} else if (!strcmp(cmd, "events")) {
+		request_events(c);
 	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
 		request_migration(c, json, !strcmp(cmd, "check"));
 	} else {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What each command does. A request is {"cmd":"check"|"migrate"|"status"|"cancel"|"forget",...}; then come
- * {"phase":...} lines, for whoever asked for the migration, and at the end one {"result":{...}}. A client that goes away
- * changes nothing.
+ * What each command does. A request is {"cmd":NAME,...}; then come lines with what it asked for, or with what happens,
+ * and at the end one {"result":{...}}: see docs/protocol.md. A client that goes away changes nothing.
  */
 #ifndef VMBEAM_REQUESTS_H
 #define VMBEAM_REQUESTS_H

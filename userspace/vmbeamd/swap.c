@@ -179,6 +179,8 @@ static int pass(struct migration *m, const struct vmbeam_pairs *pairs, const str
 			held = true;
 			hold_point("vmbeamd:swap-half");
 		}
+		if (first)
+			migration_progress(m, through, total);
 	}
 	rc = 0;
 out:

@@ -224,6 +224,7 @@ static bool end(struct migration *m)
 		worker_publish(m);
 		if (!told && (m->fate == FATE_STUCK || clock_ms() > patience)) {
 			told = true;
+			say(SAID_PROGRESS, to_text(report_outcome(m)));
 			say(SAID_RESULT, to_text(report(m)));
 		}
 		monitor_migration(true, told, m->fate == FATE_STUCK);
@@ -257,6 +258,8 @@ static void work(struct migration *m)
 	result = to_text(last);
 	/* At once: whoever hears of the result may ask for the next migration. */
 	pthread_mutex_lock(&lock);
+	if (!m->check_only)
+		say_locked(SAID_PROGRESS, to_text(report_outcome(m)));
 	if (!told)
 		say_locked(SAID_RESULT, strdup(result));
 	if (forget || m->fate == FATE_FORGOTTEN)

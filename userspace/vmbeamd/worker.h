@@ -20,8 +20,8 @@ void worker_begin(struct migration *m);
 
 enum said {
 	SAID_NOTHING,
-	SAID_PROGRESS,	/* a line for whoever asked for the migration */
-	SAID_RESULT,	/* likewise: its report, the last of these; its end may go on */
+	SAID_PROGRESS,	/* an event; of a check, a line for whoever asked for it */
+	SAID_RESULT,	/* for whoever asked for the migration: its report, the last of these; its end may go on */
 	SAID_FORGOTTEN,	/* the answer to worker_forget(): NULL, or why it cannot be */
 	SAID_ENDED,	/* its report once more, or NULL after a check: it is not busy any more */
 };
@@ -47,7 +47,7 @@ void worker_stop(void);
 
 /* The worker's own side. */
 
-/* A line of JSON for whoever asked for the migration; consumed. And what worker_report() gives from now on. */
+/* An event, consumed: see SAID_PROGRESS. And what worker_report() gives from now on. */
 void worker_progress(const struct migration *m, struct json_object *line);
 /* What a status shows is what this was called with last. */
 void worker_publish(const struct migration *m);
