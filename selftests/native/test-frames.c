@@ -14,6 +14,7 @@
 #include <xenctrl.h>
 #include <xenguest.h>
 
+#include "guard.h"
 #include "ops.h"
 #include "js.h"
 #include "vmbeam.h"
@@ -117,6 +118,22 @@ int vmbeam_export_arm(int fd)
 {
 	(void)fd;
 	m->armed = true;
+	return 0;
+}
+
+/* The guard: whom it was told of, and whether the export was armed by then. */
+const struct guard guard_here;
+static char left[100];
+static bool unguarded;
+
+int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err)
+{
+	(void)now;
+	if (unguarded) {
+		snprintf(err->text, sizeof(err->text), "the disk is full");
+		return -1;
+	}
+	snprintf(left, sizeof(left), "%s %s %s", g == &guard_here && !m->armed ? "first" : "late", uuid, name);
 	return 0;
 }
 
@@ -267,6 +284,9 @@ FIXTURE_TEARDOWN(frames)
 static const char *migration = "m1";
 
 /* One request; its answer is in self->r. */
+/* The UUID of a guest VM that leaves, if one does. */
+static const char *leaves;
+
 static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), uint32_t domid, uint64_t offset,
 		    bool again)
 {
@@ -278,6 +298,10 @@ static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), ui
 	js_add_u64(self->r.in, "domid", domid);
 	js_add_u64(self->r.in, "export", ID);
 	js_add_u64(self->r.in, "offset", offset);
+	if (leaves)
+		js_add_str(self->r.in, "uuid", leaves);
+	if (leaves)
+		js_add_str(self->r.in, "name", "u1");
 	if (again)
 		js_add_bool(self->r.in, "again", true);
 	return op(&self->r);
@@ -429,6 +453,37 @@ TEST_F(frames, read)
 	EXPECT_EQ(0, self->repeats);
 	EXPECT_TRUE(js_bool(self->r.out, "eof"));
 	EXPECT_EQ(0, self->r.out_len);
+}
+
+/* Before the export is armed, and so before the first frame moves. */
+TEST_F(frames, armed_once_it_is_guarded)
+{
+	leaves = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	ASSERT_EQ(0, ask(self, op_export_arm, 0));
+	EXPECT_STREQ("first 6ba7b810-9dad-11d1-80b4-00c04fd430c8 u1", left);
+	EXPECT_TRUE(m->armed);
+	/* The answer was lost. */
+	EXPECT_EQ(0, ask(self, op_export_arm, 0));
+}
+
+TEST_F(frames, not_armed_unless_it_is_guarded)
+{
+	leaves = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+	unguarded = true;
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_EQ(-EIO, ask(self, op_export_arm, 0));
+	EXPECT_NE(NULL, strstr(self->r.error, "u1 would be started here by itself while it is away"));
+	EXPECT_NE(NULL, strstr(self->r.error, "cannot be prevented: the disk is full"));
+	EXPECT_FALSE(m->armed);
+}
+
+/* The destination's. */
+TEST_F(frames, nobody_leaves)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	ASSERT_EQ(0, ask(self, op_export_arm, 0));
+	EXPECT_STREQ("", left);
 }
 
 TEST_F(frames, release)

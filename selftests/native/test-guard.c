@@ -268,6 +268,19 @@ TEST_F(guard, a_record_that_makes_no_sense)
 	EXPECT_NE(NULL, strstr(self->err.text, "move them back"));
 }
 
+/* On a system that is new. */
+TEST_F(guard, directories_are_made)
+{
+	snprintf(self->state, sizeof(self->state), "%s/var/state", self->dir);
+	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err))
+		TH_LOG("%s", self->err.text);
+	EXPECT_TRUE(is_there(self, "var/state/" U1));
+	put(self, "file", "");
+	snprintf(self->state, sizeof(self->state), "%s/file/state", self->dir);
+	EXPECT_EQ(-1, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "file/state cannot be made: Not a directory"));
+}
+
 TEST_F(guard, a_uuid_is_no_path)
 {
 	EXPECT_EQ(-1, guard_leave(&self->g, "../auto/0123456789abcdef0123456789ab", "u1", 1, &self->err));

@@ -17,6 +17,7 @@ WRAPPERS = {
     r"xc_": {"frames", "policy"},
     r"xengnttab_|xenevtchn_": {"rings"},
     r"xs_": {"store"},
+    r"xlu_": {"guard"},
     r"vmbeam_export_|vmbeam_open|vmbeam_query": {"export", "fill", "list"},
 }
 # These are used by others and use no file of the agent's but each other.

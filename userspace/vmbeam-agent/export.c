@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "domain.h"
 #include "export.h"
 #include "fill.h"
+#include "guard.h"
 #include "ops.h"
 #include "vmbeam.h"
 #include "work.h"
@@ -280,12 +283,35 @@ int op_export_read(struct request *r)
 	return 0;
 }
 
+/*
+ * The source's guest VM is named, and is going to leave: from now on no restart of this system may start it by itself. One
+ * that cannot be kept from that does not leave: it could run on both sides.
+ */
+static int leave(struct request *r)
+{
+	const char *uuid, *name;
+	char called[TEXT_SHORT];
+	struct error err;
+	int rc;
+
+	if (!has_key(r, "uuid"))
+		return 0;
+	rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
+	rc = rc ?: get_name(r, "name", &name);
+	if (rc || !guard_leave(&guard_here, uuid, name, time(NULL), &err))
+		return rc;
+	text_short(called, sizeof(called), name);
+	return fail(r, -EIO, "%s would be started here by itself while it is away, after a restart of this host VM, and that cannot be prevented: %s",
+		    called, err.text);
+}
+
 int op_export_arm(struct request *r)
 {
 	struct vmbeam_export_info info;
 	struct export *e;
 	int rc = export_get(r, &e);
 
+	rc = rc ?: leave(r);
 	if (rc)
 		return rc;
 	rc = vmbeam_export_info(e->fd, &info);

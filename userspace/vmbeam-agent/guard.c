@@ -21,6 +21,8 @@
 #define UUID_LEN	36
 #define MAX_CONFIG	(1 << 20)
 
+const struct guard guard_here = { .autostart = GUARD_AUTOSTART, .state = GUARD_STATE };
+
 /* It becomes a file's name. */
 static bool is_uuid(const char *text)
 {
@@ -157,8 +159,8 @@ int guard_leave(const struct guard *g, const char *uuid, const char *name, int64
 
 	if (record_path(g, uuid, path, sizeof(path), err))
 		return -1;
-	if (mkdir(g->state, 0700) && errno != EEXIST)
-		return error_set(err, "%s: %s", g->state, strerror(errno));
+	if (state_dir_make(g->state, err))
+		return -1;
 	/* Written down first: whatever is moved after that is known to have to come back. */
 	if (access(path, F_OK) && write_record(g, path, uuid, name, now, err))
 		return -1;

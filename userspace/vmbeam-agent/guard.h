@@ -14,16 +14,20 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "state_dir.h"
 
 struct guard {
 	const char *autostart;	/* a directory: XENDOMAINS_AUTO */
-	const char *state;	/* a directory of the guard's own; made if it is not there, but not the one that it is in */
+	const char *state;	/* a directory of the guard's own; made if it is not there */
 };
 
 #define GUARD_AUTOSTART	"/etc/xen/auto"
-#define GUARD_STATE	"/var/lib/vmbeam-agent"
+#define GUARD_STATE	STATE_DIR
 /* Behind the name of the directory of the autostart. */
 #define GUARD_ASIDE	".vmbeam-away"
+
+/* That of this system. */
+extern const struct guard guard_here;
 
 /* A guest VM that is away. */
 struct guard_away {

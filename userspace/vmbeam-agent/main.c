@@ -17,6 +17,7 @@
 
 #include "channel.h"
 #include "export.h"
+#include "guard.h"
 #include "hold.h"
 #include "installed.h"
 #include "limit.h"
@@ -62,6 +63,8 @@ static const struct op {
 	{ "resume", op_resume },
 	{ "unpause", op_unpause },
 	{ "destroy", op_destroy },
+	{ "guard-back", op_guard_back },
+	{ "guard-adopt", op_guard_adopt },
 };
 
 #define NR_OPS (sizeof(ops) / sizeof(ops[0]))
@@ -228,11 +231,24 @@ static void serve_port(struct channel *ch, bool is_socket)
 	log_warn("the port is opened anew: %s", strerror(-rc));
 }
 
+/* What would start a guest VM that is away is moved aside, also what has come there since it left. 0 or -1. */
+static int apply_guard(void)
+{
+	struct error err;
+
+	if (guard_apply(&guard_here, &err) >= 0)
+		return 0;
+	log_err("what starts guest VMs by itself cannot be kept from those that are away: %s", err.text);
+	return -1;
+}
+
 static int usage(FILE *f, int status)
 {
 	fprintf(f, "usage: vmbeam-agent [--port PATH] [--limit NAME=SECONDS]...\n"
+		"       vmbeam-agent --guard\n"
 		"Serves vmbeamd in the host management VM, over the virtio-serial port PATH\n"
-		"(%s). Runs in a guest management VM, as root.\n", PORT);
+		"(%s). Runs in a guest management VM, as root.\n"
+		"With --guard it only keeps guest VMs that are away from being started here.\n", PORT);
 	return status;
 }
 
@@ -263,6 +279,7 @@ static int take_limit(char *text)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "guard", no_argument, NULL, 'g' },
 		{ "limit", required_argument, NULL, 'l' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
@@ -270,11 +287,14 @@ int main(int argc, char **argv)
 		{},
 	};
 	const char *path = PORT;
-	bool told = false;
+	bool told = false, guard_only = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "l:p:hV", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "gl:p:hV", options, NULL)) != -1) {
 		switch (opt) {
+		case 'g':
+			guard_only = true;
+			break;
 		case 'l':
 			if (take_limit(optarg))
 				return 2;
@@ -294,7 +314,10 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		return usage(stderr, 2);
 	log_init("vmbeam-agent");
+	if (guard_only)
+		return apply_guard() ? 1 : 0;
 	signal(SIGPIPE, SIG_IGN);
+	apply_guard();
 
 	for (;;) {
 		struct channel ch;

@@ -40,6 +40,10 @@ int op_export_read(struct request *r);
 int op_export_arm(struct request *r);
 int op_export_release(struct request *r);
 
+/* guard_ops.c */
+int op_guard_back(struct request *r);
+int op_guard_adopt(struct request *r);
+
 /* blocks.c */
 int op_disk_blocks(struct request *r);
 
