@@ -317,11 +317,13 @@ class Rig:
         assert not domain.suspended and not domain.shutdown
         assert not self.destination.domains
         assert not self.exports()
+        assert not self.source.away
 
     def assert_on_destination(self) -> None:
         assert not self.destination.the_domain().paused
         assert not self.source.domains
         assert not self.exports()
+        assert not self.destination.away
 
     def assert_untouched(self) -> None:
         """Nobody was sure, so nobody did a thing: both sides are there, armed, and stand still."""

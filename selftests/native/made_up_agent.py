@@ -136,6 +136,7 @@ class Faults:
     garbage: bool = False           # in the place of the stream's second part
     truncated: bool = False         # the stream lacks its last record
     unknown: set[str] = field(default_factory=set)          # an older agent: it does not have these ops
+    dies_once: set[str] = field(default_factory=set)        # the agent dies when it is asked for these, the first time
     unparsable: set[str] = field(default_factory=set)       # the answers to these are no JSON
     deaf: set[str] = field(default_factory=set)             # these requests it cannot parse
     stale: bool = False             # each answer comes behind one to an earlier request
@@ -166,6 +167,7 @@ class MadeUpAgent(threading.Thread):
         self.features = list(FEATURES)          # of this host VM's CPU, and of the guest VM
         self.clock_s = 0.0                      # how much its clock is ahead
         self.settings: list[Json] = []          # what else the guest VM needs, once it is here
+        self.away: dict[str, str] = {}          # guest VMs that this system must not start: UUIDs and names
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
         self._exports_made = 0
@@ -189,7 +191,7 @@ class MadeUpAgent(threading.Thread):
             "export-begin": self._export_begin, "export-sync": self._export_sync, "export-read": self._export_read,
             "export-arm": self._export_arm, "export-release": self._export_release,
             "quiesce": self._nothing, "rebind": self._nothing, "resume": self._resume, "unpause": self._unpause,
-            "destroy": self._destroy,
+            "destroy": self._destroy, "guard-back": self._guard_back, "guard-adopt": self._guard_back,
         }
 
     def domain(self, domid: int | None = None) -> Domain | None:
@@ -243,6 +245,9 @@ class MadeUpAgent(threading.Thread):
             return
         if request["op"] in self.faults.mute:
             return
+        if request["op"] in self.faults.dies_once:
+            self.faults.dies_once.remove(request["op"])
+            raise EOFError
         try:
             reply = self._answer(request, blob)
             answer: Json = {"ok": True, **reply.json}
@@ -267,6 +272,8 @@ class MadeUpAgent(threading.Thread):
         op = request["op"]
         expect(op in self._ops, f"there is no op {op}")
         expect("migration" in request, f"{op} does not tell of which migration it is")
+        if op in self.faults.unknown:
+            raise OpError("EOPNOTSUPP", f'this agent knows no operation "{op}": is it older than vmbeamd?')
         if op in self.faults.broken:
             raise OpError("EIO", self.faults.broken[op])
         if op in self.faults.forever:
@@ -484,7 +491,13 @@ class MadeUpAgent(threading.Thread):
         return Reply({"eof": len(data) <= 24}, data[:24])
 
     def _export_arm(self, request: Json, _blob: bytes) -> Reply:
+        if "uuid" in request:
+            self.away[request["uuid"]] = request["name"]
         self.exports[request["export"]].armed = True
+        return Reply({})
+
+    def _guard_back(self, request: Json, _blob: bytes) -> Reply:
+        self.away.pop(request["uuid"], None)
         return Reply({})
 
     def _export_release(self, request: Json, _blob: bytes) -> Reply:

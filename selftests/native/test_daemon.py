@@ -11,7 +11,7 @@ from typing import Any, Callable
 import pytest
 
 from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig, wait_until)
-from made_up_agent import FIRST_EXPORT, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export
+from made_up_agent import FIRST_EXPORT, GUEST, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export
 
 # The stream of the made-up agent sends three of its frames as content.
 ALL_SWAPPED = {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}
@@ -43,6 +43,63 @@ def test_moves(rig: Rig) -> None:
     rig.assert_on_destination()
     assert rig.states()[-4:] == ["committing", "committed", "committed", "done"]
     assert rig.status_code() == DONE
+
+
+def test_source_does_not_start_it_by_itself(rig: Rig) -> None:
+    """Until it is home again: here it returns, and the destination's system knew it for away."""
+    rig.destination.away = {UUID: GUEST}
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert rig.source.away == {UUID: GUEST}
+    assert not rig.destination.away
+    assert "guard-back" not in rig.source.asked
+    assert "warnings" not in report
+    rig.assert_on_destination()
+
+
+def test_source_starts_it_by_itself_when_it_goes_back(rig: Rig) -> None:
+    rig.migrate_and_hold("commit")
+    assert rig.source.away == {UUID: GUEST}
+    rig.restart()
+    rig.wait_for_state("rolled-back")
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("fault", ["broken", "unknown", "mute"])
+def test_guard_that_cannot_be_taken_back(rig: Rig, fault: str) -> None:
+    """The guest VM runs: that a later boot does not start it keeps no migration from its end."""
+    if fault == "broken":
+        rig.destination.faults.broken = {"guard-back": "the disk is full"}
+    else:
+        setattr(rig.destination.faults, fault, {"guard-back"})
+    rig.limit(reply=1)
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert [warning for warning in report["warnings"] if "u1 is on hv2 now" in warning and UUID in warning]
+    rig.assert_on_destination()
+
+
+def test_guard_that_cannot_be_set(rig: Rig) -> None:
+    """Nothing has moved: the guest VM stays, and nobody has to think of two of them."""
+    rig.source.faults.broken = {"export-arm": "/var/lib/vmbeam-agent/u1: No space left on device"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "No space left" in report["error"]
+    rig.assert_on_source()
+
+
+def test_agent_dies_of_the_guard(rig: Rig) -> None:
+    """The next one is asked once more."""
+    rig.destination.away = {UUID: GUEST}
+    rig.destination.faults.dies_once = {"guard-back"}
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert "warnings" not in report
+    rig.assert_on_destination()
 
 
 def test_moves_among_many(rig: Rig) -> None:

@@ -198,7 +198,7 @@ static int back_a(struct migration *m)
 {
 	if (agent_connect(&m->a, limit_s(LIMIT_CONNECT), &m->finishing) || (!m->resumed && resume_a(m)))
 		return -1;
-	return release_exports(m, &m->a, m->dom_a, m->resumed);
+	return release_exports(m, &m->a, m->dom_a, m->resumed) ? -1 : guard_put_back(m, &m->a);
 }
 
 /* The destination, as it was before. */
@@ -258,7 +258,7 @@ static int forward_b(struct migration *m)
 		return -1;
 	if (!m->resumed && let_go(m))
 		return -1;
-	return release_exports(m, &m->b, m->dom_b, m->resumed);
+	return release_exports(m, &m->b, m->dom_b, m->resumed) ? -1 : guard_put_back(m, &m->b);
 }
 
 static int forward_a(struct migration *m)

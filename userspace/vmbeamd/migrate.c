@@ -188,6 +188,11 @@ static int arm(struct migration *m, struct agent *a, uint64_t id)
 	struct json_object *args = json_object_new_object();
 
 	js_add_u64(args, "export", id);
+	/* The source's system must not start the guest VM from now on: before the first frame, and so before the commit. */
+	if (a == &m->a) {
+		js_add_str(args, "uuid", m->uuid);
+		js_add_str(args, "name", m->name);
+	}
 	return agent_call(a, "export-arm", args, limit_s(LIMIT_SHORT), NULL, &m->error);
 }
 

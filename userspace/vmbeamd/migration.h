@@ -115,6 +115,12 @@ struct json_object *finish_domain(struct agent *a, const struct migration *m, ui
  */
 void migration_progress(struct migration *m, uint64_t done, uint64_t total);
 
+/*
+ * guard.c: the guest VM is on this side when the migration ends, so its system may start it by itself again. 0, whatever comes
+ * of it: that the system does not, after a restart, is no reason to keep the migration from its end. The report has a warning.
+ */
+int guard_put_back(struct migration *m, struct agent *a);
+
 /* report.c */
 struct json_object *report(const struct migration *m);
 /* An event: the phase begins, goes on, or has taken @ms; < 0: it is not over. */

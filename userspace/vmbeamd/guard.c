@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "agent.h"
+#include "check.h"
+#include "js.h"
+#include "limit.h"
+#include "migration.h"
+
+#define TRIES	2
+
+int guard_put_back(struct migration *m, struct agent *a)
+{
+	struct error err;
+
+	/* An agent that died of it, or before it, gets it once more from its supervisor's next one. */
+	for (int i = 0; i < TRIES && !agent_connect(a, limit_s(LIMIT_CONNECT), &err); i++) {
+		struct json_object *args = json_object_new_object();
+
+		js_add_str(args, "uuid", m->uuid);
+		if (!agent_call(a, "guard-back", args, limit_s(LIMIT_SHORT), NULL, &err))
+			return 0;
+		if (a->up)
+			break;
+	}
+	warning(m, "%s is on %s now, and what starts it there by itself could not be moved back: if there is a file for it in /etc/xen/auto.vmbeam-away there, move it to /etc/xen/auto, and remove /var/lib/vmbeam-agent/%s: %s",
+		m->guest, a->name, m->uuid, err.text);
+	return 0;
+}
