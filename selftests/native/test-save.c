@@ -69,8 +69,9 @@ int domain_save(uint32_t domid, int fd)
 		pause();
 }
 
-bool store_cancel_suspend(uint32_t domid)
+bool store_cancel(uint32_t domid, const char *request)
 {
+	(void)request;
 	(void)domid;
 	x->cancelled++;
 	return x->cancels;

@@ -203,6 +203,17 @@ static int carry_name(libxl_domain_create_info *c)
 	return 0;
 }
 
+/* The configuration with which the guest VM can be made on another system, or later: with what was set since it was created. */
+static int carry(struct session *s, uint32_t domid, libxl_domain_config *config)
+{
+	int rc = libxl_retrieve_domain_configuration(s->ctx, domid, config, NULL);
+
+	if (rc)
+		return rc;
+	config->c_info.domid = 0;	/* it gets a new one */
+	return carry_name(&config->c_info) ?: placement_carry(s, domid, config);
+}
+
 int domain_save(uint32_t domid, int fd)
 {
 	libxl_domain_config config;
@@ -213,14 +224,7 @@ int domain_save(uint32_t domid, int fd)
 	if (rc)
 		return rc;
 	libxl_domain_config_init(&config);
-	rc = libxl_retrieve_domain_configuration(s.ctx, domid, &config, NULL);
-	if (!rc) {
-		config.c_info.domid = 0;	/* the destination gives it a new one */
-		rc = carry_name(&config.c_info);
-	}
-	if (!rc) {
-		rc = placement_carry(&s, domid, &config);
-	}
+	rc = carry(&s, domid, &config);
 	if (!rc) {
 		json = libxl_domain_config_to_json(s.ctx, &config);
 		rc = json ? write_header(&s, fd, json) : ERROR_NOMEM;

@@ -126,31 +126,17 @@ static int record_path(const struct guard *g, const char *uuid, char *path, size
 	return 0;
 }
 
-static int write_record(const struct guard *g, const char *path, const char *uuid, const char *name, int64_t now,
-			struct error *err)
+static int write_record(const char *path, const char *uuid, const char *name, int64_t now, struct error *err)
 {
 	struct json_object *json = json_object_new_object();
-	char temp[PATH_MAX + 8];
-	FILE *f;
 	int rc;
 
 	js_add_str(json, "uuid", uuid);
 	js_add_str(json, "name", name);
 	json_object_object_add(json, "since", json_object_new_int64(now));
-	snprintf(temp, sizeof(temp), "%s.new", path);
-	f = fopen(temp, "we");
-	rc = f ? fprintf(f, "%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)) < 0 : -1;
-	rc = rc || fflush(f) || fsync(fileno(f));
-	if (f && fclose(f))
-		rc = -1;
-	if (rc || rename(temp, path) || sync_dir(g->state)) {
-		error_set(err, "%s: %s", path, strerror(errno));
-		unlink(temp);
-		json_object_put(json);
-		return -1;
-	}
+	rc = state_write(path, json, err);
 	json_object_put(json);
-	return 0;
+	return rc;
 }
 
 int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err)
@@ -162,7 +148,7 @@ int guard_leave(const struct guard *g, const char *uuid, const char *name, int64
 	if (state_dir_make(g->state, err))
 		return -1;
 	/* Written down first: whatever is moved after that is known to have to come back. */
-	if (access(path, F_OK) && write_record(g, path, uuid, name, now, err))
+	if (access(path, F_OK) && write_record(path, uuid, name, now, err))
 		return -1;
 	return hide(g, uuid, name, err) < 0 ? -1 : 0;
 }

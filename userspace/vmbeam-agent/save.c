@@ -127,7 +127,7 @@ static void leave_to_nobody(void)
 		return;
 	if (save.pid)
 		log_warn("the save of domain %u for migration %s, which was given up, is ended", save.domid, save.migration);
-	if (save.pid && save.gone && store_cancel_suspend(save.domid))
+	if (save.pid && save.gone && store_cancel(save.domid, "suspend"))
 		log_info("took back the request to domain %u to suspend", save.domid);
 	save_clear();
 }
@@ -369,7 +369,7 @@ int op_save_abort(struct request *r)
 		if (!domid || domain_read(domid, &d) || d.dying)
 			return 0;
 		hold_point("agent:save-abort-killed");
-		if (!d.suspended && store_cancel_suspend(domid)) {
+		if (!d.suspended && store_cancel(domid, "suspend")) {
 			log_info("took back the request to domain %u to suspend", domid);
 			return 0;
 		}

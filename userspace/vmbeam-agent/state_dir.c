@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "state_dir.h"
 #include "sync.h"
@@ -26,4 +27,23 @@ made:
 	/* What is written into it later is lost with it, whatever was done for that. */
 	rc = sync_dir_of(path);
 	return rc ? error_set(err, "%s: %s", path, strerror(-rc)) : 0;
+}
+
+int state_write(const char *path, struct json_object *json, struct error *err)
+{
+	char temp[PATH_MAX + 8];
+	FILE *f;
+	int rc;
+
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	f = fopen(temp, "we");
+	rc = f ? fprintf(f, "%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)) < 0 : -1;
+	rc = rc || fflush(f) || fsync(fileno(f));
+	if (f && fclose(f))
+		rc = -1;
+	if (!rc && !rename(temp, path) && !sync_dir_of(path))
+		return 0;
+	error_set(err, "%s: %s", path, strerror(errno));
+	unlink(temp);
+	return -1;
 }

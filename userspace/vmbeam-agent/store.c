@@ -76,7 +76,7 @@ bool store_write(struct xs_handle *xs, const char *value, const char *fmt, ...)
 	return xs_write(xs, XBT_NULL, path, value, strlen(value));
 }
 
-bool store_cancel_suspend(uint32_t domid)
+bool store_cancel(uint32_t domid, const char *request)
 {
 	struct xs_handle *xs = xs_open(0);
 	bool cancelled = false;
@@ -94,7 +94,7 @@ bool store_cancel_suspend(uint32_t domid)
 		if (t == XBT_NULL)
 			break;
 		text = xs_read(xs, t, path, &len);
-		asked = text && !strcmp(text, "suspend");
+		asked = text && !strcmp(text, request);
 		free(text);
 		if (!asked) {
 			xs_transaction_end(xs, t, true);

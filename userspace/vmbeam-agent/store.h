@@ -20,10 +20,10 @@ int64_t store_number(struct xs_handle *xs, int64_t max, int64_t otherwise, const
 bool store_write(struct xs_handle *xs, const char *value, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Takes back a suspend request that nobody waits for any more. True when the guest VM had not taken it yet: then it
- * will not suspend. A guest VM takes it by clearing the node, in a transaction; so does this.
+ * Takes back a request ("suspend", "poweroff") that nobody waits for any more. True when the guest VM had not taken it yet: then it
+ * will not do it. A guest VM takes it by clearing the node, in a transaction; so does this.
  */
-bool store_cancel_suspend(uint32_t domid);
+bool store_cancel(uint32_t domid, const char *request);
 /* Makes every Linux guest VM read its xenstore ring again: fires a watch that it has and whose event it ignores. */
 void store_touch(uint32_t domid);
 
