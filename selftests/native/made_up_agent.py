@@ -167,6 +167,7 @@ class MadeUpAgent(threading.Thread):
         self.features = list(FEATURES)          # of this host VM's CPU, and of the guest VM
         self.clock_s = 0.0                      # how much its clock is ahead
         self.settings: list[Json] = []          # what else the guest VM needs, once it is here
+        self.boot = f"boot-1-of-{name}"         # another one when the host VM was restarted
         self.away: dict[str, str] = {}          # guest VMs that this system must not start: UUIDs and names
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
@@ -180,7 +181,7 @@ class MadeUpAgent(threading.Thread):
         self._listening.bind(str(path))
         self._listening.listen(4)
         self._ops: dict[str, Callable[[Json, bytes], Reply]] = {
-            "hello": self._hello, "guest-check": self._guest_check, "guest-frames": self._guest_frames,
+            "hello": self._hello, "system": self._system, "guest-check": self._guest_check, "guest-frames": self._guest_frames,
             "dest-check": self._dest_check, "disk-blocks": self._disk_blocks,
             "needs": self._needs,
             "save-begin": self._save_begin, "save-read": self._save_read, "save-go": self._save_go,
@@ -318,6 +319,18 @@ class MadeUpAgent(threading.Thread):
             "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],
         }
         return Reply({**reply, "more": True} if more else reply)
+
+    def _system(self, _request: Json, _blob: bytes) -> Reply:
+        return Reply({"version": "x", "boot": self.boot, "xen": f"{self.faults.xen}.0", "hostvm_xen": self.faults.xen,
+                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": [],
+                      "guests": [self._in_system(domain) for domain in self.domains],
+                      "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})
+
+    def _in_system(self, domain: Domain) -> Json:
+        state = ("dying" if domain.dying else "suspended" if domain.suspended else "crashed" if domain.shutdown
+                 else "paused" if domain.paused else "running")
+        return {"name": domain.name, "uuid": domain.uuid, "domid": domain.domid, "state": state, "max_kib": 4 * FRAMES, "vcpus": 2,
+                "disks": 1, "vifs": 1}
 
     def _guest_check(self, request: Json, _blob: bytes) -> Reply:
         """By UUID, by domid, by its name or by its name as it is shown, which is that of Domain."""

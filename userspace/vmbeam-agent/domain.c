@@ -45,6 +45,8 @@ static int domain_from_info(struct session *s, const libxl_dominfo *info, struct
 		d->ended = "for a reason that libxl does not name";
 	d->current_kib = info->current_memkb;
 	d->max_kib = info->max_memkb;
+	d->vcpus = info->vcpu_online;
+	d->cpu_ns = info->cpu_time;
 	return d->name ? 0 : -ENOMEM;
 }
 

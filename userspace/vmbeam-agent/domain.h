@@ -22,6 +22,8 @@ struct domain {
 	const char *ended;	/* how, if it is shut down: "reboot", "crash"; "" otherwise */
 	bool utf8;		/* is the name? */
 	uint64_t current_kib, max_kib;
+	uint32_t vcpus;		/* online */
+	uint64_t cpu_ns;	/* how long they have run so far */
 };
 
 /* All but domain 0. @list is for domains_free(). 0 or -errno. */

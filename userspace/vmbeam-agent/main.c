@@ -23,6 +23,7 @@
 #include "limit.h"
 #include "log.h"
 #include "ops.h"
+#include "system.h"
 
 #define PORT		"/dev/virtio-ports/org.vmbeam.agent"
 #define RETRY_US	200000
@@ -38,6 +39,7 @@ static const struct op {
 	int (*run)(struct request *r);
 } ops[] = {
 	{ "hello", op_hello },
+	{ "system", op_system },
 	{ "guest-check", op_guest_check },
 	{ "guest-frames", op_guest_frames },
 	{ "dest-check", op_dest_check },
@@ -69,28 +71,12 @@ static const struct op {
 
 #define NR_OPS (sizeof(ops) / sizeof(ops[0]))
 
-/* The nested Xen's version, as "4.20"; "" if this is no domain of any Xen. */
-static void xen_version(char *text, size_t len)
-{
-	int major, minor;
-	FILE *a = fopen("/sys/hypervisor/version/major", "re");
-	FILE *b = fopen("/sys/hypervisor/version/minor", "re");
-
-	*text = 0;
-	if (a && b && fscanf(a, "%d", &major) == 1 && fscanf(b, "%d", &minor) == 1)
-		snprintf(text, len, "%d.%d", major, minor);
-	if (a)
-		fclose(a);
-	if (b)
-		fclose(b);
-}
-
 static int op_hello(struct request *r)
 {
 	struct json_object *features = json_object_new_array();
 	char version[32];
 
-	xen_version(version, sizeof(version));
+	system_xen(version, sizeof(version), false);
 	put_string(r->out, "version", VMBEAM_VERSION);
 	put_string(r->out, "hostvm_xen", version);
 

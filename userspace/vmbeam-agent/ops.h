@@ -8,6 +8,9 @@
 /* list.c: puts "domains" and "exports" into the reply to hello: those asked for, or all. */
 int list_all(struct request *r);
 
+/* system.c */
+int op_system(struct request *r);
+
 /* guest_check.c, dest_check.c */
 int op_guest_check(struct request *r);
 int op_needs(struct request *r);
