@@ -169,6 +169,7 @@ class MadeUpAgent(threading.Thread):
         self.settings: list[Json] = []          # what else the guest VM needs, once it is here
         self.boot = f"boot-1-of-{name}"         # another one when the host VM was restarted
         self.away: dict[str, str] = {}          # guest VMs that this system must not start: UUIDs and names
+        self.down: dict[str, Domain] = {}       # what was shut down and is to be started again, by its UUID
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
         self._exports_made = 0
@@ -193,6 +194,7 @@ class MadeUpAgent(threading.Thread):
             "export-arm": self._export_arm, "export-release": self._export_release,
             "quiesce": self._nothing, "rebind": self._nothing, "resume": self._resume, "unpause": self._unpause,
             "destroy": self._destroy, "guard-back": self._guard_back, "guard-adopt": self._guard_back,
+            "guest-shutdown": self._guest_shutdown, "guest-start": self._guest_start, "probe": self._probe,
         }
 
     def domain(self, domid: int | None = None) -> Domain | None:
@@ -511,6 +513,30 @@ class MadeUpAgent(threading.Thread):
 
     def _guard_back(self, request: Json, _blob: bytes) -> Reply:
         self.away.pop(request["uuid"], None)
+        return Reply({})
+
+    def _guest_shutdown(self, request: Json, _blob: bytes) -> Reply:
+        """Also of one that is not the guest VM of a migration."""
+        domain = next((d for d in self.domains if (d.domid, d.uuid) == (request["domid"], request["uuid"]) and not d.dying), None)
+        if domain:
+            self.down[domain.uuid] = domain
+            self._end(domain)
+        return Reply({})
+
+    def _guest_start(self, request: Json, _blob: bytes) -> Reply:
+        domain = next((d for d in self.domains if d.uuid == request["uuid"] and not d.dying), None)
+        if domain and (domain.paused or domain.shutdown):
+            raise OpError("EEXIST", f"it is here as domain {domain.domid}, and does not run")
+        if not domain and request["uuid"] not in self.down:
+            raise OpError("ENOENT", f"no configuration of {request['uuid']} is kept here")
+        kept = self.down.pop(request["uuid"], None)
+        if not domain:
+            assert kept
+            domain = Domain(max([50, *(d.domid for d in self.domains)]) + 1, kept.name, kept.uuid)
+            self.domains.append(domain)
+        return Reply({"domid": domain.domid})
+
+    def _probe(self, _request: Json, _blob: bytes) -> Reply:
         return Reply({})
 
     def _export_release(self, request: Json, _blob: bytes) -> Reply:

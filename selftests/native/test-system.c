@@ -43,6 +43,11 @@ int placement_here(struct json_object **here, char *why, size_t size)
 	return broken ? -EIO : 0;
 }
 
+bool probe_is(const char *uuid)
+{
+	return strstr(uuid, "0077");
+}
+
 struct xs_handle *store_open(void)
 {
 	return broken ? NULL : (struct xs_handle *)all;
@@ -154,6 +159,15 @@ TEST_F(system, told_whole)
 	EXPECT_EQ(17, js_u64(away, "since", 0));
 	EXPECT_EQ(0, js_len(js_array(self->r.out, "problems")));
 	EXPECT_FALSE(js_bool(self->r.out, "more"));
+}
+
+/* That of a probe is no guest VM. */
+TEST_F(system, no_probe)
+{
+	nr_domains = 3;
+	memcpy(all[1].uuid + 32, "0077", 4);
+	ASSERT_EQ(0, op_system(&self->r));
+	EXPECT_EQ(2, js_len(js_array(self->r.out, "guests")));
 }
 
 TEST_F(system, states)

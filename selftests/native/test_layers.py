@@ -13,7 +13,7 @@ OBJECTS = TOP / "build/userspace/vmbeam-agent"
 
 # A library's functions, and who may call them. A wrapper's user sees nothing of them.
 WRAPPERS = {
-    r"libxl_|xtl_": {"session", "domain", "placement"},
+    r"libxl_|xtl_": {"session", "domain", "placement", "create"},
     r"xc_": {"frames", "policy"},
     r"xengnttab_|xenevtchn_": {"rings"},
     r"xs_": {"store"},
@@ -21,7 +21,7 @@ WRAPPERS = {
     r"vmbeam_export_|vmbeam_open|vmbeam_query": {"export", "fill", "list"},
 }
 # These are used by others and use no file of the agent's but each other.
-LOWEST = {"request", "work", "item", "store", "sysfs", "net", "names", "session", "placement", "domain", "policy", "disk"}
+LOWEST = {"request", "work", "item", "store", "sysfs", "net", "names", "session", "placement", "domain", "policy", "disk", "create"}
 LARGEST = 400
 
 

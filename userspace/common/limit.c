@@ -33,6 +33,8 @@ static struct {
 	[LIMIT_SCRIPT] = { "script", 30 },
 	/* Linux's freezer takes up to 20 s for processes, and as long for kernel threads. */
 	[LIMIT_FREEZE] = { "freeze", 45 },
+	[LIMIT_SHUTDOWN] = { "shutdown", 300 },
+	[LIMIT_PROBE] = { "probe", 120 },
 	[LIMIT_CLOCK] = { "clock", 60 },
 };
 

@@ -31,6 +31,8 @@ enum limit {
 	LIMIT_RECONNECT,	/* a backend that is bound again to connect to its frontend */
 	LIMIT_SCRIPT,		/* a network card's hotplug script, before the guest VM is resumed without it */
 	LIMIT_FREEZE,		/* a guest VM that has taken a suspend request to carry it out or to give up */
+	LIMIT_SHUTDOWN,		/* a guest VM that cannot be moved to shut down */
+	LIMIT_PROBE,		/* a guest VM that was started to see whether its system is sound to get time */
 	LIMIT_CLOCK,		/* no wait: how far the clocks of two systems may be apart */
 	NR_LIMITS
 };

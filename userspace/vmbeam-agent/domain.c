@@ -239,6 +239,46 @@ int domain_save(uint32_t domid, int fd)
 	return rc;
 }
 
+int domain_keep(uint32_t domid, struct json_object **kept)
+{
+	libxl_domain_config config;
+	struct session s;
+	char *json = NULL;
+	int rc = session_open(&s, true);
+
+	if (rc)
+		return rc;
+	libxl_domain_config_init(&config);
+	rc = carry(&s, domid, &config);
+	if (!rc && config.on_poweroff != LIBXL_ACTION_ON_SHUTDOWN_DESTROY &&
+	    config.on_poweroff != LIBXL_ACTION_ON_SHUTDOWN_PRESERVE) {
+		fprintf(stderr, "domain %u has on_poweroff=\"%s\": it would not stay down. Shut it down by hand\n", domid,
+			libxl_action_on_shutdown_to_string(config.on_poweroff));
+		rc = ERROR_INVAL;
+	}
+	if (!rc)
+		json = libxl_domain_config_to_json(s.ctx, &config);
+	*kept = json ? json_tokener_parse(json) : NULL;
+	if (!rc && !*kept)
+		rc = ERROR_FAIL;
+	libxl_domain_config_dispose(&config);
+	free(json);
+	session_close(&s);
+	return rc;
+}
+
+int domain_shutdown(uint32_t domid)
+{
+	struct session s;
+	int rc = session_open(&s, true);
+
+	if (rc)
+		return rc;
+	rc = libxl_domain_shutdown(s.ctx, domid, NULL);
+	session_close(&s);
+	return rc;
+}
+
 int domain_destroy(uint32_t domid)
 {
 	struct session s;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "create.h"
 #include "export.h"
 #include "guard.h"
 #include "hold.h"
@@ -65,6 +66,9 @@ static const struct op {
 	{ "resume", op_resume },
 	{ "unpause", op_unpause },
 	{ "destroy", op_destroy },
+	{ "guest-shutdown", op_guest_shutdown },
+	{ "guest-start", op_guest_start },
+	{ "probe", op_probe },
 	{ "guard-back", op_guard_back },
 	{ "guard-adopt", op_guard_adopt },
 };
@@ -230,7 +234,7 @@ static int apply_guard(void)
 
 static int usage(FILE *f, int status)
 {
-	fprintf(f, "usage: vmbeam-agent [--port PATH] [--limit NAME=SECONDS]...\n"
+	fprintf(f, "usage: vmbeam-agent [--port PATH] [--limit NAME=SECONDS]... [--probe-kernel PATH]\n"
 		"       vmbeam-agent --guard\n"
 		"Serves vmbeamd in the host management VM, over the virtio-serial port PATH\n"
 		"(%s). Runs in a guest management VM, as root.\n"
@@ -268,6 +272,8 @@ int main(int argc, char **argv)
 		{ "guard", no_argument, NULL, 'g' },
 		{ "limit", required_argument, NULL, 'l' },
 		{ "port", required_argument, NULL, 'p' },
+		{ "probe-kernel", required_argument, NULL, 'k' },
+		{ "watch", required_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{},
@@ -276,11 +282,17 @@ int main(int argc, char **argv)
 	bool told = false, guard_only = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "gl:p:hV", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "gk:l:p:hV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'g':
 			guard_only = true;
 			break;
+		case 'k':
+			probe_kernel(optarg);
+			break;
+		/* Not for people: see power.c. */
+		case 'w':
+			return create_watch(strtoul(optarg, NULL, 10)) ? 1 : 0;
 		case 'l':
 			if (take_limit(optarg))
 				return 2;

@@ -43,6 +43,17 @@ int op_export_read(struct request *r);
 int op_export_arm(struct request *r);
 int op_export_release(struct request *r);
 
+/* power.c */
+int op_guest_shutdown(struct request *r);
+int op_guest_start(struct request *r);
+
+/* probe.c */
+int op_probe(struct request *r);
+/* The kernel that it starts, instead of one that it finds. */
+void probe_kernel(const char *path);
+/* Is it the domain of a probe, and none of the guest VMs? */
+bool probe_is(const char *uuid);
+
 /* guard_ops.c */
 int op_guard_back(struct request *r);
 int op_guard_adopt(struct request *r);

@@ -125,7 +125,8 @@ static void list_guests(struct bounded *guests, struct json_object *problems)
 	if (!xs)
 		add_problem(problems, "xenstore does not answer: how many devices the guest VMs have is not known");
 	for (size_t i = 0; i < nr; i++)
-		add(guests, describe(&domains[i], xs));
+		if (!probe_is(domains[i].uuid))
+			add(guests, describe(&domains[i], xs));
 	if (xs)
 		store_close(xs);
 	domains_free(domains, nr);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "create.h"
+#include "domain.h"
+#include "session.h"
+
+/* A domain that was just destroyed may keep its disks for a moment. */
+#define TRIES	5
+#define NOBODY	((uint32_t)INVALID_DOMID)
+
+static int create(struct session *s, libxl_domain_config *config, uint32_t *domid)
+{
+	int rc;
+
+	config->c_info.domid = INVALID_DOMID;
+	*domid = INVALID_DOMID;
+	rc = libxl_domain_create_new(s->ctx, config, domid, NULL, NULL);
+	/* Half of it may be there. */
+	if (rc && libxl_domid_valid_guest(*domid))
+		libxl_domain_destroy(s->ctx, *domid, NULL);
+	return rc;
+}
+
+/* libxl reads no name that is not UTF-8: such a one was kept in another form. */
+static int give_name(struct session *s, uint32_t domid, const char *form)
+{
+	char *name = text_unname(form);
+	int rc = name ? 0 : ERROR_NOMEM;
+
+	if (name && !text_is_utf8(name, strlen(name)))
+		rc = libxl_domain_rename(s->ctx, domid, NULL, name);
+	free(name);
+	return rc;
+}
+
+int create_domain(struct json_object *kept, const char *form, uint32_t *domid)
+{
+	libxl_domain_config config;
+	struct session s;
+	int rc = session_open(&s, true);
+
+	if (rc)
+		return rc;
+	libxl_domain_config_init(&config);
+	rc = libxl_domain_config_from_json(s.ctx, &config, json_object_to_json_string(kept));
+	rc = rc ?: create(&s, &config, domid);
+	if (!rc) {
+		rc = give_name(&s, *domid, form);
+		if (rc)
+			libxl_domain_destroy(s.ctx, *domid, NULL);
+	}
+	libxl_domain_config_dispose(&config);
+	session_close(&s);
+	return rc;
+}
+
+int create_small(const char *name, const char *uuid, const char *kernel, uint64_t kib, uint32_t *domid)
+{
+	libxl_domain_config config;
+	struct session s;
+	int rc = session_open(&s, true);
+
+	if (rc)
+		return rc;
+	libxl_domain_config_init(&config);
+	config.c_info.type = LIBXL_DOMAIN_TYPE_PV;
+	config.c_info.name = strdup(name);
+	libxl_domain_build_info_init_type(&config.b_info, LIBXL_DOMAIN_TYPE_PV);
+	config.b_info.max_vcpus = 1;
+	config.b_info.max_memkb = config.b_info.target_memkb = kib;
+	config.b_info.kernel = strdup(kernel);
+	config.on_poweroff = config.on_reboot = config.on_crash = config.on_watchdog = LIBXL_ACTION_ON_SHUTDOWN_PRESERVE;
+	if (!config.c_info.name || !config.b_info.kernel || libxl_uuid_from_string(&config.c_info.uuid, uuid))
+		rc = ERROR_NOMEM;
+	rc = rc ?: create(&s, &config, domid);
+	libxl_domain_config_dispose(&config);
+	session_close(&s);
+	return rc;
+}
+
+static libxl_action_on_shutdown wanted(const libxl_domain_config *config, int reason)
+{
+	switch (reason) {
+	case LIBXL_SHUTDOWN_REASON_POWEROFF:
+		return config->on_poweroff;
+	case LIBXL_SHUTDOWN_REASON_REBOOT:
+		return config->on_reboot;
+	case LIBXL_SHUTDOWN_REASON_CRASH:
+		return config->on_crash;
+	case LIBXL_SHUTDOWN_REASON_WATCHDOG:
+		return config->on_watchdog;
+	default:
+		return LIBXL_ACTION_ON_SHUTDOWN_PRESERVE;
+	}
+}
+
+/* Does what the configuration says. Whom to watch from now on, or NOBODY. */
+static uint32_t shut_down(struct session *s, uint32_t domid, int reason)
+{
+	libxl_action_on_shutdown action = LIBXL_ACTION_ON_SHUTDOWN_PRESERVE;
+	uint32_t next = NOBODY;
+	libxl_domain_config config;
+
+	libxl_domain_config_init(&config);
+	if (!libxl_retrieve_domain_configuration(s->ctx, domid, &config, NULL))
+		action = wanted(&config, reason);
+	if (action == LIBXL_ACTION_ON_SHUTDOWN_DESTROY || action == LIBXL_ACTION_ON_SHUTDOWN_RESTART)
+		libxl_domain_destroy(s->ctx, domid, NULL);
+	else
+		fprintf(stderr, "domain %u has ended (%s) and is left for an operator to look at\n", domid,
+			libxl_shutdown_reason_to_string(reason) ?: "for an unknown reason");
+	for (int i = 0; action == LIBXL_ACTION_ON_SHUTDOWN_RESTART && i < TRIES; i++) {
+		if (!create(s, &config, &next)) {
+			libxl_domain_unpause(s->ctx, next, NULL);
+			break;
+		}
+		next = NOBODY;
+		sleep(2);
+	}
+	libxl_domain_config_dispose(&config);
+	return next;
+}
+
+void create_watched(uint32_t domid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", domid);
+	if (fork())
+		return;
+	setsid();
+	dup2(1, 2);	/* stderr is for the answer to this request */
+	execl("/proc/self/exe", "vmbeam-agent", "--watch", text, (char *)NULL);
+	_exit(127);
+}
+
+int create_watch(uint32_t domid)
+{
+	libxl_evgen_domain_death *death = NULL, *new;
+	struct session s;
+
+	prctl(PR_SET_NAME, "vmbeam-watch");
+	if (session_open(&s, true))
+		return -1;
+	while (domid != NOBODY) {
+		libxl_event *event;
+		uint32_t next = domid;
+
+		/* The new one before the old one goes: else it would tell of a suspend that it has told of. */
+		if (libxl_evenable_domain_death(s.ctx, domid, 0, &new))
+			break;
+		if (death)
+			libxl_evdisable_domain_death(s.ctx, death);
+		death = new;
+		if (libxl_event_wait(s.ctx, &event, LIBXL_EVENTMASK_ALL, NULL, NULL))
+			break;
+		if (event->domid == domid && event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH)
+			next = NOBODY;
+		else if (event->domid == domid && event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN &&
+			 event->u.domain_shutdown.shutdown_reason != LIBXL_SHUTDOWN_REASON_SUSPEND)
+			next = shut_down(&s, domid, event->u.domain_shutdown.shutdown_reason);
+		libxl_event_free(s.ctx, event);
+		domid = next;
+	}
+	session_close(&s);
+	return domid == NOBODY ? 0 : -1;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "down.h"
+#include "js.h"
+#include "state_dir.h"
+#include "sync.h"
+
+static void path_of(const char *uuid, char *path)
+{
+	snprintf(path, PATH_MAX, STATE_DIR "/down-%s.json", uuid);
+}
+
+int down_write(const char *uuid, const char *name, struct json_object *config, bool starting, struct error *err)
+{
+	struct json_object *json;
+	char path[PATH_MAX];
+	int rc;
+
+	if (state_dir_make(STATE_DIR, err))
+		return -1;
+	path_of(uuid, path);
+	json = json_object_new_object();
+	js_add_str(json, "name", name);
+	js_add_bool(json, "starting", starting);
+	json_object_object_add(json, "config", json_object_get(config));
+	rc = state_write(path, json, err);
+	json_object_put(json);
+	return rc;
+}
+
+struct json_object *down_read(const char *uuid, struct error *err)
+{
+	struct json_object *json;
+	char path[PATH_MAX];
+
+	path_of(uuid, path);
+	if (access(path, F_OK)) {
+		error_set(err, "no configuration of a guest VM with the UUID %s is kept here: it was not shut down for a maintenance, or has been started since",
+			  uuid);
+		return NULL;
+	}
+	json = json_object_from_file(path);
+	if (js_str(json, "name", NULL) && js_get(json, "config", json_type_object))
+		return json;
+	error_set(err, "%s makes no sense: create the guest VM by hand (xl create), and remove it", path);
+	json_object_put(json);
+	return NULL;
+}
+
+int down_forget(const char *uuid, struct error *err)
+{
+	char path[PATH_MAX];
+
+	path_of(uuid, path);
+	if (unlink(path) && errno != ENOENT)
+		return error_set(err, "%s: %s", path, strerror(errno));
+	sync_dir_of(path);	/* else it is there again: starting what runs is no error */
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest VMs that were shut down here and are to be started again: STATE_DIR/down-UUID.json, which is there from before the
+ * shutdown until the guest VM runs again, also when this system is restarted in between.
+ */
+#ifndef VMBEAM_AGENT_DOWN_H
+#define VMBEAM_AGENT_DOWN_H
+
+#include <stdbool.h>
+#include <json-c/json.h>
+
+#include "error.h"
+
+/* @name: in the form of text_name(). @config: as domain_keep() gave it. @starting: it is being made anew. 0 or -1. */
+int down_write(const char *uuid, const char *name, struct json_object *config, bool starting, struct error *err);
+/* {"name", "config", "starting"}, to be put. NULL with err: there is none, or it makes no sense. */
+struct json_object *down_read(const char *uuid, struct error *err);
+/* It runs. No error if there is none. 0 or -1. */
+int down_forget(const char *uuid, struct error *err);
+
+#endif
