@@ -125,6 +125,7 @@ def expect(right: bool, what: str) -> None:
 class Faults:
     """How the agent goes wrong. A test may change it at any time."""
     broken: dict[str, str] = field(default_factory=dict)    # these ops fail, with this text
+    busy: dict[str, str] = field(default_factory=dict)      # likewise, with EBUSY
     mute: set[str] = field(default_factory=set)             # these are never answered
     late: set[str] = field(default_factory=set)             # these say "again" once
     forever: set[str] = field(default_factory=set)          # these say "again" at once, each time
@@ -279,6 +280,8 @@ class MadeUpAgent(threading.Thread):
             raise OpError("EOPNOTSUPP", f'this agent knows no operation "{op}": is it older than vmbeamd?')
         if op in self.faults.broken:
             raise OpError("EIO", self.faults.broken[op])
+        if op in self.faults.busy:
+            raise OpError("EBUSY", self.faults.busy[op])
         if op in self.faults.forever:
             return Reply({"again": True})
         if request.get("again"):

@@ -35,6 +35,9 @@ static struct {
 	[LIMIT_FREEZE] = { "freeze", 45 },
 	[LIMIT_SHUTDOWN] = { "shutdown", 300 },
 	[LIMIT_PROBE] = { "probe", 120 },
+	[LIMIT_HOOK] = { "hook", 60 },
+	[LIMIT_RUN] = { "run", 3600 },
+	[LIMIT_SYSTEM] = { "system", 900 },
 	[LIMIT_CLOCK] = { "clock", 60 },
 };
 

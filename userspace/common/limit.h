@@ -33,6 +33,9 @@ enum limit {
 	LIMIT_FREEZE,		/* a guest VM that has taken a suspend request to carry it out or to give up */
 	LIMIT_SHUTDOWN,		/* a guest VM that cannot be moved to shut down */
 	LIMIT_PROBE,		/* a guest VM that was started to see whether its system is sound to get time */
+	LIMIT_HOOK,		/* a hook */
+	LIMIT_RUN,		/* the command that a maintenance runs while the host VM is down */
+	LIMIT_SYSTEM,		/* a host VM to shut down, and to be up with its agent after its start */
 	LIMIT_CLOCK,		/* no wait: how far the clocks of two systems may be apart */
 	NR_LIMITS
 };

@@ -69,6 +69,7 @@ static const struct op {
 	{ "guest-shutdown", op_guest_shutdown },
 	{ "guest-start", op_guest_start },
 	{ "probe", op_probe },
+	{ "power-off", op_power_off },
 	{ "guard-back", op_guard_back },
 	{ "guard-adopt", op_guard_adopt },
 };

@@ -58,6 +58,9 @@ bool probe_is(const char *uuid);
 int op_guard_back(struct request *r);
 int op_guard_adopt(struct request *r);
 
+/* power_off.c */
+int op_power_off(struct request *r);
+
 /* blocks.c */
 int op_disk_blocks(struct request *r);
 

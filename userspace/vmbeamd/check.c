@@ -271,7 +271,7 @@ int check(struct migration *m)
 		check_features(m, &m->b);
 	if (a)
 		check_guest(m, b);
-	if (m->check_only && m->dom_a && !json_object_array_length(m->problems))
+	if (m->check_only && !m->uncounted && m->dom_a && !json_object_array_length(m->problems))
 		count_frames(m);
 	return json_object_array_length(m->problems) ? -1 : 0;
 }

@@ -98,6 +98,30 @@ int hostvm_device_model(const char *name, uint32_t domid, pid_t *pid, struct err
 	return 0;
 }
 
+enum hostvm_state hostvm_state(const char *name, uint32_t *domid)
+{
+	enum hostvm_state state = HOSTVM_UNKNOWN;
+	struct error err;
+	struct toolstack t;
+	libxl_dominfo info;
+	int rc;
+
+	*domid = 0;
+	if (toolstack_open(&t, &err))
+		return HOSTVM_UNKNOWN;
+	libxl_dominfo_init(&info);
+	rc = libxl_name_to_domid(t.ctx, name, domid);
+	if (!rc)
+		rc = libxl_domain_info(t.ctx, &info, *domid);
+	if (!rc)
+		state = info.shutdown || info.dying ? HOSTVM_ENDED : HOSTVM_UP;
+	else if (rc == ERROR_DOMAIN_NOTFOUND || rc == ERROR_INVAL)
+		state = HOSTVM_NONE;
+	libxl_dominfo_dispose(&info);
+	toolstack_close(&t);
+	return state;
+}
+
 bool hostvm_is_dead(uint32_t domid)
 {
 	struct error err;

@@ -17,6 +17,15 @@ int hostvm_domid(const char *name, uint32_t *domid, struct error *err);
 int hostvm_check(const char *name, uint32_t domid, struct error *err);
 /* The process that is its device model, by xenstore. @name is for the message. */
 int hostvm_device_model(const char *name, uint32_t domid, pid_t *pid, struct error *err);
+enum hostvm_state {
+	HOSTVM_UNKNOWN,		/* the toolstack does not answer */
+	HOSTVM_UP,
+	HOSTVM_ENDED,		/* it has shut down or crashed, and is preserved; or is being destroyed */
+	HOSTVM_NONE,		/* no domain has that name */
+};
+
+/* @domid: 0 if there is none. */
+enum hostvm_state hostvm_state(const char *name, uint32_t *domid);
 /* Will nothing run in it any more: has it crashed, shut down, or been destroyed? False when that cannot be found out. */
 bool hostvm_is_dead(uint32_t domid);
 

@@ -15,10 +15,12 @@
 
 #include "journald.h"
 #include "js.h"
+#include "drive.h"
 #include "limit.h"
 #include "log.h"
 #include "monitor.h"
 #include "recover.h"
+#include "requests_plan.h"
 #include "requests.h"
 #include "worker.h"
 
@@ -151,8 +153,12 @@ static int run(struct error *err)
 	json_object_put(over);
 	if (requests_open(event, &config, &journal, worker_fd, last, err))
 		return -1;
+	if (drive_open(event, &config, &journal, requests_plan_told, err))
+		return -1;
 	if (left)
 		worker_begin(left);
+	else
+		drive_go();
 	log_info("ready, %zu host VMs", config.nr_hostvms);
 	sd_notify(0, "READY=1");
 	rc = sd_event_loop(event);

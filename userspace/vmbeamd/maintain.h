@@ -144,8 +144,8 @@ void maintain_ask(struct maintenance *m, const char *why);
 void maintain_resume(struct maintenance *m);
 /* 0, or -1: it is over. */
 int maintain_abort(struct maintenance *m);
-/* The guest VM with that UUID may stay where it is. 0, or -1: the plan has none. */
-int maintain_adopt(struct maintenance *m, const char *uuid);
+/* The guest VM with that UUID, or with that name, may stay where it is. 0, or -1: the plan has none. */
+int maintain_adopt(struct maintenance *m, const char *guest);
 
 /* For the journal. NULL when out of memory. */
 struct json_object *maintain_to_json(const struct maintenance *m);

@@ -157,10 +157,10 @@ int maintain_abort(struct maintenance *m)
 	return 0;
 }
 
-int maintain_adopt(struct maintenance *m, const char *uuid)
+int maintain_adopt(struct maintenance *m, const char *guest)
 {
 	for (size_t i = 0; i < m->plan.nr; i++) {
-		if (strcmp(m->plan.guests[i].uuid, uuid))
+		if (strcmp(m->plan.guests[i].uuid, guest) && strcmp(m->plan.guests[i].name, guest))
 			continue;
 		m->guests[i].adopted = true;
 		/* It may have been what an operator was asked about. */

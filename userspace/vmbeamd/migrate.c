@@ -317,6 +317,8 @@ void migrate(struct migration *m)
 	for (enum step step = STEP_CHECK; step < STEPS; step++) {
 		if (m->check_only && step > STEP_CHECK)
 			break;
+		if (step == STEP_PREPARE && migration_hooks_before(m))
+			break;
 		if (run_step(m, step))
 			break;
 	}

@@ -28,11 +28,22 @@ void migration_boot_id(char *buf, size_t size)
 	fclose(f);
 }
 
-void migration_init(struct migration *m, struct journal *journal)
+void migration_new_id(char *id, size_t size)
 {
 	time_t now = time(NULL);
 	uint32_t salt = 0;
 	struct tm tm;
+	size_t len;
+
+	gmtime_r(&now, &tm);
+	len = strftime(id, size, "%Y%m%dT%H%M%S", &tm);
+	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
+		salt = getpid();
+	snprintf(id + len, size - len, "-%08x", salt);
+}
+
+void migration_init(struct migration *m, struct journal *journal)
+{
 
 	memset(m, 0, sizeof(*m));
 	m->journal = journal;
@@ -44,11 +55,7 @@ void migration_init(struct migration *m, struct journal *journal)
 	m->items = json_object_new_array();
 	m->state = STATE_CHECK;
 	m->begun_ns = clock_ns();
-	gmtime_r(&now, &tm);
-	strftime(m->id, sizeof(m->id), "%Y%m%dT%H%M%S", &tm);
-	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
-		salt = getpid();
-	snprintf(m->id + strlen(m->id), sizeof(m->id) - strlen(m->id), "-%08x", salt);
+	migration_new_id(m->id, sizeof(m->id));
 	migration_boot_id(m->boot_id, sizeof(m->boot_id));
 }
 

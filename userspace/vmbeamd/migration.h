@@ -40,7 +40,10 @@ struct migration_live {
 	bool unpause_tried;
 	int rebind_tries;
 	int64_t rebind_until_ms;	/* 0: not tried yet */
+	const char *hooks;		/* their directory; NULL: none are run */
+	bool hooked;			/* those before it were run, so those after it have to be */
 	bool check_only;
+	bool uncounted;			/* of a check: nobody wants to know how many frames are in superpages */
 	struct json_object *needs;	/* of the guest VM, as its agent listed them in the check */
 	struct savestream stream;
 	struct vmbeam_pairs pairs;		/* all frames that both sides have */
@@ -85,6 +88,8 @@ void migration_init(struct migration *m, struct journal *journal);
 void migration_clear(struct migration *m);
 /* Between which host VMs. */
 void migration_between(struct migration *m, const struct config_hostvm *from, const struct config_hostvm *to);
+/* A name that no other migration or maintenance has: the time, and a random number. 33 bytes do. */
+void migration_new_id(char *id, size_t size);
 /* Which boot of the host this is: domids and transaction ids mean nothing in another. */
 void migration_boot_id(char *buf, size_t size);
 /* What the guest VM is called. 0, or -1 with m->error set. */
@@ -93,6 +98,10 @@ int migration_name(struct migration *m, const char *name);
 struct json_object *migration_domain(const struct migration *m, uint32_t domid);
 /* Writes the journal's next record: m->state is @state once it is on the disk. 0 or -1 with m->error set. */
 int migration_record(struct migration *m, enum state state);
+
+/* migration_hooks.c: before it, -1 with m->error if it must not be; and after its end. */
+int migration_hooks_before(struct migration *m);
+void migration_hooks_after(const struct migration *m, const char *outcome);
 
 /* migrate.c: runs all steps. Afterwards m->fate says how it went; FATE_OPEN: finish() is to be called until it is final. */
 void migrate(struct migration *m);

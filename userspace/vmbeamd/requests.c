@@ -6,13 +6,17 @@
 
 #include "control.h"
 #include "events.h"
+#include "drive.h"
 #include "js.h"
 #include "log.h"
 #include "requests.h"
+#include "requests_list.h"
+#include "requests_plan.h"
 #include "text.h"
 #include "worker.h"
 
 #define MAX_GUEST 16384
+#define MAX_HELD 8
 
 static const struct config *requests_config;
 static struct journal *requests_journal;
@@ -21,6 +25,12 @@ static bool stopping;
 static struct json_object *last_report;
 /* Who asked for what is under way, wants it cancelled, and forgotten; NULL once they have gone. */
 static struct client *requester, *canceller, *forgetter;
+/* What waits for an errand of the worker to be done, the first first. */
+static struct held {
+	struct client *client;
+	struct json_object *json;
+} held[MAX_HELD];
+static size_t nr_held;
 
 void requests_gone(struct client *c)
 {
@@ -31,6 +41,11 @@ void requests_gone(struct client *c)
 	if (forgetter == c)
 		forgetter = NULL;
 	events_gone(c);
+	requests_plan_gone(c);
+	requests_list_gone(c);
+	for (size_t i = 0; i < nr_held; i++)
+		if (held[i].client == c)
+			held[i].client = NULL;
 }
 
 static void done(struct client *c)
@@ -58,8 +73,26 @@ static void ended(const char *text)
 		json_object_put(last_report);
 		last_report = report;
 	}
-	if (stopping)
+	if (report)
+		drive_migrated(report);
+}
+
+/* The worker has nothing to do. */
+static void idle(void)
+{
+	if (stopping) {
 		sd_event_exit(loop, 0);
+		return;
+	}
+	while (nr_held && !worker_busy()) {
+		struct held h = held[0];
+
+		memmove(held, held + 1, --nr_held * sizeof(held[0]));
+		if (h.client)
+			requests_serve(h.client, h.json);
+		json_object_put(h.json);
+	}
+	drive_go();
 }
 
 static void forgotten(const char *why_not)
@@ -104,11 +137,15 @@ static void hear_all(void)
 		case SAID_FORGOTTEN:
 			forgotten(text);
 			break;
-		default:
+		case SAID_ENDED:
 			ended(text);
+			break;
+		default:
 			break;
 		}
 		free(text);
+		if ((what == SAID_ENDED || what == SAID_ERRAND) && !worker_busy())
+			idle();
 	}
 }
 
@@ -124,18 +161,14 @@ static int hear_worker(sd_event_source *source, int fd, uint32_t events, void *a
 
 static struct json_object *status(void)
 {
-	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *o = json_object_new_object(), *waiting = json_object_new_array(), *drive = drive_report();
+	const char *asked = js_str(drive, "waiting_for", NULL);
 	char *now = worker_report();
 
-	js_add_str(o, "outcome", "ok");
-	for (size_t i = 0; i < requests_config->nr_hostvms; i++) {
-		struct json_object *h = json_object_new_object();
-
-		js_add_str(h, "name", requests_config->hostvms[i].name);
-		js_add_str(h, "socket", requests_config->hostvms[i].socket);
-		json_object_array_add(list, h);
-	}
-	json_object_object_add(o, "hostvms", list);
+	if (asked)
+		json_object_array_add(waiting, json_object_new_string(asked));
+	json_object_object_add(o, "maintenance", drive);
+	json_object_object_add(o, "waiting", waiting);
 	json_object_object_add(o, "migration", now ? json_tokener_parse(now) : NULL);
 	json_object_object_add(o, "last", json_object_get(last_report));
 	if (stopping)
@@ -208,6 +241,10 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 		control_refuse(c, "refused", "vmbeamd is being stopped");
 		return;
 	}
+	if (drive_busy()) {
+		control_refuse(c, "refused", "%s is under way: vmbeam status tells how far it is", drive_what());
+		return;
+	}
 	if (worker_busy()) {
 		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
 		return;
@@ -231,6 +268,7 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 	m = malloc(sizeof(*m));
 	if (name && m) {
 		migration_init(m, requests_journal);
+		m->hooks = requests_config->hooks;
 		m->check_only = check_only;
 		migration_between(m, from, to);
 		if (!migration_name(m, name)) {
@@ -289,6 +327,45 @@ static void request_events(struct client *c)
 		control_refuse(c, "refused", "as many clients hear of all events as can: end one of them");
 }
 
+/* What makes a plan, if nothing stands in its way. */
+static void request_what(struct client *c, struct json_object *json, enum plan_what what)
+{
+	struct worker_state now;
+
+	worker_state(&now);
+	if (stopping)
+		control_refuse(c, "refused", "vmbeamd is being stopped");
+	else if (drive_busy())
+		control_refuse(c, "refused", "%s is under way: vmbeam status tells how far it is", drive_what());
+	else if (worker_busy())
+		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
+	else
+		request_plan(c, json, what);
+}
+
+/*
+ * What needs the worker waits for an errand of it, which is short, but not for a migration. What an operator says of one
+ * guest VM of a maintenance waits for that, too. True: it waits, or was refused.
+ */
+static bool must_wait(struct client *c, struct json_object *json)
+{
+	static const char *const needing[] = { "check", "migrate", "status", "list", "evacuate", "return", "maintain" };
+	bool adopts = !strcmp(js_str(json, "cmd", ""), "adopt"), needs = false;
+	struct worker_state now;
+
+	for (size_t i = 0; i < sizeof(needing) / sizeof(needing[0]); i++)
+		needs |= !strcmp(js_str(json, "cmd", ""), needing[i]);
+	worker_state(&now);
+	needs &= !*now.id && !drive_busy();
+	if (!worker_busy() || stopping || !(needs || adopts))
+		return false;
+	if (nr_held == MAX_HELD)
+		control_refuse(c, "refused", "%d requests wait already", MAX_HELD);
+	else
+		held[nr_held++] = (struct held){ c, json_object_get(json) };
+	return true;
+}
+
 void requests_serve(struct client *c, struct json_object *json)
 {
 	const char *cmd = js_str(json, "cmd", "");
@@ -296,8 +373,20 @@ void requests_serve(struct client *c, struct json_object *json)
 	if (!json) {
 		log_warn("a client's request is no JSON");
 		control_refuse(c, "misuse", "the request is no JSON");
+	} else if (must_wait(c, json)) {
+		return;
 	} else if (!strcmp(cmd, "status")) {
-		control_result(c, status());
+		request_list(c, false, status());
+	} else if (!strcmp(cmd, "list")) {
+		request_list(c, true, json_object_new_object());
+	} else if (plan_word(plan_whats, PLAN_WHATS, cmd) >= 0) {
+		request_what(c, json, plan_word(plan_whats, PLAN_WHATS, cmd));
+	} else if (!strcmp(cmd, "resume")) {
+		request_resume(c);
+	} else if (!strcmp(cmd, "abort")) {
+		request_abort(c);
+	} else if (!strcmp(cmd, "adopt")) {
+		request_adopt(c, js_str(json, "guest", ""));
 	} else if (!strcmp(cmd, "cancel")) {
 		request_cancel(c, js_str(json, "migration", ""));
 	} else if (!strcmp(cmd, "forget")) {
@@ -316,6 +405,7 @@ void requests_serve(struct client *c, struct json_object *json)
 void requests_stop(void)
 {
 	stopping = true;
+	drive_stop();
 	if (!worker_busy())
 		sd_event_exit(loop, 0);
 }
@@ -329,6 +419,8 @@ int requests_open(sd_event *event, const struct config *config, struct journal *
 	requests_config = config;
 	requests_journal = journal;
 	last_report = last;
+	requests_plan_open(config, journal);
+	requests_list_open(config);
 	if (control_open(event, config->control, err))
 		return -1;
 	rc = sd_event_add_io(event, NULL, worker_fd, EPOLLIN, hear_worker, NULL);

@@ -83,12 +83,18 @@ static void match_cpus(const char *wanted, const char *cpus, unsigned int *there
 			++*(has_cpu(cpus, cpu) ? there : missing);
 }
 
+uint64_t rule_memory_kib(struct json_object *need)
+{
+	uint64_t held = js_u64(need, "held_kib", 0), max = js_u64(need, "max_kib", 0), kib = held > max ? held : max;
+
+	return kib + OVERHEAD_KIB(kib);
+}
+
 static void compare_memory(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f)
 {
-	uint64_t held = js_u64(need, "held_kib", 0), max = js_u64(need, "max_kib", 0), target = js_u64(need, "target_kib", 0);
-	uint64_t free_kib = js_u64(offer, "free_kib", 0), kib = held > max ? held : max;
+	uint64_t held = js_u64(need, "held_kib", 0), target = js_u64(need, "target_kib", 0);
+	uint64_t free_kib = js_u64(offer, "free_kib", 0), kib = rule_memory_kib(need);
 
-	kib += OVERHEAD_KIB(kib);
 	snprintf(f->needs, sizeof(f->needs), "%" PRIu64 " MiB, of these %" PRIu64 " held", kib >> 10, held >> 10);
 	snprintf(f->offers, sizeof(f->offers), "%" PRIu64 " MiB free", free_kib >> 10);
 	if (target && held > target + SLACK_KIB)

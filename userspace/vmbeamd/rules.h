@@ -33,6 +33,8 @@ struct finding {
 
 /* Compares one item. @offer may be NULL: nobody offered a thing. */
 void rule_compare(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f);
+/* How much must be free for a need of the kind "memory". */
+uint64_t rule_memory_kib(struct json_object *need);
 /* The item in the middle of a sentence: "the disk xvda, /dev/vdb,". @text has room for 400. */
 void rule_called(struct json_object *item, char *text);
 

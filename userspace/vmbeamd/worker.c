@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "journald.h"
+#include "js.h"
 #include "limit.h"
 #include "log.h"
 #include "monitor.h"
@@ -29,6 +30,10 @@ static pthread_cond_t wake;
 
 /* All of these under the lock. */
 static struct migration *job;
+static void (*errand)(void *arg);
+static void *errand_arg;
+/* The main thread's own. */
+static void (*errand_done)(void *arg);
 static bool busy, forget, stop;
 static struct worker_state state;
 static char *published;
@@ -78,6 +83,13 @@ enum said worker_hear(char **text)
 		what = s->what;
 		*text = s->text;
 		free(s);
+	}
+	if (what == SAID_ERRAND) {
+		/* Only now: another errand would put its own in the place of these. */
+		pthread_mutex_lock(&lock);
+		busy = false;
+		pthread_mutex_unlock(&lock);
+		errand_done(errand_arg);
 	}
 	return what;
 }
@@ -148,6 +160,19 @@ void worker_begin(struct migration *m)
 	strcpy(state.guest, m->guest);
 	state.closing = m->state != STATE_CHECK;
 	published = text;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+void worker_errand(void (*run)(void *arg), void (*done)(void *arg), void *arg)
+{
+	errand_done = done;
+	pthread_mutex_lock(&lock);
+	patience_cancel(stop ? CANCEL_BY_STOP : CANCEL_NOT);
+	errand = run;
+	errand_arg = arg;
+	busy = true;
+	memset(&state, 0, sizeof(state));
 	pthread_cond_signal(&wake);
 	pthread_mutex_unlock(&lock);
 }
@@ -248,9 +273,10 @@ static void work(struct migration *m)
 		migrate(m);
 	if (m->fate == FATE_OPEN && !m->check_only)
 		told = end(m);
+	last = report(m);
+	migration_hooks_after(m, js_str(last, "outcome", ""));
 	journald_about(NULL, NULL, NULL);
 
-	last = report(m);
 	/* Before anybody hears of it: whoever then asks for the history finds it there. */
 	if (!m->check_only)
 		monitor_over(history_migration(last, time(NULL)));
@@ -276,18 +302,37 @@ static void work(struct migration *m)
 	free(m);
 }
 
+static void run_errand(void (*run)(void *arg), void *arg)
+{
+	run(arg);
+	pthread_mutex_lock(&lock);
+	say_locked(SAID_ERRAND, NULL);
+	/* Of a check that was part of it. */
+	free(published);
+	published = NULL;
+	memset(&state, 0, sizeof(state));
+	pthread_mutex_unlock(&lock);
+	eventfd_write(event_fd, 1);
+}
+
 static void *worker(void *arg)
 {
 	for (;;) {
+		void (*run)(void *arg);
 		struct migration *m;
 
 		pthread_mutex_lock(&lock);
-		while (!job)
+		while (!job && !errand)
 			pthread_cond_wait(&wake, &lock);
 		m = job;
+		run = errand;
 		job = NULL;
+		errand = NULL;
 		pthread_mutex_unlock(&lock);
-		work(m);
+		if (m)
+			work(m);
+		else
+			run_errand(run, errand_arg);
 	}
 	return arg;
 }

@@ -13,16 +13,23 @@
 
 /* 0 or -errno. *@fd is readable when there is something to hear. */
 int worker_start(int *fd);
-/* Is there a migration that it has not come to the end of? */
+/* Is there a migration that it has not come to the end of, or an errand? */
 bool worker_busy(void);
 /* When it is not busy. It owns @m, of the heap, from then on: a fresh one, or one that recover() found unfinished. */
 void worker_begin(struct migration *m);
+
+/*
+ * Something else that takes long, likewise: @run(@arg) on its thread; then SAID_ERRAND, and before worker_hear() returns
+ * with that, @done(@arg) on this one.
+ */
+void worker_errand(void (*run)(void *arg), void (*done)(void *arg), void *arg);
 
 enum said {
 	SAID_NOTHING,
 	SAID_PROGRESS,	/* an event; of a check, a line for whoever asked for it */
 	SAID_RESULT,	/* for whoever asked for the migration: its report, the last of these; its end may go on */
 	SAID_FORGOTTEN,	/* the answer to worker_forget(): NULL, or why it cannot be */
+	SAID_ERRAND,	/* the errand is done: it is not busy any more */
 	SAID_ENDED,	/* its report once more, or NULL after a check: it is not busy any more */
 };
 

@@ -37,12 +37,17 @@ int fsync(int fd)
 	static unsigned long long files;
 	struct stat st;
 	char path[512];
+	int full;
 
 	snprintf(path, sizeof(path), "%s/disk-full", getenv("FAKE_DIR"));
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return 0;
 	if (++files != env("FAKE_FSYNC") && access(path, F_OK))
 		return 0;
+	/* So that a test sees how often it was tried. */
+	full = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (full >= 0 && write(full, "x", 1) == 1)
+		close(full);
 	errno = EIO;
 	return -1;
 }
@@ -97,6 +102,29 @@ int hostvm_device_model(const char *name, uint32_t domid, pid_t *pid, struct err
 	snprintf(key, sizeof(key), "FAKE_DM_%u", domid);
 	*pid = getenv(key) ? (pid_t)env(key) : getppid();
 	return *pid ? 0 : error_set(err, "%s: xenstore has no device model", name);
+}
+
+/* The last word that the test, or its xl, has put into the file system-NAME. Without one it runs. */
+enum hostvm_state hostvm_state(const char *name, uint32_t *domid)
+{
+	char path[512], word[16] = "up";
+	struct error err;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/system-%s", getenv("FAKE_DIR"), name);
+	f = fopen(path, "r");
+	if (f) {
+		while (fscanf(f, "%15s", word) == 1)
+			;
+		fclose(f);
+	}
+	*domid = 0;
+	if (!strcmp(word, "none"))
+		return HOSTVM_NONE;
+	if (!strcmp(word, "unknown"))
+		return HOSTVM_UNKNOWN;
+	hostvm_domid(name, domid, &err);
+	return strcmp(word, "up") ? HOSTVM_ENDED : HOSTVM_UP;
 }
 
 bool hostvm_is_dead(uint32_t domid)

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: GPL-2.0
+"""vmbeamd's evacuation, return and maintenance, over made-up agents, a made-up xl and a made-up host."""
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon_rig import DONE, REFUSED, Rig, wait_until
+from made_up_agent import UUID, Domain
+
+# Notes what it was asked for; the host VM's state is what fake-host.c reads. "fail-COMMAND": that fails.
+XL = """#!/bin/sh
+dir=$(dirname "$(dirname "$0")")
+echo "$*" >>"$dir/xl.log"
+[ ! -e "$dir/fail-$1" ] || { echo "it does not want to" >&2; exit 1; }
+case $1 in
+shutdown) [ "$2" = -F ] && echo ended >>"$dir/system-$3" ;;
+destroy) echo none >>"$dir/system-$2" ;;
+create) name=${3#name=\\"}; echo up >>"$dir/system-${name%\\"}" ;;
+*) exit 1 ;;
+esac
+"""
+
+
+class House(Rig):
+    """A rig with a toolstack that can stop and start host VMs, each of which has its own xl configuration."""
+
+    def furnish(self) -> None:
+        tools = self.directory / "bin"
+        tools.mkdir()
+        (tools / "xl").write_text(XL)
+        (tools / "xl").chmod(0o755)
+        self.env["PATH"] = f"{tools}:{self.env['PATH']}"
+        self.hooks = self.directory / "hooks.d"
+        self.configure_house()
+        for agent in self.agents:
+            agent.system_file = self.directory / f"system-{agent.hostvm}"
+
+    def configure_house(self, **others: Any) -> None:
+        self.configure(*(a.hostvm for a in self.agents), hooks=str(self.hooks),
+                       history={"file": str(self.directory / "history")}, **others)
+        config = json.loads(self._config.read_text())
+        for h in config["hostvms"]:
+            h["config"] = f"/etc/xen/{h['name']}.cfg"
+        self.write_config(json.dumps(config))
+
+    def ask(self, **request: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The result of a request, and the lines before it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(120)
+            s.connect(str(self._control))
+            s.sendall(json.dumps(request).encode() + b"\n")
+            lines = []
+            for line in s.makefile(encoding="utf-8"):
+                lines.append(json.loads(line))
+                if "result" in lines[-1]:
+                    return lines[-1]["result"], lines[:-1]
+        raise AssertionError(f"no result: {lines}")
+
+    def xl(self) -> list[str]:
+        log = self.directory / "xl.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def on(self, hostvm: str) -> bool:
+        agent = next(a for a in self.agents if a.hostvm == hostvm)
+        return any(d.uuid == UUID and not d.paused and not d.suspended for d in agent.domains)
+
+    def hook(self, text: str) -> None:
+        self.hooks.mkdir(exist_ok=True)
+        (self.hooks / "10-test").write_text("#!/bin/sh\n" + text)
+        (self.hooks / "10-test").chmod(0o755)
+
+
+@pytest.fixture
+def house(programs: Path, tmp_path: Path) -> Any:
+    house = House(programs, tmp_path)
+    house.furnish()
+    yield house
+    house.kill()
+    print(house.what_happened(), house.xl())
+    for agent in house.agents:
+        assert not agent.wrong_requests
+
+
+def test_evacuates_and_returns(house: House) -> None:
+    house.start()
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "done", result
+    assert [g["where"] for g in result["guests"]] == ["hv2"]
+    assert house.on("hv2") and not house.on("hv1")
+    result, _ = house.ask(cmd="return", to="hv1")
+    assert result["outcome"] == "done", result
+    assert house.on("hv1") and not house.on("hv2")
+    assert not house.xl()
+
+
+def test_maintains(house: House) -> None:
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", run=f"touch {house.directory}/ran")
+    assert result["outcome"] == "done", result
+    assert house.on("hv1") and not house.on("hv2")
+    assert (house.directory / "ran").exists()
+    # The agent powered it off; what was preserved of it went before the new one came.
+    assert "power-off" in house.source.asked and "probe" in house.source.asked
+    assert house.xl() == ["destroy hv1", 'create /etc/xen/hv1.cfg name="hv1"']
+    assert result["xen_before"] != result["xen_after"] and result["down_ms"] > 0
+
+
+def test_plan_is_shown_and_nothing_touched(house: House) -> None:
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", dry_run=True)
+    assert result["outcome"] == "ok" and [g["guest"] for g in result["plan"]["guests"]] == ["u1"]
+    assert house.on("hv1") and "save-begin" not in house.source.asked and not house.xl()
+
+
+def test_blockers_are_told_before_anything_is_touched(house: House) -> None:
+    house.destination.bridges = set()
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "refused" and any("xenbr0" in p for p in result["problems"]), result
+    assert house.on("hv1") and "save-begin" not in house.source.asked and not house.xl()
+
+
+def test_agent_does_not_power_off(house: House) -> None:
+    house.source.faults.broken = {"power-off": "no"}
+    house.start()
+    assert house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
+    assert house.xl()[0] == "shutdown -F hv1"
+
+
+def test_host_vm_that_is_not_empty_is_not_stopped(house: House) -> None:
+    """Its agent knows better than the last look."""
+    house.source.faults.busy = {"power-off": "u7 runs here"}
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "unfinished" and "u7 runs here" in result["waiting_for"], result
+    assert not house.xl() and house.on("hv2")
+
+
+def test_failed_start_leaves_all_on_the_refuge(house: House) -> None:
+    (house.directory / "fail-create").touch()
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "unfinished" and "it does not want to" in result["waiting_for"]
+    assert "vmbeam maintain --resume" in result["waiting_for"]
+    assert house.on("hv2")
+    assert house.status()["waiting"]
+    (house.directory / "fail-create").unlink()
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "done" and house.on("hv1")
+
+
+@pytest.mark.parametrize("again", ["resume", "abort"])
+def test_failed_command(house: House, again: str) -> None:
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", run="echo bad luck; exit 3")
+    assert result["outcome"] == "unfinished" and "bad luck" in result["waiting_for"], result
+    assert house.on("hv2")
+    result, _ = house.ask(cmd=again)
+    assert result["outcome"] == ("unfinished" if again == "resume" else "aborted"), result
+    assert house.on("hv2" if again == "resume" else "hv1")
+
+
+def test_failed_move_is_tried_again_and_then_asked_about(house: House) -> None:
+    house.source.faults.broken = {"quiesce": "it is stuck"}
+    house.start()
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2", retries=1)
+    assert result["outcome"] == "unfinished" and "it is stuck" in result["waiting_for"]
+    assert house.source.asked.count("save-begin") == 2
+    assert house.on("hv1")
+    house.source.faults.broken = {}
+    assert house.ask(cmd="resume")[0]["outcome"] == "done"
+    assert house.on("hv2")
+
+
+def test_hook_before_stops_it(house: House) -> None:
+    house.hook('[ "$VMBEAM_EVENT" != step-before ] || [ "$VMBEAM_STEP" != stop ] || { echo not now; exit 1; }\n')
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "unfinished" and "10-test" in result["waiting_for"]
+    assert house.on("hv2") and not house.xl()
+
+
+def test_hook_before_a_guest_vm(house: House) -> None:
+    house.hook('[ "$VMBEAM_EVENT" != guest-before ] || { echo "$VMBEAM_GUEST stays"; exit 1; }\n')
+    house.start()
+    ended = house.migrate()
+    assert ended.code == REFUSED and "10-test" in ended.report["error"], ended
+    assert "save-begin" not in house.source.asked
+
+
+def test_one_at_a_time(house: House) -> None:
+    (house.directory / "fail-create").touch()
+    house.start()
+    house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    for request in ({"cmd": "maintain", "from": "hv2", "to": "hv1"}, {"cmd": "return", "to": "hv1"},
+                    {"cmd": "migrate", "guest": "u1", "from": "hv2", "to": "hv1"}):
+        result, _ = house.ask(**request)
+        assert result["outcome"] == "refused" and "a maintenance of hv1" in result["error"]
+
+
+STEPS = ["evacuate", "stop", "run", "start", "agent", "probe", "return"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_daemon_killed_in_step(house: House, step: str) -> None:
+    """The next one goes on where it was, whatever had been begun."""
+    house.hook(f'[ "$VMBEAM_EVENT-$VMBEAM_STEP" != "step-after-{step}" ] || [ -e "{house.directory}/dead" ] || '
+               f'{{ touch "{house.directory}/dead"; kill -9 $PPID; sleep 1; }}\n')
+    house.start()
+    with pytest.raises(AssertionError):
+        house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    house.has_died()
+    house.restart()
+    wait_until(lambda: house.status()["maintenance"] is None)
+    assert house.on("hv1") and not house.on("hv2")
+    assert [line.split()[0] for line in house.xl()].count("create") == 1
+
+
+def test_killed_in_the_middle_of_a_move(house: House) -> None:
+    house.hold("swap-half")
+    house.start()
+    waiting = threading.Thread(target=_ignore, args=(house,), daemon=True)
+    waiting.start()
+    wait_until(lambda: house.is_held("swap-half"))
+    house.restart()
+    wait_until(lambda: house.status()["maintenance"] is None)
+    assert house.on("hv1")
+    assert len(house.xl()) == 2
+    waiting.join(10)
+
+
+def _ignore(house: House) -> None:
+    try:
+        house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    except (AssertionError, OSError):
+        pass
+
+
+def test_guest_that_came_meanwhile_is_not_shut_down_with_its_host(house: House) -> None:
+    house.hook('[ "$VMBEAM_EVENT-$VMBEAM_STEP" != step-before-stop ] || exit 1\n')
+    house.start()
+    house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    house.source.domains.append(Domain(33, name="late", uuid="00000000-0000-4000-8000-000000000001"))
+    (house.hooks / "10-test").unlink()
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "unfinished" and "does not have" in result["waiting_for"]
+    assert not house.xl()
+
+
+def test_list_and_status(house: House) -> None:
+    house.start()
+    result, _ = house.ask(cmd="list")
+    hv1 = next(h for h in result["hostvms"] if h["name"] == "hv1")
+    assert hv1["agent"] and hv1["guests"][0]["guest"] == "u1" and hv1["guests"][0]["movable"]
+    assert house.status_code() == DONE
+
+
+def test_adopt_lets_it_stay(house: House) -> None:
+    house.start()
+    house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert house.ask(cmd="adopt", guest="u1")[0]["outcome"] == "ok"
+    assert "guard-adopt" in house.source.asked
+    result, _ = house.ask(cmd="return", to="hv1")
+    assert result["outcome"] == "refused", result
+
+
+class Waiting(threading.Thread):
+    """A maintenance whose command waits until the test lets it go on: hv1 is down meanwhile, and u1 on hv2."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(daemon=True)
+        self.house = house
+        self.result: dict[str, Any] = {}
+        self._go = house.directory / "go"
+        self._there = house.directory / "there"
+        self.start()
+        wait_until(self._there.exists)
+
+    def run(self) -> None:
+        command = f"touch {self._there}; while [ ! -e {self._go} ]; do sleep 0.05; done"
+        self.result = self.house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", run=command)[0]
+
+    def go_on(self) -> dict[str, Any]:
+        self._go.touch()
+        self.join(120)
+        return self.result
+
+
+def test_system_that_does_not_come_back(house: House) -> None:
+    house.limits |= {"system": 2, "check-connect": 1}
+    house.configure_house()
+    house.start()
+    waiting = Waiting(house)
+    house.source.faults.mute = {"hello"}
+    result = waiting.go_on()
+    assert result["outcome"] == "unfinished" and "does not answer after the restart" in result["waiting_for"], result
+    assert house.on("hv2")
+    house.source.faults.mute = set()
+    assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
+
+
+def test_refuge_is_silent_at_the_return(house: House) -> None:
+    house.limits |= {"system": 2, "check-connect": 1}
+    house.configure_house()
+    house.start()
+    waiting = Waiting(house)
+    house.destination.faults.mute = {"hello"}
+    result = waiting.go_on()
+    assert result["outcome"] == "unfinished" and "cannot be said until the agents" in result["waiting_for"], result
+    house.destination.faults.mute = set()
+    assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
+
+
+def test_journal_that_cannot_be_written(house: House) -> None:
+    """Nothing is begun that is not written down; it goes on when there is room again."""
+    house.start()
+    waiting = Waiting(house)
+    full = house.directory / "disk-full"
+    full.touch()
+    (house.directory / "go").touch()
+    wait_until(lambda: full.stat().st_size >= 4)
+    assert "goes on when its journal" in house.log()
+    assert len(house.xl()) == 0 and house.on("hv2")
+    full.unlink()
+    assert waiting.go_on()["outcome"] == "done" and house.on("hv1")
+
+
+def test_unmovable_is_shut_down_and_started_again(house: House) -> None:
+    house.destination.bridges = set()
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", unmovable="shutdown")
+    assert result["outcome"] == "done", result
+    assert house.source.asked.index("guest-shutdown") < house.source.asked.index("power-off") < house.source.asked.index("guest-start")
+    assert house.on("hv1") and not house.source.down
+
+
+def test_abort_during_the_command_brings_all_home(house: House) -> None:
+    house.start()
+    waiting = Waiting(house)
+    assert house.ask(cmd="abort")[0]["outcome"] == "ok"
+    assert waiting.go_on()["outcome"] == "aborted" and house.on("hv1")
+
+
+def test_no_return_leaves_them(house: House) -> None:
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", no_return=True)
+    assert result["outcome"] == "done" and house.on("hv2")
+
+
+def test_new_configuration(house: House) -> None:
+    house.start()
+    house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", config="/etc/xen/new.cfg")
+    assert 'create /etc/xen/new.cfg name="hv1"' in house.xl()

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <string.h>
+
+#include "act.h"
+#include "agent.h"
+#include "child.h"
+#include "hooks_run.h"
+#include "hostvm.h"
+#include "js.h"
+#include "limit.h"
+#include "log.h"
+#include "system.h"
+
+/* The agent of the guest VMs' home, for one action. */
+struct home {
+	const struct config_hostvm *hostvm;
+	struct patience patience;
+	uint32_t none, domid;
+	struct agent agent;
+};
+
+static int home_init(struct home *h, const struct act *a, struct error *err)
+{
+	const char *name = maintain_home(a->m);
+
+	memset(h, 0, sizeof(*h));
+	h->hostvm = config_hostvm(a->config, name);
+	if (!h->hostvm)
+		return error_set(err, "the configuration has no host VM %s any more", name);
+	hostvm_state(name, &h->domid);
+	patience_begin(&h->patience);
+	agent_init(&h->agent, name, h->hostvm->socket, NULL, "", &h->none, &h->domid, &h->patience);
+	return 0;
+}
+
+static int ask(struct home *h, const char *op, struct json_object *args, struct error *err)
+{
+	if (agent_connect(&h->agent, limit_s(LIMIT_CONNECT), err)) {
+		json_object_put(args);
+		return -1;
+	}
+	return agent_call(&h->agent, op, args, limit_s(LIMIT_LONG), NULL, err);
+}
+
+static struct json_object *about_guest(const struct act *a, bool with_domid)
+{
+	struct json_object *args = json_object_new_object();
+
+	if (with_domid)
+		js_add_u64(args, "domid", a->domid);
+	js_add_str(args, "uuid", a->m->plan.guests[a->action.guest].uuid);
+	return args;
+}
+
+static int run_command(const struct act *a, struct error *err)
+{
+	char *const argv[] = { "/bin/sh", "-c", a->m->plan.run, NULL };
+
+	log_info("%s is down: the command of the maintenance runs: %s", maintain_home(a->m), a->m->plan.run);
+	return child_run(argv, limit_s(LIMIT_RUN), err);
+}
+
+static int start(const struct act *a, const struct home *h, struct error *err)
+{
+	if (!a->system_config)
+		return error_set(err, "the configuration does not say from what xl is to create it (\"config\" of the host VM)");
+	return system_start(h->hostvm->name, a->system_config, err);
+}
+
+static int carry_out(const struct act *a, struct home *h, struct error *err)
+{
+	switch (a->action.act) {
+	case ACT_STOP_SYSTEM:
+		return system_stop(h->hostvm->name, &h->agent, err);
+	case ACT_RUN:
+		return run_command(a, err);
+	case ACT_START_SYSTEM:
+		return start(a, h, err);
+	case ACT_PROBE:
+		return ask(h, "probe", NULL, err);
+	case ACT_SHUT_DOWN:
+		return ask(h, "guest-shutdown", about_guest(a, true), err);
+	case ACT_START_GUEST:
+		return ask(h, "guest-start", about_guest(a, false), err);
+	default:
+		return 0;
+	}
+}
+
+static struct hook_facts facts(const struct act *a, enum hook_event event)
+{
+	return (struct hook_facts){
+		.event = event,
+		.from = a->m->plan.from,
+		.to = a->m->plan.to,
+		.maintenance = a->m->id,
+		.what = plan_whats[a->m->plan.what],
+	};
+}
+
+static int guest_hooks(const struct act *a, enum hook_event event, const char *error, struct error *err)
+{
+	struct hook_facts f = facts(a, event);
+
+	f.guest = a->m->plan.guests[a->action.guest].name;
+	f.uuid = a->m->plan.guests[a->action.guest].uuid;
+	f.step = maintain_acts[a->action.act];
+	f.outcome = event == HOOK_GUEST_AFTER ? (error ? "failed" : "done") : NULL;
+	f.error = error;
+	return hooks_run(a->config->hooks, &f, err);
+}
+
+static int step_hooks(const struct act *a, struct error *err)
+{
+	struct hook_facts f = facts(a, HOOK_STEP_AFTER);
+	struct error ignored;
+
+	f.step = maintain_steps[a->m->step];
+	hooks_run(a->config->hooks, &f, &ignored);
+	if (a->action.step >= MAINTAIN_DONE)
+		return 0;
+	f.event = HOOK_STEP_BEFORE;
+	f.step = maintain_steps[a->action.step];
+	return hooks_run(a->config->hooks, &f, err);
+}
+
+void act_run(void *arg)
+{
+	struct act *a = arg;
+	bool guest = a->action.act == ACT_SHUT_DOWN || a->action.act == ACT_START_GUEST;
+	struct error ignored;
+	struct home h;
+
+	memset(&a->error, 0, sizeof(a->error));
+	if (a->action.act == ACT_STEP) {
+		a->failed = step_hooks(a, &a->error);
+		return;
+	}
+	a->failed = home_init(&h, a, &a->error) || (guest && guest_hooks(a, HOOK_GUEST_BEFORE, NULL, &a->error));
+	if (a->failed)
+		return;
+	a->failed = carry_out(a, &h, &a->error);
+	agent_close(&h.agent);
+	if (guest)
+		guest_hooks(a, HOOK_GUEST_AFTER, a->failed ? a->error.text : NULL, &ignored);
+}

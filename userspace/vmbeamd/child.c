@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+
+#define LOOK_MS	100
+
+struct child {
+	const char *name;
+	pid_t pid;
+	int output;		/* -1: it has closed it */
+	char line[512], last[512];
+	size_t have;
+};
+
+static int spawn(struct child *c, char *const argv[], int out)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int rc;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	posix_spawn_file_actions_adddup2(&actions, out, 2);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	rc = posix_spawnp(&c->pid, argv[0], &actions, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	return rc;
+}
+
+static void end_line(struct child *c)
+{
+	c->line[c->have] = 0;
+	if (c->have) {
+		log_info("%s: %s", c->name, c->line);
+		strcpy(c->last, c->line);
+	}
+	c->have = 0;
+}
+
+/* What is there to be read; not more than a piece at a time, since it may never end. */
+static void hear(struct child *c)
+{
+	char piece[512];
+	ssize_t n = read(c->output, piece, sizeof(piece));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		close(c->output);
+		c->output = -1;
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (piece[i] == '\n' || c->have == sizeof(c->line) - 1)
+			end_line(c);
+		if (piece[i] != '\n')
+			c->line[c->have++] = piece[i] ? piece[i] : '?';
+	}
+}
+
+/* True: it was killed because its time was over. */
+static bool wait_for(struct child *c, int64_t until, int *status)
+{
+	bool late = false;
+
+	for (;;) {
+		struct pollfd p = { .fd = c->output, .events = POLLIN };
+
+		poll(&p, 1, LOOK_MS);
+		if (c->output >= 0)
+			hear(c);
+		if (waitpid(c->pid, status, WNOHANG) == c->pid)
+			return late;
+		if (!late && clock_ms() > until) {
+			late = true;
+			kill(-c->pid, SIGKILL);
+		}
+	}
+}
+
+int child_run(char *const argv[], int limit_s, struct error *err)
+{
+	struct child c = { .name = argv[0] };
+	int fds[2], rc, status = 0;
+	bool late;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return error_set(err, "%s does not start: %s", argv[0], strerror(errno));
+	c.output = fds[0];
+	fcntl(c.output, F_SETFL, O_NONBLOCK);
+	rc = spawn(&c, argv, fds[1]);
+	close(fds[1]);
+	if (rc) {
+		close(c.output);
+		return error_set(err, "%s does not start: %s", argv[0], strerror(rc));
+	}
+	late = wait_for(&c, clock_ms() + limit_s * 1000LL, &status);
+	/* Not what something says that it left behind: that may go on for ever. */
+	for (int i = 0; i < 64 && c.output >= 0; i++)
+		hear(&c);
+	end_line(&c);
+	if (c.output >= 0)
+		close(c.output);
+	if (late)
+		return error_set(err, "%s did not end within %d s%s%s", argv[0], limit_s, *c.last ? ": " : "", c.last);
+	if (WIFSIGNALED(status))
+		return error_set(err, "%s was ended by signal %d%s%s", argv[0], WTERMSIG(status), *c.last ? ": " : "", c.last);
+	if (WEXITSTATUS(status))
+		return error_set(err, "%s failed with status %d%s%s", argv[0], WEXITSTATUS(status), *c.last ? ": " : "", c.last);
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Drives an evacuation, a return or a maintenance: looks, asks maintain_next(), writes the journal, carries the action out
+ * on the worker, and looks again. In the main thread, which waits for nobody. What it does next is in maintain.c alone.
+ */
+#ifndef VMBEAM_DRIVE_H
+#define VMBEAM_DRIVE_H
+
+#include <systemd/sd-event.h>
+
+#include "config.h"
+#include "journal.h"
+#include "maintain.h"
+
+/*
+ * @migrations: the journal that they write. That of a maintenance is beside it. Goes on with what an earlier daemon has
+ * not come to the end of. @told gets the report when one is over, and when an operator is asked; consumed.
+ */
+int drive_open(sd_event *event, const struct config *config, struct journal *migrations,
+	       void (*told)(struct json_object *report), struct error *err);
+
+/* Is one under way? */
+bool drive_busy(void);
+/* As a sentence has it: "a maintenance of hv1"; only while one is under way. */
+const char *drive_what(void);
+/* The report of the one under way; NULL: there is none. */
+struct json_object *drive_report(void);
+
+/* Begins: takes over the plan. 0 or -1. */
+int drive_begin(struct plan *plan, struct error *err);
+/* What an operator says. 0 or -1. */
+int drive_resume(struct error *err);
+int drive_abort(struct error *err);
+int drive_adopt(const char *uuid, struct error *err);
+
+/* The worker has nothing to do. */
+void drive_go(void);
+/* A migration is over that drive_go() may have begun. */
+void drive_migrated(struct json_object *report);
+/* Nothing more is begun: the next daemon goes on. */
+void drive_stop(void);
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "drive_seen.h"
+#include "js.h"
+#include "look.h"
+
+static struct json_object *seen;	/* the host VMs as look.c has them; NULL: nobody has looked */
+static enum maintain_where *where;	/* of each guest VM of the plan */
+
+/* 1, 0, or -1: nobody knows. */
+static int is_on(const char *name, const char *uuid)
+{
+	struct json_object *h = look_hostvm(seen, name);
+	const char *state = js_str(h, "state", "unknown");
+
+	if (!strcmp(state, "ended") || !strcmp(state, "none"))
+		return 0;
+	return js_array(h, "guests") && !js_bool(h, "more") ? !!look_guest(h, uuid) : -1;
+}
+
+int drive_seen_take(const struct maintenance *m, struct json_object *hostvms)
+{
+	drive_seen_forget();
+	seen = hostvms;
+	where = calloc(m->plan.nr ?: 1, sizeof(*where));
+	if (!where)
+		return -1;
+	for (size_t i = 0; i < m->plan.nr; i++)
+		where[i] = maintain_where(is_on(maintain_home(m), m->plan.guests[i].uuid),
+					  is_on(maintain_refuge(m), m->plan.guests[i].uuid));
+	return 0;
+}
+
+void drive_seen_forget(void)
+{
+	json_object_put(seen);
+	seen = NULL;
+	free(where);
+	where = NULL;
+}
+
+static bool is_planned(const struct maintenance *m, const char *uuid)
+{
+	for (size_t i = 0; i < m->plan.nr; i++)
+		if (!strcmp(m->plan.guests[i].uuid, uuid))
+			return true;
+	return false;
+}
+
+struct maintain_seen drive_seen(const struct maintenance *m)
+{
+	struct json_object *home = look_hostvm(seen, maintain_home(m)), *guests = js_array(home, "guests");
+	const char *state = js_str(home, "state", "unknown");
+	struct maintain_seen s = {
+		.guests = where,
+		.system = !strcmp(state, "up") ? SYSTEM_UP : !strcmp(state, "unknown") ? SYSTEM_UNKNOWN : SYSTEM_GONE,
+		.agent = js_bool(home, "agent"),
+		.boot = js_str(home, "boot", ""),
+		.xen = js_str(home, "xen", ""),
+	};
+
+	for (size_t i = 0; i < js_len(guests); i++)
+		s.others += !is_planned(m, js_str(json_object_array_get_idx(guests, i), "uuid", ""));
+	return s;
+}
+
+uint32_t drive_seen_domid(const struct maintenance *m, size_t guest)
+{
+	return js_u64(look_guest(look_hostvm(seen, maintain_home(m)), m->plan.guests[guest].uuid), "domid", 0);
+}

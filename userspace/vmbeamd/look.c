@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <string.h>
+
+#include "agent.h"
+#include "hostvm.h"
+#include "js.h"
+#include "limit.h"
+#include "look.h"
+
+static const char *const states[] = {
+	[HOSTVM_UNKNOWN] = "unknown",
+	[HOSTVM_UP] = "up",
+	[HOSTVM_ENDED] = "ended",
+	[HOSTVM_NONE] = "none",
+};
+
+static void copy(struct json_object *to, struct json_object *from, const char *key)
+{
+	struct json_object *v;
+
+	if (json_object_object_get_ex(from, key, &v))
+		json_object_object_add(to, key, json_object_get(v));
+}
+
+/* The sentences of a reply to guest-check: those of no item, and those of each. */
+static void add_reasons(struct json_object *guest, struct json_object *reply)
+{
+	struct json_object *reasons = json_object_new_array();
+	struct json_object *needs = js_array(reply, "needs");
+
+	for (size_t i = 0; i <= js_len(needs); i++) {
+		struct json_object *from = i < js_len(needs) ? json_object_array_get_idx(needs, i) : reply;
+		struct json_object *problems = js_array(from, "problems");
+
+		for (size_t k = 0; k < js_len(problems); k++)
+			json_object_array_add(reasons, json_object_get(json_object_array_get_idx(problems, k)));
+	}
+	js_add_bool(guest, "movable", !json_object_array_length(reasons));
+	json_object_object_add(guest, "reasons", reasons);
+}
+
+static void look_at_reasons(struct agent *a, struct json_object *guest)
+{
+	struct json_object *args = json_object_new_object();
+	struct message reply;
+	struct error err;
+
+	js_add_str(args, "name", js_str(guest, "uuid", ""));
+	if (agent_call(a, "guest-check", args, limit_s(LIMIT_CHECK), &reply, &err))
+		return;
+	add_reasons(guest, reply.json);
+	message_clear(&reply);
+}
+
+static struct json_object *describe_guest(struct json_object *g)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "guest", js_str(g, "name", ""));
+	for (const char *const *key = (const char *const[]){ "uuid", "domid", "state", "vcpus", "disks", "vifs", NULL }; *key; key++)
+		copy(o, g, *key);
+	js_add_u64(o, "memory_mib", js_u64(g, "max_kib", 0) >> 10);
+	return o;
+}
+
+static void take_system(const struct look *l, struct agent *a, struct json_object *h, struct json_object *reply)
+{
+	struct json_object *list = js_array(reply, "guests"), *guests = json_object_new_array();
+
+	for (const char *const *key = (const char *const[]){ "version", "boot", "xen", "hostvm_xen", "kernel", "uptime_s", "away", "down",
+	     "more", NULL }; *key; key++)
+		copy(h, reply, *key);
+	js_add_u64(h, "free_mib", js_u64(reply, "free_kib", 0) >> 10);
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *g = json_object_array_get_idx(list, i);
+
+		/* Until what pins its frames lets go, the source of a migration is there as a dying domain. */
+		if (!strcmp(js_str(g, "state", ""), "dying"))
+			continue;
+		g = describe_guest(g);
+		if (l->reasons)
+			look_at_reasons(a, g);
+		json_object_array_add(guests, g);
+	}
+	json_object_object_add(h, "guests", guests);
+}
+
+static struct json_object *look_at(const struct look *l, const struct config_hostvm *c)
+{
+	struct json_object *h = json_object_new_object();
+	enum hostvm_state state;
+	struct patience patience;
+	struct message reply;
+	uint32_t none = 0, domid;
+	struct agent a;
+	struct error err;
+	bool up = false, told = false;
+
+	js_add_str(h, "name", c->name);
+	js_add_str(h, "socket", c->socket);
+	state = hostvm_state(c->name, &domid);
+	js_add_str(h, "state", states[state]);
+	if (domid)
+		js_add_u64(h, "domid", domid);
+	patience_begin(&patience);
+	agent_init(&a, c->name, c->socket, NULL, "", &none, &domid, &patience);
+	if (state == HOSTVM_UP || state == HOSTVM_UNKNOWN) {
+		up = !agent_connect(&a, limit_s(LIMIT_CHECK_CONNECT), &err);
+		told = up && !agent_call(&a, "system", NULL, limit_s(LIMIT_SHORT), &reply, &err);
+		if (!told)
+			js_add_str(h, "error", err.text);
+	}
+	js_add_bool(h, "agent", up);
+	if (told) {
+		take_system(l, &a, h, reply.json);
+		message_clear(&reply);
+	}
+	agent_close(&a);
+	return h;
+}
+
+struct json_object *look_hostvm(struct json_object *hostvms, const char *name)
+{
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *h = json_object_array_get_idx(hostvms, i);
+
+		if (!strcmp(js_str(h, "name", ""), name))
+			return h;
+	}
+	return NULL;
+}
+
+static struct json_object *by_uuid(struct json_object *list, const char *uuid)
+{
+	for (size_t i = 0; i < js_len(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		if (!strcmp(js_str(o, "uuid", ""), uuid))
+			return o;
+	}
+	return NULL;
+}
+
+struct json_object *look_guest(struct json_object *hostvm, const char *uuid)
+{
+	return by_uuid(js_array(hostvm, "guests"), uuid);
+}
+
+/* The host VM from which a guest VM is away is its home. */
+static void find_homes(struct json_object *hostvms)
+{
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *home = json_object_array_get_idx(hostvms, i), *away = js_array(home, "away");
+
+		for (size_t k = 0; k < js_len(away); k++)
+			for (size_t n = 0; n < js_len(hostvms); n++) {
+				struct json_object *at = json_object_array_get_idx(hostvms, n);
+				struct json_object *g = at == home ? NULL :
+					look_guest(at, js_str(json_object_array_get_idx(away, k), "uuid", ""));
+
+				if (g)
+					js_add_str(g, "home", js_str(home, "name", ""));
+			}
+	}
+}
+
+static bool is_wanted(const struct look *l, const char *name)
+{
+	return !l->only[0] || !strcmp(name, l->only[0]) || (l->only[1] && !strcmp(name, l->only[1]));
+}
+
+void look_run(void *arg)
+{
+	struct look *l = arg;
+
+	l->hostvms = json_object_new_array();
+	for (size_t i = 0; i < l->config->nr_hostvms; i++)
+		if (is_wanted(l, l->config->hostvms[i].name))
+			json_object_array_add(l->hostvms, look_at(l, &l->config->hostvms[i]));
+	find_homes(l->hostvms);
+}

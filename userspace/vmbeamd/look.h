@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What all host VMs and their guest VMs are like now, by what their agents and the toolstack say. */
+#ifndef VMBEAM_LOOK_H
+#define VMBEAM_LOOK_H
+
+#include <stdbool.h>
+#include <json-c/json.h>
+
+#include "config.h"
+
+struct look {
+	const struct config *config;
+	const char *only[2];		/* host VMs; both NULL: all of them */
+	bool reasons;			/* also whether each guest VM can move, which takes longer */
+	struct json_object *hostvms;	/* comes back: as the result of "list" has it */
+};
+
+/* On the worker's thread, for worker_errand(). @look is a struct look. One that does not answer is told of as such. */
+void look_run(void *look);
+
+/* The host VM of that name in look.hostvms; NULL: there is none. */
+struct json_object *look_hostvm(struct json_object *hostvms, const char *name);
+/* The guest VM @uuid on a host VM of look.hostvms. NULL: it is not there, or nobody knows. */
+struct json_object *look_guest(struct json_object *hostvm, const char *uuid);
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent.h"
+#include "drive.h"
+#include "js.h"
+#include "limit.h"
+#include "log.h"
+#include "look.h"
+#include "requests_list.h"
+#include "text.h"
+#include "worker.h"
+
+static const struct config *config;
+/* What was seen last, and when; before the first look the names alone. */
+static struct json_object *last;
+static int64_t last_seen;
+/* Who waits for the errand under way; NULL: has gone, or there is none. */
+static struct client *requester;
+static struct json_object *answer;
+static struct look look;
+
+static struct {
+	char *guest;
+	struct look look;
+	char uuid[40];
+	struct error error;
+} adopt;
+
+void requests_list_gone(struct client *c)
+{
+	if (requester == c)
+		requester = NULL;
+}
+
+void requests_list_open(const struct config *c)
+{
+	config = c;
+	last = json_object_new_array();
+	for (size_t i = 0; i < c->nr_hostvms; i++) {
+		struct json_object *h = json_object_new_object();
+
+		js_add_str(h, "name", c->hostvms[i].name);
+		js_add_str(h, "socket", c->hostvms[i].socket);
+		json_object_array_add(last, h);
+	}
+}
+
+/* One that runs, and is away from another host VM: two would use its disks. */
+static void warn_of_doubles(struct json_object *o)
+{
+	struct json_object *warnings = json_object_new_array();
+	char called[TEXT_SHORT];
+
+	for (size_t i = 0; i < js_len(last); i++) {
+		struct json_object *h = json_object_array_get_idx(last, i), *away = js_array(h, "away");
+
+		for (size_t k = 0; k < js_len(away); k++) {
+			struct json_object *a = json_object_array_get_idx(away, k), *text;
+			struct error err;
+
+			if (!look_guest(h, js_str(a, "uuid", "")))
+				continue;
+			text_short(called, sizeof(called), js_str(a, "name", "?"));
+			error_set(&err, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks",
+				  called, js_str(h, "name", "?"), js_str(h, "name", "?"));
+			text = json_object_new_string(err.text);
+			json_object_array_add(warnings, text);
+		}
+	}
+	json_object_object_add(o, "warnings", warnings);
+}
+
+static void give(struct client *c, struct json_object *o)
+{
+	js_add_str(o, "outcome", "ok");
+	json_object_object_add(o, "hostvms", json_object_get(last));
+	if (last_seen)
+		json_object_object_add(o, "seen", json_object_new_int64(last_seen));
+	warn_of_doubles(o);
+	control_result(c, o);
+}
+
+static void looked(void *arg)
+{
+	struct client *c = requester;
+	struct json_object *o = answer;
+
+	(void)arg;
+	json_object_put(last);
+	last = look.hostvms;
+	last_seen = time(NULL);
+	requester = NULL;
+	answer = NULL;
+	give(c, o);
+}
+
+void request_list(struct client *c, bool reasons, struct json_object *more)
+{
+	if (worker_busy() || requester) {
+		give(c, more);
+		return;
+	}
+	requester = c;
+	answer = more;
+	look = (struct look){ .config = config, .reasons = reasons };
+	worker_errand(look_run, looked, &look);
+}
+
+/* On which host VM it is, and its home, by its name or UUID. */
+static int find(struct json_object *hostvms, const char *called, struct json_object **guest)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *guests = js_array(json_object_array_get_idx(hostvms, i), "guests");
+
+		for (size_t k = 0; k < js_len(guests); k++) {
+			struct json_object *g = json_object_array_get_idx(guests, k);
+
+			if (*js_str(g, "home", "") && (!strcmp(js_str(g, "uuid", ""), called) || !strcmp(js_str(g, "guest", ""), called))) {
+				*guest = g;
+				found++;
+			}
+		}
+	}
+	return found;
+}
+
+static int tell_home(const char *name, const char *uuid, struct error *err)
+{
+	const struct config_hostvm *h = config_hostvm(config, name);
+	struct json_object *args = json_object_new_object();
+	struct patience patience;
+	uint32_t none = 0;
+	struct agent a;
+	int rc;
+
+	js_add_str(args, "uuid", uuid);
+	patience_begin(&patience);
+	agent_init(&a, name, h->socket, NULL, "", &none, &none, &patience);
+	rc = agent_connect(&a, limit_s(LIMIT_CONNECT), err);
+	if (rc)
+		json_object_put(args);
+	else
+		rc = agent_call(&a, "guard-adopt", args, limit_s(LIMIT_SHORT), NULL, err);
+	agent_close(&a);
+	return rc;
+}
+
+static void adopt_run(void *arg)
+{
+	struct json_object *guest = NULL;
+	int found;
+
+	(void)arg;
+	adopt.look = (struct look){ .config = config };
+	look_run(&adopt.look);
+	found = find(adopt.look.hostvms, adopt.guest, &guest);
+	if (found != 1) {
+		error_set(&adopt.error, found ? "several guest VMs that are away from home are called %s: name it by its UUID" :
+			  "no guest VM that is away from home is called %s: vmbeam list shows which are", adopt.guest);
+	} else if (!tell_home(js_str(guest, "home", ""), js_str(guest, "uuid", ""), &adopt.error)) {
+		snprintf(adopt.uuid, sizeof(adopt.uuid), "%s", js_str(guest, "uuid", ""));
+		log_info("%s stays where it is: %s has been told", adopt.guest, js_str(guest, "home", ""));
+	}
+	json_object_put(adopt.look.hostvms);
+}
+
+static void adopted(void *arg)
+{
+	struct json_object *o = json_object_new_object();
+	struct client *c = requester;
+	struct error err;
+
+	(void)arg;
+	requester = NULL;
+	/* The plan of what is under way may know it by its name although nothing can be asked about it now. */
+	if (drive_busy() && !drive_adopt(*adopt.uuid ? adopt.uuid : adopt.guest, &err))
+		adopt.error.text[0] = 0;
+	js_add_str(o, "outcome", adopt.error.text[0] ? "refused" : "ok");
+	if (adopt.error.text[0])
+		js_add_str(o, "error", adopt.error.text);
+	free(adopt.guest);
+	memset(&adopt, 0, sizeof(adopt));
+	control_result(c, o);
+}
+
+void request_adopt(struct client *c, const char *guest)
+{
+	memset(&adopt, 0, sizeof(adopt));
+	adopt.guest = strdup(guest);
+	if (!adopt.guest) {
+		control_refuse(c, "refused", "out of memory");
+		return;
+	}
+	requester = c;
+	worker_errand(adopt_run, adopted, NULL);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The commands list, status and adopt: what there is, by the agents' word. */
+#ifndef VMBEAM_REQUESTS_LIST_H
+#define VMBEAM_REQUESTS_LIST_H
+
+#include "config.h"
+#include "control.h"
+
+void requests_list_open(const struct config *config);
+/*
+ * Looks, and answers. @more: what the answer has besides the host VMs; consumed. When the worker has nothing to do; if it
+ * has, the answer is what was seen last.
+ */
+void request_list(struct client *c, bool reasons, struct json_object *more);
+/* The guest VM may stay where it is: its home is told. When the worker has nothing to do. */
+void request_adopt(struct client *c, const char *guest);
+void requests_list_gone(struct client *c);
+
+#endif

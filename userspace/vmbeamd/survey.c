@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "history.h"
+#include "js.h"
+#include "look.h"
+#include "migration.h"
+#include "rules.h"
+#include "survey.h"
+
+static void __attribute__((format(printf, 2, 3))) problem(struct survey *s, const char *fmt, ...)
+{
+	char text[1000];
+	struct error err;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	error_set(&err, "%s", text);
+	json_object_array_add(s->problems, json_object_new_string(err.text));
+}
+
+/* The host VM, if its agent answers. */
+static struct json_object *answers(struct survey *s, struct json_object *hostvms, const char *name)
+{
+	struct json_object *h = look_hostvm(hostvms, name);
+
+	if (h && js_array(h, "guests"))
+		return h;
+	problem(s, "%s", js_str(h, "error", "there is no such host VM"));
+	return NULL;
+}
+
+/* What plan_make() sums up: rules.c asks for as much of the destination. */
+static uint64_t need_kib(struct json_object *needs, uint64_t otherwise)
+{
+	for (size_t i = 0; i < js_len(needs); i++) {
+		struct json_object *item = json_object_array_get_idx(needs, i);
+
+		if (!strcmp(js_str(item, "kind", ""), "memory"))
+			return rule_memory_kib(item);
+	}
+	return otherwise;
+}
+
+/* A check of the guest VM, by its UUID. */
+static void check_one(struct survey *s, struct plan_candidate *c)
+{
+	struct migration *m = malloc(sizeof(*m));
+
+	if (!m)
+		return;
+	migration_init(m, s->journal);
+	m->check_only = m->uncounted = true;
+	migration_between(m, config_hostvm(s->config, s->from), config_hostvm(s->config, s->to));
+	if (!migration_name(m, c->uuid)) {
+		migrate(m);
+		c->blockers = json_object_get(m->problems);
+		c->need_kib = need_kib(m->needs, c->need_kib);
+	}
+	migration_clear(m);
+	free(m);
+}
+
+static double last_pause(const struct survey *s, const char *uuid)
+{
+	struct plan_pause p = { .uuid = uuid, .ms = -1 };
+
+	history_read(s->config->history.path, NULL, plan_pause_of, &p);
+	return p.ms;
+}
+
+static void add(struct survey *s, struct json_object *guest, const char *name, bool down)
+{
+	struct plan_candidate *c = &s->candidates[s->nr++];
+
+	json_object_array_add(s->keep, json_object_get(guest));
+	c->name = js_str(guest, name, "");
+	c->uuid = js_str(guest, "uuid", "");
+	c->need_kib = js_u64(guest, "memory_mib", 0) << 10;
+	c->down = down;
+	c->pause_ms = last_pause(s, c->uuid);
+	if (!down)
+		check_one(s, c);
+}
+
+/* Of a return: the one host VM that has the guest VMs whose home is s->to. */
+static void find_refuge(struct survey *s, struct json_object *hostvms)
+{
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *h = json_object_array_get_idx(hostvms, i), *guests = js_array(h, "guests");
+
+		for (size_t k = 0; k < js_len(guests); k++) {
+			if (strcmp(js_str(json_object_array_get_idx(guests, k), "home", ""), s->to))
+				continue;
+			if (s->from && strcmp(s->from, js_str(h, "name", "")))
+				problem(s, "guest VMs of %s are on %s and on %s: name one of them (--from)", s->to, s->from, js_str(h, "name", ""));
+			s->from = config_hostvm(s->config, js_str(h, "name", ""))->name;
+			break;
+		}
+	}
+}
+
+static void find_candidates(struct survey *s, struct json_object *from, struct json_object *to)
+{
+	bool is_return = s->options.what == PLAN_RETURN;
+	struct json_object *guests = js_array(from, "guests"), *down = is_return ? js_array(to, "down") : NULL;
+
+	s->candidates = calloc(js_len(guests) + js_len(down) + 1, sizeof(*s->candidates));
+	if (!s->candidates) {
+		problem(s, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < js_len(guests); i++) {
+		struct json_object *g = json_object_array_get_idx(guests, i);
+
+		if (!is_return || !strcmp(js_str(g, "home", ""), s->to))
+			add(s, g, "guest", false);
+	}
+	for (size_t i = 0; i < js_len(down); i++)
+		add(s, json_object_array_get_idx(down, i), "name", true);
+}
+
+void survey_run(void *arg)
+{
+	struct survey *s = arg;
+	struct look look = { .config = s->config };
+	struct json_object *from, *to;
+
+	s->problems = json_object_new_array();
+	s->keep = json_object_new_array();
+	if (s->from) {
+		look.only[0] = s->from;
+		look.only[1] = s->to;
+	}
+	look_run(&look);
+	if (!s->from)
+		find_refuge(s, look.hostvms);
+	to = answers(s, look.hostvms, s->to);
+	/* None is away: what was shut down may still be to be started. */
+	if (!s->from && to && js_len(js_array(to, "down")))
+		s->from = config_hostvm(s->config, look_hostvm(look.hostvms, s->to) == json_object_array_get_idx(look.hostvms, 0) ?
+					js_str(json_object_array_get_idx(look.hostvms, 1), "name", "") :
+					js_str(json_object_array_get_idx(look.hostvms, 0), "name", ""))->name;
+	from = s->from ? answers(s, look.hostvms, s->from) : NULL;
+	if (!s->from && to)
+		problem(s, "no guest VM is away from %s, by what the agents say", s->to);
+	if (from && to && !js_len(s->problems)) {
+		s->free_kib = js_u64(to, "free_mib", 0) << 10;
+		find_candidates(s, from, to);
+	}
+	json_object_put(look.hostvms);
+}
+
+void survey_clear(struct survey *s)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		json_object_put(s->candidates[i].blockers);
+	free(s->candidates);
+	json_object_put(s->problems);
+	json_object_put(s->keep);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "hostvm.h"
+#include "limit.h"
+#include "log.h"
+#include "system.h"
+
+#define LOOK_US		500000
+/* Of xl, which may wait for a device model or a hotplug script; the host VM itself boots and shuts down without it. */
+#define XL_LIMIT_S	300
+
+static int xl(const char *command, const char *arg, const char *more, struct error *err)
+{
+	char *const argv[] = { "xl", (char *)command, (char *)arg, (char *)more, NULL };
+
+	return child_run(argv, XL_LIMIT_S, err);
+}
+
+static bool is_down(enum hostvm_state state)
+{
+	return state == HOSTVM_ENDED || state == HOSTVM_NONE;
+}
+
+/* Until nothing runs in it; or, if @whole, until there is no domain of that name. */
+static int wait_down(const struct agent *a, const char *name, bool whole, int limit, struct error *err)
+{
+	int64_t until = clock_ms() + limit * 1000LL;
+
+	for (;;) {
+		uint32_t domid;
+		enum hostvm_state state = hostvm_state(name, &domid);
+
+		if (state == HOSTVM_NONE || (!whole && state == HOSTVM_ENDED))
+			return 0;
+		if (a && patience_over(a->patience, err))
+			return -1;
+		if (clock_ms() > until)
+			return error_set(err, "%s is still there after %d s", name, limit);
+		usleep(LOOK_US);
+	}
+}
+
+/* 1: it does not want to, since a guest VM runs there. */
+static int tell_to_stop(const char *name, struct agent *a, struct error *err)
+{
+	struct error no_agent = { 0 };
+
+	if (!agent_connect(a, limit_s(LIMIT_CHECK_CONNECT), &no_agent) &&
+	    !agent_call(a, "power-off", NULL, limit_s(LIMIT_SHORT), NULL, &no_agent))
+		return 0;
+	if (!strcmp(no_agent.code, "EBUSY")) {
+		*err = no_agent;
+		return 1;
+	}
+	log_warn("%s: %s: the toolstack is asked to shut it down", name, no_agent.text);
+	return xl("shutdown", "-F", name, err);
+}
+
+int system_stop(const char *name, struct agent *a, struct error *err)
+{
+	struct error told = { 0 };
+	uint32_t domid;
+	int rc;
+
+	if (is_down(hostvm_state(name, &domid)))
+		return 0;
+	log_info("%s is being shut down", name);
+	rc = tell_to_stop(name, a, &told);
+	if (rc > 0)
+		return error_set(err, "%s", told.text);
+	if (!rc && !wait_down(a, name, false, limit_s(LIMIT_SYSTEM), &told))
+		return 0;
+	/* Not if somebody wants it called off. */
+	if (patience_over(a->patience, err))
+		return -1;
+	log_warn("%s: %s: it is destroyed, since no guest VM is on it", name, told.text);
+	return xl("destroy", name, NULL, err) || wait_down(a, name, false, XL_LIMIT_S, err) ? -1 : 0;
+}
+
+int system_start(const char *name, const char *config, struct error *err)
+{
+	char override[256];
+	uint32_t domid;
+
+	switch (hostvm_state(name, &domid)) {
+	case HOSTVM_UP:
+		return 0;
+	case HOSTVM_ENDED:
+		if (xl("destroy", name, NULL, err) || wait_down(NULL, name, true, XL_LIMIT_S, err))
+			return -1;
+		break;
+	default:
+		break;
+	}
+	log_info("%s is being started from %s", name, config);
+	/* Whatever the file calls it, it is this one that is waited for. */
+	snprintf(override, sizeof(override), "name=\"%s\"", name);
+	if (xl("create", config, override, err))
+		return -1;
+	if (hostvm_state(name, &domid) != HOSTVM_UP)
+		return error_set(err, "xl has created no host VM %s that runs", name);
+	return 0;
+}
