@@ -27,6 +27,8 @@ build_in_tree() {
 	cp "$source/tools/include/xenctrl.h" "$src/tools/include/"; cp "$source/tools/tests/Makefile" "$src/tools/tests/"
 	. lab/cache.sh
 	apply_patches "$src" xen/patches/{"$series",common}/*.patch
+	# For the emulator that the lab runs in; does nothing unless it is asked to.
+	[ "$series" = 4.17 ] || apply_patches "$src" lab/xen/*.patch
 	cp -a xen/hypervisor/. "$src/"
 	cp include/xen/p2m_swap.h "$src/xen/include/public/"
 
@@ -103,5 +105,5 @@ fi
 config=$("$here/../lab/tree.sh" "$image")/root/boot/xen-$series-amd64.config
 [ -f "$config" ] || die "Debian's Xen configuration is missing: $config (is xen-hypervisor-$series-amd64 in the tree?)"
 key=$(cache_key "=${source##*/}" "=$(sha256sum <"$config")" "=$variant" "$here/hypervisor" \
-	"$here/patches/$series" "$here/patches/common" "$VMBEAM_TOP/include/xen" "$here/build.sh")
+	"$here/patches/$series" "$here/patches/common" "$here/../lab/xen" "$VMBEAM_TOP/include/xen" "$here/build.sh")
 cache_entry "xen-$variant" "$key" build "$source/xen" "$config" "$variant" "$series"

@@ -27,7 +27,7 @@ def machine_options(c: Config) -> list[str]:
     """All that makes the machine what it is, so that a snapshot belongs to it: it is part of the snapshot's key. IMAGE
     and DIR stand for directories."""
     cpus = 3 if c.state == "host" else 5
-    sha, pin, xen, linux = ",-sha-ni", " dom0_vcpus_pin", " xsave=0", ""
+    sha, pin, xen, linux = ",-sha-ni", " dom0_vcpus_pin", " xsave=0 lab-virq", ""
     if c.qemu != "debian":
         sha = pin = xen = ""
         linux = " lab.cpus=all"
