@@ -35,16 +35,21 @@ static void event(FIXTURE_DATA(progress) *self, int64_t now_ms, const char *json
 	json_object_put(o);
 }
 
-static const char *draw(FIXTURE_DATA(progress) *self, size_t width, int64_t now_ms)
+static const char *draw_in(FIXTURE_DATA(progress) *self, size_t width, size_t height, int64_t now_ms)
 {
 	FILE *f;
 
 	free(self->text);
 	self->text = NULL;
 	f = open_memstream(&self->text, &self->len);
-	progress_draw(&self->p, f, width, now_ms);
+	progress_draw(&self->p, f, width, height, now_ms);
 	fclose(f);
 	return self->text;
+}
+
+static const char *draw(FIXTURE_DATA(progress) *self, size_t width, int64_t now_ms)
+{
+	return draw_in(self, width, 24, now_ms);
 }
 
 static const char *say(FIXTURE_DATA(progress) *self, const char *json)
@@ -135,6 +140,28 @@ TEST_F(progress, no_line_is_too_wide)
 			ASSERT_GE(width - 1, table_width(from))
 				TH_LOG("%zu: %s", width, from);
 		}
+	}
+}
+
+/* More than fits: the cursor must find the beginning of the block again. */
+TEST_F(progress, no_block_is_too_high)
+{
+	maintenance(self);
+	draw_in(self, 80, 24, 1000);
+	EXPECT_EQ(3, self->p.drawn);
+	event(self, 2000, "{\"event\":\"phase\",\"guest\":\"malm\xc3\xa9\",\"uuid\":\"b\",\"phase\":\"prepare\"}");
+	EXPECT_EQ(NULL, strstr(draw_in(self, 80, 3, 2000), "\ru1 "));
+	EXPECT_NE(NULL, strstr(self->text, "\rmalm\xc3\xa9 "));
+	EXPECT_NE(NULL, strstr(self->text, "\rtotal "));
+	EXPECT_EQ(2, self->p.drawn);
+	EXPECT_STREQ("\x1b[J", self->text + self->len - 3);
+	/* There is room again. */
+	EXPECT_EQ(0, strncmp(draw_in(self, 80, 4, 3000), "\x1b[2A\ru1 ", 8));
+	EXPECT_EQ(3, self->p.drawn);
+	for (size_t height = 0; height < 4; height++) {
+		event(self, 4000, U1_SWAP "\"uuid\":\"a\"}");
+		draw_in(self, 80, height, 4000);
+		EXPECT_GE(2, self->p.drawn);
 	}
 }
 

@@ -161,6 +161,19 @@ TEST(the_status)
 		     "maintain of hv1 by way of hv2: step evacuate\n"
 		     "  u2: hv1, no memory\n"
 		     "waits for you: u2 could not leave hv1; vmbeam maintain --resume tries again\n", text);
+	SHOW(show_status,
+	     "{\"migration\":{\"id\":\"m7\",\"guest\":\"u1\",\"from\":\"hv1\",\"to\":\"hv2\",\"phase\":\"swap\",\"done\":2560,"
+	     "\"total\":5120,\"unit\":\"frames\",\"phase_ms\":2000,\"waiting_for\":\"hv2: no agent\",\"tries\":3,"
+	     "\"next_try_ms\":1500},\"waiting\":[\"hv2: no agent\"],\"last\":{\"id\":\"m6\",\"guest\":\"u2\",\"from\":\"hv2\","
+	     "\"to\":\"hv1\",\"outcome\":\"lost\",\"lost\":\"it was destroyed\"}}", 0);
+	EXPECT_NE(NULL, strstr(text,
+			       "under way: u1 from hv1 to hv2, swap, 2560 of 5120 frames, 5.0 MiB/s, 0:02 left (m7)\n"
+			       "  not finished: hv2: no agent\n"
+			       "  tried 3 times, and again in 1.5 s\n"
+			       "last: u2 from hv2 to hv1, lost (m6)\n"
+			       "  lost: it was destroyed\n"));
+	SHOW(show_status, "{\"hostvms\":[{\"name\":\"hv1\"}]}", 0);
+	EXPECT_EQ(NULL, strstr(text, "does not answer"));
 	SHOW(show_status, "{\"hostvms\":[]}", 0);
 	EXPECT_NE(NULL, strstr(text, "nothing is under way\n"));
 }

@@ -41,6 +41,12 @@ void cli_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 /* A number, decimal or 0x..., of the whole string. */
 bool cli_number(const char *text, uint64_t max, uint64_t *value);
 void cli_print(struct json_object *json);
+static inline double cli_double(struct json_object *o, const char *key, double otherwise)
+{
+	struct json_object *v;
+
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_double(v) : otherwise;
+}
 
 /*
  * Sends @request to the daemon (consumed) and calls @progress, which may be NULL, for each line before the result.

@@ -5,13 +5,13 @@
 #include "cli.h"
 #include "js.h"
 #include "progress.h"
+#include "rate.h"
 #include "table.h"
 #include "text.h"
 
 #define MAX_GUESTS	1024
 #define MAX_BAR		40
 #define MIN_BAR		5
-#define FRAME_BYTES	4096
 
 /* Of a migration, in their order: how far it is when one begins. */
 static const char *const phases[] = { "check", "prepare", "suspend", "state", "quiesce", "swap", "commit", "resume" };
@@ -43,13 +43,6 @@ static struct progress_guest *guest_of(struct progress *p, struct json_object *e
 	free(g->name);
 	free(g->uuid);
 	return NULL;
-}
-
-static double number(struct json_object *o, const char *key, double otherwise)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_double(v) : otherwise;
 }
 
 static void take_plan(struct progress *p, struct json_object *plan)
@@ -95,7 +88,7 @@ static void take_outcome(struct progress_guest *g, struct json_object *event)
 
 	g->state = done ? PROGRESS_DONE : PROGRESS_FAILED;
 	snprintf(g->phase, sizeof(g->phase), "%s", js_str(event, "outcome", ""));
-	g->pause_ms = number(event, "downtime_ms", -1);
+	g->pause_ms = cli_double(event, "downtime_ms", -1);
 	free(g->error);
 	g->error = js_str(event, "error", NULL) ? strdup(js_str(event, "error", "")) : NULL;
 }
@@ -164,31 +157,10 @@ static void bar(FILE *f, double part, size_t width)
 	fputc(']', f);
 }
 
-static void duration(char *out, size_t size, int64_t s)
-{
-	if (s >= 3600)
-		snprintf(out, size, "%lld:%02d:%02d", (long long)s / 3600, (int)(s / 60 % 60), (int)(s % 60));
-	else
-		snprintf(out, size, "%d:%02d", (int)(s / 60), (int)(s % 60));
-}
-
-static void bytes_text(char *out, size_t size, double bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	int u = 0;
-
-	while (bytes >= 1024 && u < 4) {
-		bytes /= 1024;
-		u++;
-	}
-	snprintf(out, size, "%.*f %s", u ? 1 : 0, bytes, units[u]);
-}
-
 /* What stands behind a guest VM's bar. */
 static void describe(char *out, size_t size, const struct progress_guest *g, int64_t now_ms)
 {
-	char rate[32], left[32];
-	double s = (now_ms - g->phase_began_ms) / 1000.0, unit = !strcmp(g->unit, "frames") ? FRAME_BYTES : 1;
+	char rate[80];
 
 	switch (g->state) {
 	case PROGRESS_WAITING:
@@ -206,13 +178,8 @@ static void describe(char *out, size_t size, const struct progress_guest *g, int
 	case PROGRESS_MOVING:
 		break;
 	}
-	if (!g->total || !g->done || s < 1) {
-		snprintf(out, size, "%s", g->phase);
-		return;
-	}
-	bytes_text(rate, sizeof(rate), g->done * unit / s);
-	duration(left, sizeof(left), s * (g->total - g->done) / g->done);
-	snprintf(out, size, "%s, %s/s, %s left", g->phase, rate, left);
+	rate_text(rate, sizeof(rate), g->done, g->total, g->unit, now_ms - g->phase_began_ms);
+	snprintf(out, size, "%s%s", g->phase, rate);
 }
 
 /* A line of the block, in the place of what was there. */
@@ -263,7 +230,7 @@ static void draw_total(const struct progress *p, FILE *f, size_t names, size_t w
 		done += p->guests[i].state == PROGRESS_DONE;
 	if (part > 0 && part < 1 && s >= 1) {
 		strcpy(left, ", ");
-		duration(left + 2, sizeof(left) - 2, s * (1 - part) / part);
+		rate_duration(left + 2, sizeof(left) - 2, s * (1 - part) / part);
 		strcat(left, " left");
 	}
 	if (p->waiting)
@@ -273,23 +240,41 @@ static void draw_total(const struct progress *p, FILE *f, size_t names, size_t w
 	draw_line(f, "total", names, part, text, width);
 }
 
-void progress_draw(struct progress *p, FILE *f, size_t width, int64_t now_ms)
+/* Is it of interest where there is no room for all? */
+static bool is_told(const struct progress_guest *g)
 {
-	size_t names = name_width(p, width);
+	return g->state == PROGRESS_MOVING || g->state == PROGRESS_FAILED;
+}
 
+void progress_draw(struct progress *p, FILE *f, size_t width, size_t height, int64_t now_ms)
+{
+	bool total = p->nr > 1 || *p->step || p->waiting;
+	/* The last line of the terminal is the cursor's. */
+	size_t names = name_width(p, width), room = height > 2 ? height - 2 : 1, drawn = 0, told = 0;
+	bool all = p->nr <= room;
+
+	for (size_t i = 0; i < p->nr; i++)
+		told += is_told(&p->guests[i]);
 	if (p->drawn)
 		fprintf(f, "\x1b[%zuA", p->drawn);
 	for (size_t i = 0; i < p->nr; i++) {
 		char text[512];
 
+		/* The latest of those that are told. */
+		if (!all && (!is_told(&p->guests[i]) || told-- > room))
+			continue;
 		describe(text, sizeof(text), &p->guests[i], now_ms);
 		draw_line(f, p->guests[i].name, names, part_of(&p->guests[i]), text, width);
+		drawn++;
 	}
-	p->drawn = p->nr;
-	if (p->nr > 1 || *p->step || p->waiting) {
+	if (total) {
 		draw_total(p, f, names, width, now_ms);
-		p->drawn++;
+		drawn++;
 	}
+	/* What is left of a block that had more lines. */
+	if (drawn < p->drawn)
+		fputs("\x1b[J", f);
+	p->drawn = drawn;
 	fflush(f);
 }
 
@@ -301,8 +286,8 @@ void progress_say(FILE *f, struct json_object *event)
 		cli_say(f, "%s\n", js_str(event, "step", ""));
 	} else if (!strcmp(kind, "waiting")) {
 		cli_say(f, "waiting: %s\n", js_str(event, "why", ""));
-	} else if (!strcmp(kind, "phase") && number(event, "ms", -1) >= 0) {
-		cli_say(f, "%s: %s, %.1f ms\n", guest, js_str(event, "phase", ""), number(event, "ms", 0));
+	} else if (!strcmp(kind, "phase") && cli_double(event, "ms", -1) >= 0) {
+		cli_say(f, "%s: %s, %.1f ms\n", guest, js_str(event, "phase", ""), cli_double(event, "ms", 0));
 	} else if (!strcmp(kind, "outcome")) {
 		cli_say(f, "%s: %s%s%s\n", guest, js_str(event, "outcome", ""), js_str(event, "error", NULL) ? ": " : "",
 			js_str(event, "error", ""));

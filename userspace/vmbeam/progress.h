@@ -38,8 +38,11 @@ struct progress {
 
 /* Takes an event in. One that is of no known shape changes nothing. */
 void progress_event(struct progress *p, struct json_object *event, int64_t now_ms);
-/* The block, over the one that was drawn before. @width: of the terminal. */
-void progress_draw(struct progress *p, FILE *f, size_t width, int64_t now_ms);
+/*
+ * The block, over the one that was drawn before. @width, @height: of the terminal. If there is no room for all, the guest
+ * VMs that are moving or have failed are shown, and the total.
+ */
+void progress_draw(struct progress *p, FILE *f, size_t width, size_t height, int64_t now_ms);
 /* The same event for where there is no terminal: a line, or nothing if it says no more than the one before. */
 void progress_say(FILE *f, struct json_object *event);
 /* Of the whole, 0 to 1. */

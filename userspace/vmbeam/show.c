@@ -4,18 +4,12 @@
 
 #include "cli.h"
 #include "js.h"
+#include "rate.h"
 #include "show.h"
 #include "table.h"
 
 #define HEADINGS(...) ((const char *const[]){ __VA_ARGS__ }), \
 	sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *)
-
-static double number(struct json_object *o, const char *key, double otherwise)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_double(v) : otherwise;
-}
 
 static struct json_object *at(struct json_object *array, size_t i)
 {
@@ -137,21 +131,58 @@ static void show_hostvms(FILE *f, struct json_object *hostvms, size_t width)
 			table_add(&t, "%zu", js_len(js_array(h, "guests")));
 		else
 			table_add(&t, "-");
-		table_add(&t, "%s", js_bool(h, "agent") ? js_str(h, "version", "?") : "does not answer");
+		if (js_get(h, "agent", json_type_boolean))
+			table_add(&t, "%s", js_bool(h, "agent") ? js_str(h, "version", "?") : "does not answer");
+		else
+			table_add(&t, "-");
 	}
 	table_print(&t, f, width);
+}
+
+/* What stands in its way. */
+static void show_trouble(FILE *f, struct json_object *m)
+{
+	if (js_str(m, "error", NULL))
+		cli_say(f, "  %s\n", js_str(m, "error", ""));
+	if (js_str(m, "lost", NULL))
+		cli_say(f, "  lost: %s\n", js_str(m, "lost", ""));
+	if (js_str(m, "waiting_for", NULL))
+		cli_say(f, "  not finished: %s\n", js_str(m, "waiting_for", ""));
+	if (js_u64(m, "tries", 0))
+		cli_say(f, "  tried %llu times, and again in %.1f s\n", (unsigned long long)js_u64(m, "tries", 0),
+			cli_double(m, "next_try_ms", 0) / 1000);
+}
+
+static void show_id(FILE *f, struct json_object *m)
+{
+	if (js_str(m, "id", NULL))
+		cli_say(f, " (%s)", js_str(m, "id", ""));
+	fputc('\n', f);
 }
 
 /* Inside a phase: how much of how much. */
 static void show_under_way(FILE *f, struct json_object *m)
 {
 	uint64_t done = js_u64(m, "done", 0), total = js_u64(m, "total", 0);
+	const char *unit = js_str(m, "unit", "");
+	char rate[80];
 
 	cli_say(f, "under way: %s from %s to %s, %s", js_str(m, "guest", "?"), js_str(m, "from", "?"), js_str(m, "to", "?"),
 		js_str(m, "phase", js_str(m, "state", "?")));
-	if (total)
-		cli_say(f, ", %llu of %llu %s", (unsigned long long)done, (unsigned long long)total, js_str(m, "unit", ""));
-	fputc('\n', f);
+	if (total) {
+		rate_text(rate, sizeof(rate), done, total, unit, cli_double(m, "phase_ms", 0));
+		cli_say(f, ", %llu of %llu %s%s", (unsigned long long)done, (unsigned long long)total, unit, rate);
+	}
+	show_id(f, m);
+	show_trouble(f, m);
+}
+
+static void show_last(FILE *f, struct json_object *m)
+{
+	cli_say(f, "last: %s from %s to %s, %s", js_str(m, "guest", "?"), js_str(m, "from", "?"), js_str(m, "to", "?"),
+		js_str(m, "outcome", "?"));
+	show_id(f, m);
+	show_trouble(f, m);
 }
 
 static void show_maintenance(FILE *f, struct json_object *m)
@@ -169,7 +200,8 @@ void show_status(FILE *f, struct json_object *result, size_t width)
 {
 	struct json_object *m = js_get(result, "migration", json_type_object);
 	struct json_object *maintenance = js_get(result, "maintenance", json_type_object);
-	struct json_object *waiting = js_array(result, "waiting");
+	struct json_object *last = js_get(result, "last", json_type_object), *waiting = js_array(result, "waiting");
+	const char *said = js_str(m, "waiting_for", "");
 
 	show_hostvms(f, js_array(result, "hostvms"), width);
 	if (m)
@@ -177,9 +209,12 @@ void show_status(FILE *f, struct json_object *result, size_t width)
 	if (maintenance)
 		show_maintenance(f, maintenance);
 	for (size_t i = 0; i < js_len(waiting); i++)
-		cli_say(f, "waits for you: %s\n", text_at(waiting, i));
+		if (strcmp(text_at(waiting, i), said))
+			cli_say(f, "waits for you: %s\n", text_at(waiting, i));
 	if (!m && !maintenance && !js_len(waiting))
 		fputs("nothing is under way\n", f);
+	if (last)
+		show_last(f, last);
 }
 
 static void add_time(struct table *t, struct json_object *record)
@@ -195,7 +230,7 @@ static void add_time(struct table *t, struct json_object *record)
 
 static void add_ms(struct table *t, struct json_object *o, const char *key, double scale, const char *unit)
 {
-	double v = number(o, key, -1);
+	double v = cli_double(o, key, -1);
 
 	if (v < 0)
 		table_add(t, "%s", "");

@@ -4,30 +4,18 @@
 
 #include "cli.h"
 #include "js.h"
+#include "show.h"
+#include "table.h"
 
 static const char help[] =
 	"usage: vmbeam status [--json]\n\n"
-	"What vmbeamd is doing, and how the last migration of this daemon went. Exits with 4 when a migration needs an\n"
-	"operator or the last one lost its guest VM, with 5 when there is no daemon.\n";
-
-static void print_migration(const char *what, struct json_object *m)
-{
-	cli_say(stdout, "%s: %s of %s from %s to %s, %s (%s)\n", what, js_str(m, "id", ""), js_str(m, "guest", ""),
-		js_str(m, "from", ""), js_str(m, "to", ""), js_str(m, "outcome", ""), js_str(m, "state", ""));
-	if (js_str(m, "error", NULL))
-		cli_say(stdout, "  %s\n", js_str(m, "error", ""));
-	if (js_str(m, "lost", NULL))
-		cli_say(stdout, "  lost: %s\n", js_str(m, "lost", ""));
-	if (js_str(m, "waiting_for", NULL))
-		cli_say(stdout, "  not finished: %s\n", js_str(m, "waiting_for", ""));
-	if (js_u64(m, "tries", 0))
-		cli_say(stdout, "  tried %llu times, and again in %.1f s\n", (unsigned long long)js_u64(m, "tries", 0),
-			json_object_get_double(json_object_object_get(m, "next_try_ms")) / 1000);
-}
+	"Each host VM with its Xen, kernel, uptime, free memory and agent; what is under way, and how far; what waits for you,\n"
+	"and what to type; how the last migration of this daemon went. Exits with 4 when something needs an operator or the\n"
+	"last migration lost its guest VM, with 5 when there is no daemon.\n";
 
 int cli_status(int argc, char **argv)
 {
-	struct json_object *request, *result, *now, *last, *list;
+	struct json_object *request, *result, *now, *last;
 	bool json;
 	int rc;
 
@@ -43,23 +31,13 @@ int cli_status(int argc, char **argv)
 		return rc;
 	now = js_get(result, "migration", json_type_object);
 	last = js_get(result, "last", json_type_object);
-	list = js_array(result, "hostvms");
-	if ((now && js_str(now, "waiting_for", NULL)) || js_str(now ? now : last, "lost", NULL))
+	if ((now && js_str(now, "waiting_for", NULL)) || js_str(now ? now : last, "lost", NULL) ||
+	    js_len(js_array(result, "waiting")))
 		rc = CLI_STUCK;
-	if (json) {
+	if (json)
 		cli_print(result);
-	} else {
-		printf("host VMs:");
-		for (size_t i = 0; i < js_len(list); i++)
-			cli_say(stdout, " %s", js_str(json_object_array_get_idx(list, i), "name", ""));
-		putchar('\n');
-		if (now)
-			print_migration("under way", now);
-		if (last)
-			print_migration("last", last);
-		if (!now && !last)
-			puts("no migration yet");
-	}
+	else
+		show_status(stdout, result, table_terminal(stdout));
 	json_object_put(result);
 	return rc;
 }

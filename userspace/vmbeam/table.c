@@ -207,3 +207,10 @@ size_t table_terminal(FILE *f)
 		return 0;
 	return !ioctl(fileno(f), TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
 }
+
+size_t table_height(FILE *f)
+{
+	struct winsize size;
+
+	return !ioctl(fileno(f), TIOCGWINSZ, &size) && size.ws_row ? size.ws_row : 24;
+}

@@ -33,5 +33,7 @@ void table_clear(struct table *t);
 
 /* The width of the terminal on @f; 0: it is none. */
 size_t table_terminal(FILE *f);
+/* Its height; 24 if that is not known. */
+size_t table_height(FILE *f);
 
 #endif
