@@ -134,7 +134,10 @@ TEST(the_list)
 	SHOW(show_list, list, 0, true);
 	EXPECT_NE(NULL, strstr(text, "                    it has a PCI device\n"));
 	SHOW(show_list, "{}", 0, false);
-	EXPECT_STREQ("no guest VM\n", text);
+	EXPECT_STREQ("no host VM\n", text);
+	SHOW(show_list, "{\"hostvms\":[{\"name\":\"hv1\",\"agent\":true,\"guests\":[]}]}", 0, false);
+	EXPECT_NE(NULL, strstr(text, "hv1 "));
+	EXPECT_NE(NULL, strstr(text, " no guest VM\n"));
 }
 
 TEST(names_for_the_shell)
@@ -158,7 +161,7 @@ TEST(the_status)
 		     "hv1          3  4.20.1  6.12    1 d 2 h      1000          2  0.1\n"
 		     "hv2          -  -       -             -         -          -  does not answer\n"
 		     "under way: u1 from hv1 to hv2, swap, 5 of 10 frames\n"
-		     "maintain of hv1 by way of hv2: step evacuate\n"
+		     "under way: the maintenance of hv1 via hv2, step evacuate\n"
 		     "  u2: hv1, no memory\n"
 		     "waits for you: u2 could not leave hv1; vmbeam maintain --resume tries again\n", text);
 	SHOW(show_status,
@@ -172,6 +175,10 @@ TEST(the_status)
 			       "  tried 3 times, and again in 1.5 s\n"
 			       "last: u2 from hv2 to hv1, lost (m6)\n"
 			       "  lost: it was destroyed\n"));
+	SHOW(show_status,
+	     "{\"maintenance\":{\"id\":\"m8\",\"what\":\"return\",\"from\":\"hv2\",\"to\":\"hv1\","
+	     "\"step\":\"return\"}}", 0);
+	EXPECT_NE(NULL, strstr(text, "under way: the return from hv2 to hv1, step return (m8)\n"));
 	SHOW(show_status, "{\"hostvms\":[{\"name\":\"hv1\"}]}", 0);
 	EXPECT_EQ(NULL, strstr(text, "does not answer"));
 	SHOW(show_status, "{\"hostvms\":[]}", 0);

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "client.h"
 #include "js.h"
+#include "reader.h"
 
 /* Where vmbeamd listens: as in its configuration. Whether the rest of that makes sense is not for the command to say. */
 static char *socket_path(void)
@@ -26,7 +28,7 @@ static char *socket_path(void)
 	return copy;
 }
 
-static int open_daemon(void)
+int client_open(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char *path = socket_path();
@@ -49,40 +51,50 @@ static int open_daemon(void)
 	return fd;
 }
 
+bool client_send(int fd, struct json_object *request)
+{
+	char *line = NULL;
+	int len = asprintf(&line, "%s\n", json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
+	bool sent = len > 0 && send(fd, line, len, MSG_NOSIGNAL) == len;
+
+	if (len > 0)
+		free(line);
+	json_object_put(request);
+	return sent;
+}
+
+int client_gone(void)
+{
+	fputs("vmbeam: vmbeamd went away before it answered. What it had begun is finished when it is back: see vmbeam status\n",
+	      stderr);
+	return CLI_NO_DAEMON;
+}
+
 int cli_ask(struct json_object *request, void (*progress)(struct json_object *line, void *arg), void *arg,
 	    struct json_object **result)
 {
-	const char *text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
-	int fd = open_daemon();
-	char *line = NULL;
-	size_t room = 0;
-	FILE *f = NULL;
+	struct reader r = { .fd = client_open() };
+	char *line;
 
 	*result = NULL;
-	if (fd < 0 || dprintf(fd, "%s\n", text) < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (r.fd < 0) {
 		json_object_put(request);
 		return CLI_NO_DAEMON;
 	}
-	json_object_put(request);
-	f = fdopen(fd, "r");
-	while (f && !*result && getline(&line, &room, f) > 0) {
-		struct json_object *json = json_tokener_parse(line);
+	if (client_send(r.fd, request))
+		while (!*result && reader_fill(&r))
+			while (!*result && (line = reader_line(&r))) {
+				struct json_object *json = json_tokener_parse(line);
 
-		if (json_object_object_get_ex(json, "result", result))
-			*result = json_object_get(*result);
-		else if (progress && json)
-			progress(json, arg);
-		json_object_put(json);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	if (*result)
-		return 0;
-	fprintf(stderr, "vmbeam: vmbeamd went away before it answered. What it had begun is finished when it is back: see vmbeam status\n");
-	return CLI_NO_DAEMON;
+				if (json_object_object_get_ex(json, "result", result))
+					*result = json_object_get(*result);
+				else if (progress && json)
+					progress(json, arg);
+				json_object_put(json);
+			}
+	reader_clear(&r);
+	close(r.fd);
+	return *result ? 0 : client_gone();
 }
 
 int cli_outcome(struct json_object *result)
@@ -94,6 +106,8 @@ int cli_outcome(struct json_object *result)
 	if (!strcmp(outcome, "refused"))
 		return CLI_REFUSED;
 	if (!strcmp(outcome, "rolled-back"))
+		return CLI_ROLLED_BACK;
+	if (!strcmp(outcome, "aborted"))
 		return CLI_ROLLED_BACK;
 	return !strcmp(outcome, "misuse") ? CLI_MISUSE : CLI_STUCK;
 }

@@ -1,43 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "js.h"
 #include "target.h"
+#include "watch.h"
 
 static const char help[] =
 	"usage: vmbeam migrate [--json] HOSTVM/GUEST HOSTVM\n\n"
 	"GUEST is the guest VM's name, its UUID, or #DOMID.\n"
 	"Moves a running guest VM to the other host VM. Its memory is not copied: the host hypervisor swaps the frames\n"
-	"of the two host VMs. vmbeamd does the work; it goes on if this command is interrupted (vmbeam status).\n"
+	"of the two host VMs. vmbeamd does the work, and goes on with it if this command dies (vmbeam status). Ctrl-C asks it to\n"
+	"call the migration off; the second one leaves that to it.\n"
 	"With --json, the report on standard output, and each phase as a JSON line on standard error.\n\n"
 	"exit codes: 0 moved, 1 misuse, 2 refused before anything was touched, 3 failed and rolled back: the guest VM\n"
 	"runs on where it was, 4 unfinished, lost, or an operator is needed, 5 vmbeamd cannot be reached\n";
-
-static void progress(struct json_object *line, void *arg)
-{
-	const bool *json = arg;
-	struct json_object *ms;
-
-	if (*json) {
-		fprintf(stderr, "%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
-		return;
-	}
-	/* On a terminal the phase under way is shown and then written over. */
-	if (json_object_object_get_ex(line, "ms", &ms))
-		printf("%s  %-8s %10.1f ms\n", isatty(1) ? "\r" : "", js_str(line, "phase", ""), json_object_get_double(ms));
-	else if (isatty(1))
-		printf("  %-8s ...", js_str(line, "phase", ""));
-	fflush(stdout);
-}
-
-static double number(struct json_object *o, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_double(v) : 0;
-}
 
 static void print_done(struct json_object *r)
 {
@@ -49,7 +26,7 @@ static void print_done(struct json_object *r)
 		js_str(r, "guest", ""), js_str(r, "to", ""), (unsigned long long)js_u64(frames, "total", 0),
 		(unsigned long long)js_u64(frames, "swapped", 0), (unsigned long long)js_u64(frames, "kept", 0),
 		(unsigned long long)js_u64(frames, "exchanged", 0),
-		(unsigned long long)js_u64(frames, "superpages", 0), number(r, "downtime_ms"), number(r, "total_ms"));
+		(unsigned long long)js_u64(frames, "superpages", 0), cli_double(r, "downtime_ms", 0), cli_double(r, "total_ms", 0));
 }
 
 static void print_failure(struct json_object *r, int rc)
@@ -57,8 +34,6 @@ static void print_failure(struct json_object *r, int rc)
 	struct json_object *problems = js_array(r, "problems");
 	const char *waiting = js_str(r, "waiting_for", NULL), *lost = js_str(r, "lost", NULL);
 
-	if (isatty(1))
-		putchar('\n');
 	fflush(stdout);
 	if (js_len(problems))
 		for (size_t i = 0; i < js_len(problems); i++)
@@ -77,13 +52,16 @@ static void print_failure(struct json_object *r, int rc)
 
 int cli_migrate(int argc, char **argv)
 {
+	struct watch_what what = { .undo = "cancel", .id = "migration" };
 	struct json_object *request, *result, *warnings;
 	bool json;
 	int rc = target_parse(argc, argv, help, &json, &request);
 
 	if (!request)
 		return rc;
-	rc = cli_ask(request, progress, &json, &result);
+	what.guest = js_str(request, "guest", "");
+	rc = watch_ask(json_object_get(request), &what, json, &result);
+	json_object_put(request);
 	if (rc)
 		return rc;
 	rc = cli_outcome(result);

@@ -46,6 +46,16 @@ static void add_guest(struct table *t, const char *hostvm, struct json_object *g
 	table_add(t, "%s", reason);
 }
 
+static void add_nobody(struct table *t, const char *hostvm, const char *why)
+{
+	struct json_object *nobody = json_object_new_object();
+
+	js_add_str(nobody, "guest", "");
+	js_add_str(nobody, "state", "");
+	add_guest(t, hostvm, nobody, why);
+	json_object_put(nobody);
+}
+
 /* A row for each reason; what is the same in them is said once. */
 static void add_reason(struct table *t, const char *reason)
 {
@@ -64,15 +74,8 @@ void show_list(FILE *f, struct json_object *result, size_t width, bool reasons)
 		struct json_object *h = at(hostvms, i), *guests = js_array(h, "guests");
 		const char *hostvm = js_str(h, "name", "?");
 
-		if (!js_bool(h, "agent")) {
-			struct json_object *nobody = json_object_new_object();
-
-			js_add_str(nobody, "guest", "");
-			js_add_str(nobody, "state", "");
-			add_guest(&t, hostvm, nobody, "its agent does not answer");
-			json_object_put(nobody);
-			continue;
-		}
+		if (!js_bool(h, "agent") || !js_len(guests))
+			add_nobody(&t, hostvm, js_bool(h, "agent") ? "no guest VM" : "its agent does not answer");
 		for (size_t k = 0; k < js_len(guests); k++) {
 			struct json_object *g = at(guests, k), *why = js_array(g, "reasons");
 
@@ -84,7 +87,7 @@ void show_list(FILE *f, struct json_object *result, size_t width, bool reasons)
 	if (t.rows)
 		table_print(&t, f, width);
 	else
-		fputs("no guest VM\n", f);
+		fputs("no host VM\n", f);
 }
 
 void show_names(FILE *f, struct json_object *result, bool guests)
@@ -187,10 +190,17 @@ static void show_last(FILE *f, struct json_object *m)
 
 static void show_maintenance(FILE *f, struct json_object *m)
 {
+	const char *what = js_str(m, "what", "?"), *from = js_str(m, "from", "?"), *to = js_str(m, "to", "?");
 	struct json_object *guests = js_array(m, "guests");
 
-	cli_say(f, "%s of %s by way of %s: step %s\n", js_str(m, "what", "?"), js_str(m, "from", "?"), js_str(m, "to", "?"),
-		js_str(m, "step", "?"));
+	if (!strcmp(what, "return"))
+		cli_say(f, "under way: the return from %s to %s", from, to);
+	else if (!strcmp(what, "evacuate"))
+		cli_say(f, "under way: the evacuation of %s to %s", from, to);
+	else
+		cli_say(f, "under way: the maintenance of %s via %s", from, to);
+	cli_say(f, ", step %s", js_str(m, "step", "?"));
+	show_id(f, m);
 	for (size_t i = 0; i < js_len(guests); i++)
 		cli_say(f, "  %s: %s%s%s\n", js_str(at(guests, i), "guest", "?"), js_str(at(guests, i), "where", "?"),
 			js_str(at(guests, i), "error", NULL) ? ", " : "", js_str(at(guests, i), "error", ""));

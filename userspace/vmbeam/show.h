@@ -15,5 +15,8 @@ void show_names(FILE *f, struct json_object *result, bool guests);
 void show_status(FILE *f, struct json_object *result, size_t width);
 /* @records: an array of records of the history. */
 void show_history(FILE *f, struct json_object *records, size_t width);
+/* Of an evacuation, a return or a maintenance: what is going to happen, and what became of each guest VM. */
+void show_plan(FILE *f, struct json_object *plan, size_t width);
+void show_report(FILE *f, struct json_object *report, size_t width);
 
 #endif

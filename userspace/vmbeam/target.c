@@ -9,9 +9,17 @@
 #include "target.h"
 #include "text.h"
 
+void target_add_guest(struct json_object *request, const char *guest)
+{
+	char *form = text_is_utf8(guest, strlen(guest)) ? NULL : text_name(guest);
+
+	js_add_str(request, "guest", form ?: guest);
+	free(form);
+}
+
 int target_parse(int argc, char **argv, const char *help, bool *json, struct json_object **request)
 {
-	char *from, *slash, *guest;
+	char *from, *slash;
 	int rc;
 
 	*request = NULL;
@@ -29,9 +37,7 @@ int target_parse(int argc, char **argv, const char *help, bool *json, struct jso
 	from = strndup(argv[optind], slash - argv[optind]);
 	*request = json_object_new_object();
 	js_add_str(*request, "cmd", argv[0]);
-	guest = text_is_utf8(slash + 1, strlen(slash + 1)) ? NULL : text_name(slash + 1);
-	js_add_str(*request, "guest", guest ?: slash + 1);
-	free(guest);
+	target_add_guest(*request, slash + 1);
 	js_add_str(*request, "from", from);
 	js_add_str(*request, "to", argv[optind + 1]);
 	free(from);
