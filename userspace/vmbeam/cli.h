@@ -11,7 +11,7 @@ enum cli_exit {
 	CLI_OK = 0,
 	CLI_MISUSE = 1,
 	CLI_REFUSED = 2,	/* before anything was touched */
-	CLI_ROLLED_BACK = 3,	/* failed, and everything is as before */
+	CLI_ROLLED_BACK = 3,	/* failed or called off, and everything is as before */
 	CLI_STUCK = 4,		/* unfinished, or an operator is needed */
 	CLI_NO_DAEMON = 5,
 };
@@ -22,7 +22,11 @@ enum cli_exit {
 /* Each gets its own argv, from its name on, and returns an exit code. */
 int cli_check(int argc, char **argv);
 int cli_migrate(int argc, char **argv);
+int cli_list(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_history(int argc, char **argv);
+int cli_events(int argc, char **argv);
+int cli_adopt(int argc, char **argv);
 int cli_cancel(int argc, char **argv);
 int cli_forget(int argc, char **argv);
 int cli_swap(int argc, char **argv);

@@ -15,7 +15,11 @@ static const struct {
 } commands[] = {
 	{ "check", cli_check, "can a guest VM be moved? touches nothing" },
 	{ "migrate", cli_migrate, "move a running guest VM to another host VM" },
-	{ "status", cli_status, "what vmbeamd is doing, and how the last migration went" },
+	{ "list", cli_list, "all host VMs and their guest VMs, and which of these can be moved" },
+	{ "status", cli_status, "the host VMs, what is under way, and what waits for you" },
+	{ "history", cli_history, "what was migrated and maintained, and how it went" },
+	{ "events", cli_events, "what happens, as it happens" },
+	{ "adopt", cli_adopt, "let a guest VM that was evacuated stay where it is" },
 	{ "cancel", cli_cancel, "call off the migration under way, until it is committed" },
 	{ "forget", cli_forget, "give up a migration that cannot be finished" },
 	{ "swap", cli_swap, "swap frames of two domains (for tests; in the host management VM)" },
@@ -80,7 +84,7 @@ static void usage(FILE *f)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].what);
 	fputs("\nEach command takes --help and --json.\n\n"
-	      "exit codes: 0 done, 1 misuse, 2 refused before anything was touched, 3 failed and rolled back,\n"
+	      "exit codes: 0 done, 1 misuse, 2 refused before anything was touched, 3 rolled back or called off,\n"
 	      "4 unfinished or an operator is needed, 5 vmbeamd cannot be reached\n", f);
 }
 
