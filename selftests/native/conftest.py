@@ -7,7 +7,9 @@ from typing import Iterator
 
 import pytest
 
+from command_rig import Command
 from daemon_rig import Rig
+from made_up_daemon import MadeUpDaemon
 
 NATIVE = Path(__file__).parent
 BUILD = NATIVE.parent.parent / "build/selftests/native-san"
@@ -39,3 +41,11 @@ def rig(programs: Path, tmp_path: Path) -> Iterator[Rig]:
     print(rig.what_happened())
     for agent in rig.agents:
         assert not agent.wrong_requests
+
+
+@pytest.fixture
+def command(programs: Path, tmp_path: Path) -> Iterator[Command]:
+    """Over a daemon that says what the test wants."""
+    daemon = MadeUpDaemon(tmp_path / "control")
+    yield Command(programs / "vmbeam", daemon)
+    daemon.close()

@@ -3,6 +3,7 @@
 command is run with in the end."""
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -126,8 +127,26 @@ def test_options(shell: Shell) -> None:
     # An option and its value do not count as arguments.
     assert shell.runs("vmbeam maintain --unmovable s\t b\t") == ["maintain", "--unmovable", "shutdown", "big one"]
     assert shell.runs("vmbeam maintain hv1 --only w\t") == ["maintain", "hv1", "--only", "web server"]
+    assert shell.runs("vmbeam list --names g\t x") == ["list", "--names", "guests", "x"]
 
 
 def test_nothing_where_nothing_fits(shell: Shell) -> None:
     assert shell.runs("vmbeam migrate nowhere\t hv2") == ["migrate", "nowhere", "hv2"]
     assert shell.runs("vmbeam maintain --retries \t3") == ["maintain", "--retries", "3"]
+
+
+def test_is_installed(tmp_path: Path) -> None:
+    """Where each shell looks for it by itself."""
+    subprocess.run(["make", "-s", "-C", TOP / "userspace"], check=True)
+    subprocess.run(["make", "-s", "-C", TOP / "userspace", "install", f"DESTDIR={tmp_path}"], check=True)
+    for path, source in (("bash-completion/completions/vmbeam", "vmbeam.bash"), ("zsh/vendor-completions/_vmbeam", "_vmbeam")):
+        assert (tmp_path / "usr/share" / path).read_bytes() == (COMPLETION / source).read_bytes()
+
+
+@pytest.mark.parametrize("source", ["vmbeam.bash", "_vmbeam"])
+def test_knows_all_options_that_take_a_value(programs: Path, source: str) -> None:
+    """Else their value would be taken for an argument."""
+    known = set(re.findall(r"--[a-z-]+", (COMPLETION / source).read_text(encoding="utf-8")))
+    for command in ("evacuate", "return", "maintain", "history"):
+        text = subprocess.run([programs / "vmbeam", command, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert set(re.findall(r"(--[a-z-]+) [A-Z]+(?=[] ])", text)) <= known

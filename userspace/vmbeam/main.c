@@ -15,6 +15,9 @@ static const struct {
 } commands[] = {
 	{ "check", cli_check, "can a guest VM be moved? touches nothing" },
 	{ "migrate", cli_migrate, "move a running guest VM to another host VM" },
+	{ "evacuate", cli_evacuate, "move all guest VMs of a host VM to another one" },
+	{ "return", cli_return, "bring home what was evacuated from a host VM" },
+	{ "maintain", cli_maintain, "evacuate a host VM, restart it, and bring all home" },
 	{ "list", cli_list, "all host VMs and their guest VMs, and which of these can be moved" },
 	{ "status", cli_status, "the host VMs, what is under way, and what waits for you" },
 	{ "history", cli_history, "what was migrated and maintained, and how it went" },

@@ -25,6 +25,7 @@ _vmbeam() {
 	--only|--except|--guest) _vmbeam_reply < <(_vmbeam_names guests | sed 's,^[^/]*/,,'); return ;;
 	--unmovable) _vmbeam_reply < <(printf '%s\n' refuse leave shutdown); return ;;
 	--kind) _vmbeam_reply < <(printf '%s\n' migration maintenance); return ;;
+	--names) _vmbeam_reply < <(printf '%s\n' hostvms guests); return ;;
 	--config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--run|--retries|--last|--since|--until) return ;;
 	esac
@@ -35,7 +36,7 @@ _vmbeam() {
 	# Which of the arguments that are no options is it?
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--to|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--config|--run|--retries|--last|--since|--until)
+		--to|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--names|--config|--run|--retries|--last|--since|--until)
 			i=$((i + 1)) ;;
 		-*) ;;
 		*) place=$((place + 1)) ;;
