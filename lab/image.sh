@@ -8,7 +8,8 @@
 #   root.ext4      the root of every dom0, mounted read-only under a tmpfs overlay; holds all of what guest VMs boot from
 #   xen            the stock hypervisor, unpacked for a multiboot loader (the nested Xens boot it)
 #   vmlinuz, rd.gz the dom0s' kernel and initial ramdisk
-#   guestsN.raw    the disks that both nested systems see, u1's and u2's; state.raw: the host management VM's own (journal)
+#   guestsN.raw    the disks that both nested systems see, u1's and u2's; hvN.raw: a host VM's own, for what is installed in
+#                  it; state.raw: the host management VM's own (journal)
 #
 # Kernels: trixie's, and with the suffix -testing those of Debian testing. A guest management VM boots either; u1 runs
 # trixie's cloud kernel, u2 testing's.
@@ -16,7 +17,8 @@ set -euo pipefail
 lab=$(readlink -f "$(dirname "$0")")
 . "$lab/cache.sh"
 
-modules_dom0="virtio_pci virtio_blk virtio_net xen-blkfront xen-netfront ext4 overlay"
+# button and evdev: for the power button, by which a host VM is told to shut down.
+modules_dom0="virtio_pci virtio_blk virtio_net xen-blkfront xen-netfront ext4 overlay button evdev"
 modules_guest="xen-blkfront xen-netfront ext4"
 # Of busybox, in place of Debian's: static, a program starts in half the time, and Xen's scripts start dozens. Programs
 # that the project's own scripts call with options of GNU's stay.
@@ -104,7 +106,7 @@ image_in_tree() {
 	cp "$out"/{xen,vmlin*,*.gz} "$img/boot/"
 	mke2fs -q -t ext4 -O ^has_journal -m 0 -N 40000 -d "$img" "$out/root.ext4" 1G
 	rm -rf "$img" "$bin"
-	for disk in 1 2; do truncate -s 1G "$out/guests$disk.raw"; mke2fs -q -t ext4 -L "guests$disk" "$out/guests$disk.raw"; done
+	for disk in guests1 guests2 hv1 hv2; do truncate -s 1G "$out/$disk.raw"; mke2fs -q -t ext4 -L "$disk" "$out/$disk.raw"; done
 	truncate -s 64M "$out/state.raw"; mke2fs -q -t ext4 -L state "$out/state.raw"
 }
 

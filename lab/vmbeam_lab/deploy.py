@@ -15,7 +15,7 @@ def stage(c: Config) -> Path:
 
 def deploy_to(lab: Lab, system: str, archive: Path) -> None:
     level = "host" if system == "host" else "guest"
-    lab.run(system, "tar -C / --no-same-owner --keep-directory-symlink -xf - && ldconfig", archive.read_bytes())
+    lab.run(system, "tar -C / --no-same-owner --keep-directory-symlink -xf - && ldconfig && sync", archive.read_bytes())
     lab.run(system, f"/lab/start {level}")
 
 

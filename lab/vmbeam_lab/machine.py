@@ -20,7 +20,7 @@ DOM0_MIB = 1536
 DEADLY = b"Triple fault"
 
 
-DISKS = ("guests1", "guests2", "state")
+DISKS = ("guests1", "guests2", "state", "hv1", "hv2")
 
 
 def machine_options(c: Config) -> list[str]:
