@@ -88,6 +88,14 @@ class Lab:
             self._idle.clear()
             self._ports.clear()
 
+    def restarted(self, system: str) -> None:
+        """It went away and was created anew: old connections lead nowhere, and another process is its device model."""
+        with self._busy:
+            for channel in self._idle.pop(system, []):
+                channel.close()
+            self._tries.pop(system, None)
+            self._device_models.pop(system, None)
+
     def status(self, system: str, command: str, data: bytes | None = None, *, patience: float = COMMAND_PATIENCE,
                take: Callable[[bytes, bytes], None] | None = None) -> tuple[int, bytes, bytes]:
         """Runs a shell command: its exit status and both outputs. take() gets both as they come, b"O" and b"R"."""
@@ -160,15 +168,18 @@ class Lab:
     def wait_host(self) -> None:
         self.waiter.until("the host management VM to answer", lambda: self.answers("host"), self.console_bytes)
 
+    def wait_hostvm(self, system: str) -> None:
+        began = time.monotonic()
+        self.waiter.until(f"{system} to answer", lambda: self.answers(system),
+                          lambda: self.device_model_bytes(system), patience=240, pause=1)
+        self.waiter.until(f"{system}'s toolstack to answer",
+                          lambda: self.succeeds(system, "test -e /run/lab-up && xl list"), pause=1)
+        if time.monotonic() - began > 5:
+            say(f"{system} answers after {time.monotonic() - began:.0f} s")
+
     def wait_hostvms(self) -> None:
         for system in self.config.hostvms:
-            began = time.monotonic()
-            self.waiter.until(f"{system} to answer", lambda: self.answers(system),
-                              lambda: self.device_model_bytes(system), patience=240, pause=1)
-            self.waiter.until(f"{system}'s toolstack to answer",
-                              lambda: self.succeeds(system, "test -e /run/lab-up && xl list"), pause=1)
-            if time.monotonic() - began > 5:
-                say(f"{system} answers after {time.monotonic() - began:.0f} s")
+            self.wait_hostvm(system)
 
     def check_pinning(self) -> None:
         """Nothing in guest mode may ever run on CPU 0 of a QEMU that has its faults: docs/lab.md."""

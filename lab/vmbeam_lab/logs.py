@@ -31,10 +31,13 @@ def guests(lab: Lab) -> list[str]:
     return sorted({line.split()[0] for text in found for line in text.splitlines() if re.match(r"u[0-9] ", line)})
 
 
-def plant(lab: Lab) -> None:
-    """A splat into every kernel's log, and a mark into every Xen's: the search must find them from now on."""
+def plant(lab: Lab, only: tuple[str, ...] = ()) -> None:
+    """A splat into every kernel's log, and a mark into every Xen's: the search must find them from now on. Or into those
+    of some management VMs, which were started anew."""
     at_once([lambda s=s: lab.run(s, f"echo '<3>{PLANTED}' >/dev/kmsg; xl debug-keys h")     # type: ignore[misc]
-             for s in systems(lab)])
+             for s in only or systems(lab)])
+    if only:
+        return
     at_once([lambda g=g: lab.run(g, f"echo '<3>{PLANTED}' >/dev/kmsg") for g in guests(lab)])   # type: ignore[misc]
 
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Host VMs of the lab: their restarts, and another build of Xen for them."""
+
+from . import logs
+from .lab import Lab
+from .paths import TOP, entry_path
+
+
+def new_build(lab: Lab, hostvm: str) -> str:
+    """An xl configuration in the host management VM that is the host VM's own but for its nested Xen: not Debian's
+    build, but the one of xen/build.sh that the host hypervisor is, too. It is there already, and its version ends with
+    "+vmbeam"."""
+    lab.write("host", "/boot/xen-new", (entry_path(TOP / "xen/build.sh") / "xen").read_bytes())
+    config = f"/etc/xen/{hostvm}.new.cfg"
+    lab.run("host", f"""sed 's,"/boot/xen","/boot/xen-new",' /etc/xen/{hostvm}.cfg >{config}; grep -q xen-new {config}""")
+    return config
+
+
+def xen_version(lab: Lab, hostvm: str) -> str:
+    return lab.run(hostvm, "xl info | sed -n 's/^xen_version *: //p'").strip()
+
+
+def came_back(lab: Lab, hostvm: str) -> None:
+    """Somebody has created it anew: it answers, and its logs can be searched for splats again."""
+    lab.restarted(hostvm)
+    lab.wait_hostvm(hostvm)
+    logs.plant(lab, (hostvm,))
+
+
+def restart(lab: Lab, hostvm: str, config: str = "") -> None:
+    """As an operator would, from its configuration or another one. A stock Xen one level down reads no xenstore of the
+    host: it is told by its power button (-F)."""
+    def listed() -> str:
+        return lab.run("host", f"xl list {hostvm}").splitlines()[1]
+
+    lab.run("host", f"xl shutdown -F {hostvm}")
+    lab.waiter.until(f"{hostvm} to be off", lambda: "s" in listed().split()[4], listed)
+    lab.run("host", f"xl destroy {hostvm} && xl create {config or f'/etc/xen/{hostvm}.cfg'}")
+    came_back(lab, hostvm)
