@@ -11,6 +11,7 @@ from typing import Any
 from vmbeam_lab import guests
 from vmbeam_lab.lab import Lab
 from vmbeam_lab.migrate import Wrong, check_unhurt, vmbeam_migrate
+from vmbeam_lab.migrate import vmbeam_status as status
 
 HOLD = "/run/vmbeam/hold"
 ROLLED_BACK, REFUSED = 3, 2
@@ -81,11 +82,6 @@ class Hold:
         pid = self.wait(migration)
         self.lab.run(self.system, f"kill -9 {pid}")
         self.release()
-
-
-def status(lab: Lab) -> dict[str, Any]:
-    got: dict[str, Any] = json.loads(lab.run("host", "vmbeam status --json"))
-    return got
 
 
 def settle(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from vmbeam_lab import guests
 from vmbeam_lab.lab import Lab, at_once
-from vmbeam_lab.migrate import filesystem_clean, migrate
+from vmbeam_lab.migrate import filesystem_clean, migrate, there_and_back
 
 
 def test_check_tells_superpages(guests_lab_shared: Lab) -> None:
@@ -19,15 +19,9 @@ def test_check_tells_superpages(guests_lab_shared: Lab) -> None:
 
 def test_there_and_back(guests_lab: Lab) -> None:
     """And both sides have their memory back, and u1's filesystem is clean at the end."""
-    lab = guests_lab
-    free = {h: guests.free_mib(lab, h) for h in ("hv1", "hv2")}
-    migrate(lab, "u1", "hv1", "hv2")
-    there = {h: guests.free_mib(lab, h) for h in ("hv1", "hv2")}
-    assert there["hv1"] > free["hv1"] and there["hv2"] < free["hv2"]
-    migrate(lab, "u1", "hv2", "hv1")
-    assert free == {h: guests.free_mib(lab, h) for h in ("hv1", "hv2")}
-    guests.guest_shutdown(lab, "hv1", "u1")
-    filesystem_clean(lab)
+    there_and_back(guests_lab)
+    guests.guest_shutdown(guests_lab, "hv1", "u1")
+    filesystem_clean(guests_lab)
 
 
 @pytest.mark.soak
