@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host VM is restarted, from its xl configuration and on another build of Xen."""
+
+import pytest
+
+from vmbeam_lab import hostvms
+from vmbeam_lab.lab import Lab
+
+
+@pytest.mark.soak
+def test_restart(guests_lab: Lab) -> None:
+    """What is installed in a host VM comes back with it, by itself; also from another configuration, and from its own
+    again, and after it was cut off."""
+    lab = guests_lab
+    lab.run("hv2", "echo kept >/etc/kept; sync")
+    stock = hostvms.xen_version(lab, "hv2")
+    hostvms.restart(lab, "hv2", hostvms.new_build(lab, "hv2"))
+    assert hostvms.xen_version(lab, "hv2") != stock
+    lab.run("host", "xl destroy hv2 && xl create /etc/xen/hv2.cfg")
+    hostvms.came_back(lab, "hv2")
+    assert hostvms.xen_version(lab, "hv2") == stock
+    assert lab.text("hv2", "/etc/kept") == "kept"
+    lab.run("hv2", "pidof vmbeam-agent && grep -q '^vmbeam_guest ' /proc/modules")
+    lab.run("host", "vmbeam check hv1/u1 hv2")
