@@ -6,7 +6,7 @@ TREE := lab/tree.sh run
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: deps ## build all, start the lab, move a running guest VM there and back, say what happened
+demo: deps ## build all, start the lab, give a host VM another Xen while its guest VM runs on, say what happened
 	lab/lab demo
 
 check: deps ## all tests, or those of T="ADDRESS...": style, native, builds, and all levels in the lab

@@ -1,27 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The main job, seen: a running guest VM moves from one nested Xen to the other and back."""
+"""The main job, seen: a host VM is restarted on another build of Xen while its guest VM runs on."""
 
 import argparse
 import json
+import re
 import time
 from typing import Any
 
-from . import guests, logs, snapshot
+from . import guests, hostvms, logs, snapshot
 from .config import Config
 from .errors import LabError
 from .lab import Lab
-from .migrate import filesystem_clean, migrate
+from .maintain import Maintenance, maintain, moved
+from .migrate import filesystem_clean
 from .paths import TOP, say
 
+STEPS = {
+    "evacuate": "the guest VMs of hv1 leave it",
+    "stop": "hv1 is shut down",
+    "start": "hv1 is created anew",
+    "agent": "its agent is waited for",
+    "probe": "a small guest VM is created on it and destroyed",
+    "return": "the guest VMs come home",
+}
 
-def show_phase(line: str) -> None:
-    try:
-        step = json.loads(line)
-    except json.JSONDecodeError:
-        print(f"    {line}")
-        return
-    if "ms" in step:
-        print(f"    {step['phase']:10}{step['ms']:10.0f} ms", flush=True)
+
+def show_event(event: dict[str, Any]) -> None:
+    """As it comes: the steps, the phases of each migration, and what there is to say beside them."""
+    kind = event.get("event", "phase")
+    if kind == "step" and event["step"] in STEPS:
+        print(f"  {STEPS[event['step']]}", flush=True)
+    elif kind == "phase" and "ms" in event:
+        print(f"    {event['phase']:10}{event['ms']:10.0f} ms", flush=True)
+    elif kind == "waiting":
+        print(f"  an operator is asked: {event['why']}", flush=True)
+    elif kind == "words":
+        print(f"    {event['words']}", flush=True)
 
 
 def show(m: dict[str, Any]) -> None:
@@ -56,6 +70,34 @@ class Timeline:
             print(f"    {seconds:7.1f} s  {name}")
 
 
+def show_maintenance(m: Maintenance, shutdown_s: float, boot_s: float) -> None:
+    """When what was down, and what it would have been without VMBeam."""
+    times = [e["time"] / 1000 for e in m.events if "time" in e]
+    steps = {e["step"]: e["time"] / 1000 - times[0] for e in m.events if e.get("event") == "step"}
+    there, back = {e["migration"]: e["downtime_ms"] / 1000 for e in m.events if moved(e)}.values()
+    hv1 = m.report["down_ms"] / 1000
+    print(f"  {m.report['system']} ran Xen {m.report['xen_before']} and runs Xen {m.report['xen_after']}")
+    for begin, end, what in (("evacuate", "stop", f"u1 moves to hv2: {there:.1f} s of it down"),
+                             ("stop", "probe", "hv1 is down, u1 runs on hv2"),
+                             ("probe", "return", "hv1 is tried with a small guest VM"),
+                             ("return", "done", f"u1 moves home: {back:.1f} s of it down")):
+        print(f"    {steps.get(begin, 0.0):7.1f} s to {steps.get(end, times[-1] - times[0]):7.1f} s   {what}")
+    print(f"""
+                    {'hv1 down':>12}{'u1 down':>12}   what ran in u1
+    with VMBeam     {hv1:10.1f} s{there + back:10.1f} s   runs on
+    without         {hv1:10.1f} s{shutdown_s + hv1 + boot_s:10.1f} s   has ended
+    Without it, u1 would be shut down ({shutdown_s:.1f} s), wait for hv1, and boot ({boot_s:.1f} s, by its kernel's clock).
+""", flush=True)
+
+
+def boot_seconds(lab: Lab, guest: str) -> float:
+    """Of a guest VM, by its kernel's own clock: until it was up."""
+    found = re.search(rf"\[ *([0-9.]+)\] lab: {guest} is up", lab.run(guest, "dmesg"))
+    if not found:
+        raise LabError(f"{guest}'s kernel log does not say when it was up")
+    return float(found[1])
+
+
 def demonstrate(lab: Lab) -> dict[str, Any]:
     times = Timeline()
     accel = "KVM" if lab.config.kvm else "an emulator"
@@ -67,23 +109,22 @@ def demonstrate(lab: Lab) -> dict[str, Any]:
     times.part("building and deploying this checkout")
     snapshot.up(lab, ready)
     times.part("starting the lab from the snapshot")
-    free = {h: guests.free_mib(lab, h) for h in lab.config.hostvms}
 
-    done = []
-    for source, dest in (("hv1", "hv2"), ("hv2", "hv1")):
-        say(f"vmbeam migrate {source}/u1 {dest}")
-        done.append(migrate(lab, "u1", source, dest, show_phase))
-        show(done[-1])
-        times.part(f"moving u1 from {source} to {dest}, and checking it")
-    for h, before in free.items():
-        if (now := guests.free_mib(lab, h)) != before:
-            raise LabError(f"{h} had {before} MiB free before the migrations, now {now}")
+    config, boot_s = hostvms.new_build(lab, "hv1"), boot_seconds(lab, "u1")
+    say(f"vmbeam maintain hv1 --via hv2 --config {config}")
+    done = maintain(lab, "hv1", "hv2", config, progress=show_event)
+    for m in done.migrations:
+        show(m)
+    times.part("the maintenance of hv1, and looking at u1")
 
     say("u1 is shut down and its disk checked")
+    began = time.monotonic()
     guests.guest_shutdown(lab, "hv1", "u1")
+    shutdown_s = time.monotonic() - began
     filesystem_clean(lab)
     times.part("u1's shutdown and the check of its disk")
-    report = {"migrations": done, "log_splats": 0}
+    show_maintenance(done, shutdown_s, boot_s)
+    report = {"migrations": done.migrations, "maintenance": done.report, "log_splats": 0}
     try:
         say(f"no splat in {logs.check(lab)} logs")
     except LabError as e:

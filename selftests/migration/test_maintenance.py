@@ -3,8 +3,20 @@
 
 import pytest
 
-from vmbeam_lab import hostvms
+from vmbeam_lab import guests, hostvms
 from vmbeam_lab.lab import Lab
+from vmbeam_lab.maintain import maintain
+from vmbeam_lab.migrate import filesystem_clean
+
+
+def test_maintenance(guests_lab: Lab) -> None:
+    """hv1 gets another build of Xen while u1 is away: the same boot of u1, and its very machine frames, twice swapped."""
+    lab = guests_lab
+    done = maintain(lab, "hv1", "hv2", hostvms.new_build(lab, "hv1"))
+    assert [g["guest"] for g in done.report["guests"]] == ["u1"]
+    assert done.report["down_ms"] > 0
+    guests.guest_shutdown(lab, "hv1", "u1")
+    filesystem_clean(lab)
 
 
 @pytest.mark.soak
