@@ -22,6 +22,9 @@ REBOOTED_DOMID = 6    # of whatever else has the guest VM's UUID
 FIRST_EXPORT = 70
 FRAMES = 100
 
+# What may be asked outside a migration.
+OF_NO_MIGRATION = ("hello", "system", "power-off", "probe", "guest-check", "guest-shutdown", "guest-start", "guard-adopt")
+
 MAGIC = b"VMBEAM\r\n"
 HEADER_LEN = 24
 
@@ -171,6 +174,7 @@ class MadeUpAgent(threading.Thread):
         self.boot = f"boot-1-of-{name}"         # another one when the host VM was restarted
         self.away: dict[str, str] = {}          # guest VMs that this system must not start: UUIDs and names
         self.down: dict[str, Domain] = {}       # what was shut down and is to be started again, by its UUID
+        self.system_file: Path | None = None    # what state the host VM is in; the last word of it counts
         self.asked: list[str] = []              # the ops of all requests
         self.wrong_requests: list[str] = []
         self._exports_made = 0
@@ -196,6 +200,7 @@ class MadeUpAgent(threading.Thread):
             "quiesce": self._nothing, "rebind": self._nothing, "resume": self._resume, "unpause": self._unpause,
             "destroy": self._destroy, "guard-back": self._guard_back, "guard-adopt": self._guard_back,
             "guest-shutdown": self._guest_shutdown, "guest-start": self._guest_start, "probe": self._probe,
+            "power-off": self._power_off,
         }
 
     def domain(self, domid: int | None = None) -> Domain | None:
@@ -275,7 +280,7 @@ class MadeUpAgent(threading.Thread):
     def _answer(self, request: Json, blob: bytes) -> Reply:
         op = request["op"]
         expect(op in self._ops, f"there is no op {op}")
-        expect("migration" in request, f"{op} does not tell of which migration it is")
+        expect("migration" in request or op in OF_NO_MIGRATION, f"{op} does not tell of which migration it is")
         if op in self.faults.unknown:
             raise OpError("EOPNOTSUPP", f'this agent knows no operation "{op}": is it older than vmbeamd?')
         if op in self.faults.broken:
@@ -325,8 +330,20 @@ class MadeUpAgent(threading.Thread):
         }
         return Reply({**reply, "more": True} if more else reply)
 
+    def _boots(self) -> int:
+        """How often the host VM was started, by the file that the test's xl writes."""
+        return self.system_file.read_text().split().count("up") if self.system_file and self.system_file.exists() else 0
+
+    def _power_off(self, _request: Json, _blob: bytes) -> Reply:
+        assert self.system_file
+        with self.system_file.open("a", encoding="ascii") as f:
+            f.write("ended\n")
+        return Reply({})
+
     def _system(self, _request: Json, _blob: bytes) -> Reply:
-        return Reply({"version": "x", "boot": self.boot, "xen": f"{self.faults.xen}.0", "hostvm_xen": self.faults.xen,
+        boots = self._boots()
+        return Reply({"version": "x", "boot": f"{self.boot}-{boots}", "xen": f"{self.faults.xen}.{boots}", "hostvm_xen": self.faults.xen,
+                      "down": [{"uuid": d.uuid, "name": d.name} for d in self.down.values()],
                       "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": [],
                       "guests": [self._in_system(domain) for domain in self.domains],
                       "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})

@@ -341,8 +341,13 @@ def test_unmovable_is_shut_down_and_started_again(house: House) -> None:
 def test_abort_during_the_command_brings_all_home(house: House) -> None:
     house.start()
     waiting = Waiting(house)
-    assert house.ask(cmd="abort")[0]["outcome"] == "ok"
+    told: list[str] = []
+    aborting = threading.Thread(target=lambda: told.append(house.ask(cmd="abort")[0]["outcome"]), daemon=True)
+    aborting.start()
+    wait_until(lambda: house.status()["maintenance"]["aborting"])
     assert waiting.go_on()["outcome"] == "aborted" and house.on("hv1")
+    aborting.join(60)
+    assert told == ["aborted"]
 
 
 def test_no_return_leaves_them(house: House) -> None:

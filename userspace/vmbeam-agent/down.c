@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -50,6 +51,28 @@ struct json_object *down_read(const char *uuid, struct error *err)
 	error_set(err, "%s makes no sense: create the guest VM by hand (xl create), and remove it", path);
 	json_object_put(json);
 	return NULL;
+}
+
+int down_list(void (*each)(const char *uuid, const char *name, void *arg), void *arg, struct error *err)
+{
+	DIR *dir = opendir(STATE_DIR);
+	struct dirent *d;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set(err, STATE_DIR ": %s", strerror(errno));
+	while ((d = readdir(dir))) {
+		struct json_object *json;
+		char uuid[37], end[8];
+		struct error unread;
+
+		if (sscanf(d->d_name, "down-%36[0-9a-f-]%7s", uuid, end) != 2 || strcmp(end, ".json"))
+			continue;
+		json = down_read(uuid, &unread);
+		each(uuid, json ? js_str(json, "name", uuid) : uuid, arg);
+		json_object_put(json);
+	}
+	closedir(dir);
+	return 0;
 }
 
 int down_forget(const char *uuid, struct error *err)

@@ -15,6 +15,8 @@
 int down_write(const char *uuid, const char *name, struct json_object *config, bool starting, struct error *err);
 /* {"name", "config", "starting"}, to be put. NULL with err: there is none, or it makes no sense. */
 struct json_object *down_read(const char *uuid, struct error *err);
+/* Calls @each for all of them. 0 or -1. */
+int down_list(void (*each)(const char *uuid, const char *name, void *arg), void *arg, struct error *err);
 /* It runs. No error if there is none. 0 or -1. */
 int down_forget(const char *uuid, struct error *err);
 

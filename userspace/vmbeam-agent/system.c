@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "domain.h"
+#include "down.h"
 #include "guard.h"
 #include "js.h"
 #include "message.h"
@@ -111,16 +112,16 @@ static void add(struct bounded *b, struct json_object *obj)
 	json_object_array_add(b->list, obj);
 }
 
-static void list_guests(struct bounded *guests, struct json_object *problems)
+static int list_guests(struct bounded *guests, struct json_object *problems)
 {
 	struct domain *domains = NULL;
 	struct xs_handle *xs;
 	size_t nr = 0;
 
-	if (domains_read(&domains, &nr)) {
-		add_problem(problems, "the guest VMs cannot be listed: is the toolstack of this host VM up?");
-		return;
-	}
+	int rc = domains_read(&domains, &nr);
+
+	if (rc)
+		return rc;
 	xs = store_open();
 	if (!xs)
 		add_problem(problems, "xenstore does not answer: how many devices the guest VMs have is not known");
@@ -130,6 +131,16 @@ static void list_guests(struct bounded *guests, struct json_object *problems)
 	if (xs)
 		store_close(xs);
 	domains_free(domains, nr);
+	return 0;
+}
+
+static void add_down(const char *uuid, const char *name, void *arg)
+{
+	struct json_object *obj = json_object_new_object();
+
+	put_string(obj, "uuid", uuid);
+	put_string(obj, "name", name);
+	add(arg, obj);
 }
 
 static int add_away(const struct guard_away *away, void *arg)
@@ -160,14 +171,17 @@ int op_system(struct request *r)
 {
 	struct bounded guests = { .list = json_object_new_array(), .room = GUESTS_ROOM };
 	struct bounded away = { .list = json_object_new_array(), .room = AWAY_ROOM };
+	struct bounded down = { .list = json_object_new_array(), .room = AWAY_ROOM };
 	struct json_object *problems = json_object_new_array();
 	struct utsname uts = {};
 	struct timespec up = {};
 	struct error err;
 	char text[100];
+	int rc;
 
 	json_object_object_add(r->out, "guests", guests.list);
 	json_object_object_add(r->out, "away", away.list);
+	json_object_object_add(r->out, "down", down.list);
 	json_object_object_add(r->out, "problems", problems);
 	put_string(r->out, "version", VMBEAM_VERSION);
 	read_line(BOOT_ID, text, sizeof(text));
@@ -181,10 +195,15 @@ int op_system(struct request *r)
 	clock_gettime(CLOCK_BOOTTIME, &up);
 	put_number(r, "uptime_s", up.tv_sec);
 	put_memory(r, problems);
-	list_guests(&guests, problems);
+	/* An empty list would say that there are none. */
+	rc = list_guests(&guests, problems);
+	if (rc)
+		return fail(r, rc, "the guest VMs cannot be listed: is the toolstack of this host VM up?");
+	if (down_list(add_down, &down, &err))
+		add_problem(problems, "%s", err.text);
 	if (guard_list(&guard_here, add_away, &away, &err))
 		add_problem(problems, "%s", err.text);
-	if (guests.cut || away.cut)
+	if (guests.cut || away.cut || down.cut)
 		put_bool(r, "more", true);
 	return 0;
 }

@@ -9,12 +9,12 @@
 #include "drive.h"
 #include "drive_seen.h"
 #include "events.h"
-#include "history.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
 #include "look.h"
 #include "migration.h"
+#include "monitor.h"
 #include "recover.h"
 #include "worker.h"
 
@@ -119,10 +119,10 @@ static void go_later(void)
 static void over(void)
 {
 	struct json_object *report = report_now();
-	int rc = history_append(&config->history, report, now_ms() / 1000);
+	int rc;
 
-	if (rc)
-		log_warn("%s cannot be written: %s", config->history.path, strerror(-rc));
+	monitor_over(json_object_get(report));
+	monitor_maintenance(false, false);
 	log_info("%s is over: %s", drive_what(), js_str(report, "outcome", "?"));
 	under_way = false;
 	rc = journal_shorten(&journal);
@@ -137,6 +137,7 @@ static void over(void)
 static void ask(const char *why)
 {
 	log_warn("%s waits for an operator: %s", drive_what(), why);
+	monitor_maintenance(true, true);
 	event("waiting", "why", why);
 	tell(report_now());
 }
@@ -324,6 +325,7 @@ int drive_begin(struct plan *plan, struct error *err)
 		return error_set(err, "the journal %s cannot be written: see the log", journal.path);
 	}
 	under_way = true;
+	monitor_maintenance(true, false);
 	log_info("%s begins: %zu of %zu guest VMs are to be moved", drive_what(), m.plan.moving, m.plan.nr);
 	o = json_object_new_object();
 	js_add_str(o, "event", "plan");
@@ -345,6 +347,7 @@ static int go_on(struct error *err)
 {
 	if (write_journal())
 		return error_set(err, "the journal %s cannot be written: see the log", journal.path);
+	monitor_maintenance(true, false);
 	drive_go();
 	return 0;
 }
@@ -353,16 +356,21 @@ int drive_resume(struct error *err)
 {
 	if (!under_way)
 		return none(err);
+	/* Else it is only watched. */
+	if (!m.asked.text[0])
+		return 0;
 	maintain_resume(&m);
 	return go_on(err);
 }
 
-int drive_abort(struct error *err)
+int drive_abort(const char *id, struct error *err)
 {
 	struct worker_state now;
 
 	if (!under_way)
 		return none(err);
+	if (*id && strcmp(id, m.id))
+		return error_set(err, "%s is under way, with the id %s and not %.64s", drive_what(), m.id, id);
 	maintain_abort(&m);
 	worker_state(&now);
 	if (doing == MOVING && act.action.act == ACT_MOVE_AWAY && !now.closing)
@@ -398,6 +406,7 @@ static int take_over(struct json_object *last, struct error *err)
 		return error_set(err, "%s is not over, and the configuration has not both %s and %s: put them back until it is",
 				 drive_what(), m.plan.from, m.plan.to);
 	under_way = true;
+	monitor_maintenance(true, m.asked.text[0]);
 	log_info("%s goes on where it was: %s", drive_what(), maintain_steps[m.step]);
 	if (m.asked.text[0])
 		log_warn("%s waits for an operator: %s", drive_what(), m.asked.text);

@@ -30,7 +30,8 @@ struct json_object *drive_report(void);
 int drive_begin(struct plan *plan, struct error *err);
 /* What an operator says. 0 or -1. */
 int drive_resume(struct error *err);
-int drive_abort(struct error *err);
+/* @id: of the one that is meant; "": the one under way. */
+int drive_abort(const char *id, struct error *err);
 int drive_adopt(const char *uuid, struct error *err);
 
 /* The worker has nothing to do. */

@@ -6,6 +6,7 @@
 #include "js.h"
 #include "limit.h"
 #include "look.h"
+#include "monitor.h"
 
 static const char *const states[] = {
 	[HOSTVM_UNKNOWN] = "unknown",
@@ -83,6 +84,7 @@ static void take_system(const struct look *l, struct agent *a, struct json_objec
 		json_object_array_add(guests, g);
 	}
 	json_object_object_add(h, "guests", guests);
+	monitor_away(js_str(h, "name", ""), js_len(js_array(reply, "away")));
 }
 
 static struct json_object *look_at(const struct look *l, const struct config_hostvm *c)

@@ -280,6 +280,7 @@ struct json_object *maintain_report(const struct maintenance *m, const struct ma
 	js_add_str(o, "what", plan_whats[m->plan.what]);
 	js_add_str(o, "outcome", outcome(m));
 	js_add_str(o, "step", maintain_steps[m->step]);
+	js_add_bool(o, "aborting", m->aborting);
 	js_add_str(o, "from", m->plan.from);
 	js_add_str(o, "to", m->plan.to);
 	js_add_u64(o, "begun", first / 1000);

@@ -131,8 +131,10 @@ static void hear_all(void)
 			break;
 		case SAID_RESULT:
 			control_send(requester, "{\"result\":%s}\n", text);
+			/* Of a migration that nobody asked for, somebody may have asked for what it is a part of. */
+			if (requester)
+				events_asker(NULL);
 			requester = NULL;
-			events_asker(NULL);
 			break;
 		case SAID_FORGOTTEN:
 			forgotten(text);
@@ -376,15 +378,15 @@ void requests_serve(struct client *c, struct json_object *json)
 	} else if (must_wait(c, json)) {
 		return;
 	} else if (!strcmp(cmd, "status")) {
-		request_list(c, false, status());
+		request_list(c, LIST_SYSTEMS, status());
 	} else if (!strcmp(cmd, "list")) {
-		request_list(c, true, json_object_new_object());
+		request_list(c, js_bool(json, "names") ? LIST_NAMES : LIST_REASONS, json_object_new_object());
 	} else if (plan_word(plan_whats, PLAN_WHATS, cmd) >= 0) {
 		request_what(c, json, plan_word(plan_whats, PLAN_WHATS, cmd));
 	} else if (!strcmp(cmd, "resume")) {
 		request_resume(c);
 	} else if (!strcmp(cmd, "abort")) {
-		request_abort(c);
+		request_abort(c, js_str(json, "maintenance", ""));
 	} else if (!strcmp(cmd, "adopt")) {
 		request_adopt(c, js_str(json, "guest", ""));
 	} else if (!strcmp(cmd, "cancel")) {

@@ -97,15 +97,15 @@ static void looked(void *arg)
 	give(c, o);
 }
 
-void request_list(struct client *c, bool reasons, struct json_object *more)
+void request_list(struct client *c, enum list list, struct json_object *more)
 {
-	if (worker_busy() || requester) {
+	if (worker_busy() || requester || (list == LIST_NAMES && last_seen)) {
 		give(c, more);
 		return;
 	}
 	requester = c;
 	answer = more;
-	look = (struct look){ .config = config, .reasons = reasons };
+	look = (struct look){ .config = config, .reasons = list == LIST_REASONS };
 	worker_errand(look_run, looked, &look);
 }
 

@@ -6,12 +6,18 @@
 #include "config.h"
 #include "control.h"
 
+enum list {
+	LIST_NAMES,		/* what was seen last will do: it is to be quick */
+	LIST_SYSTEMS,
+	LIST_REASONS,		/* also whether each guest VM can move, which takes longer */
+};
+
 void requests_list_open(const struct config *config);
 /*
  * Looks, and answers. @more: what the answer has besides the host VMs; consumed. When the worker has nothing to do; if it
  * has, the answer is what was seen last.
  */
-void request_list(struct client *c, bool reasons, struct json_object *more);
+void request_list(struct client *c, enum list list, struct json_object *more);
 /* The guest VM may stay where it is: its home is told. When the worker has nothing to do. */
 void request_adopt(struct client *c, const char *guest);
 void requests_list_gone(struct client *c);

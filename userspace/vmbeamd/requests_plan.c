@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "drive.h"
+#include "events.h"
 #include "js.h"
 #include "requests_plan.h"
 #include "text.h"
@@ -10,8 +11,9 @@
 
 static const struct config *config;
 static struct journal *migrations;
-/* Who waits for the plan or for its end; NULL: has gone, or nobody asked. */
-static struct client *requester;
+/* Who waits for the plan or for its end. NULL: the place is free. */
+#define WATCHERS	8
+static struct client *watchers[WATCHERS];
 /* The plan that is being made, and the request, which it points into. */
 static struct survey survey;
 static struct json_object *request;
@@ -24,14 +26,38 @@ void requests_plan_open(const struct config *c, struct journal *journal)
 
 void requests_plan_gone(struct client *c)
 {
-	if (requester == c)
-		requester = NULL;
+	for (int i = 0; i < WATCHERS; i++)
+		if (watchers[i] == c)
+			watchers[i] = NULL;
+}
+
+/* @c hears of all that happens, and gets the result. 0, or -1: it was refused. */
+static int watch(struct client *c)
+{
+	for (int i = 0; i < WATCHERS; i++) {
+		if (watchers[i])
+			continue;
+		if (events_subscribe(c))
+			break;
+		watchers[i] = c;
+		return 0;
+	}
+	control_refuse(c, "refused", "as many clients hear of all events as can: end one of them");
+	return -1;
 }
 
 void requests_plan_told(struct json_object *report)
 {
-	control_result(requester, report);
-	requester = NULL;
+	for (int i = 0; i < WATCHERS; i++) {
+		struct client *c = watchers[i];
+
+		watchers[i] = NULL;
+		if (!c)
+			continue;
+		events_gone(c);
+		control_result(c, json_object_get(report));
+	}
+	json_object_put(report);
 }
 
 /* The plan as it would be, or why not. @plan is cleared. */
@@ -46,8 +72,7 @@ static void show(struct plan *plan, struct json_object *problems)
 	}
 	if (plan->from)
 		json_object_object_add(o, "plan", plan_to_json(plan));
-	control_result(requester, o);
-	requester = NULL;
+	requests_plan_told(o);
 	plan_clear(plan);
 }
 
@@ -63,8 +88,11 @@ static void surveyed(void *arg)
 	if (js_len(survey.problems) || js_bool(request, "dry_run")) {
 		show(&plan, survey.problems);
 	} else if (drive_begin(&plan, &err)) {
-		control_refuse(requester, "refused", "%s", err.text);
-		requester = NULL;
+		struct json_object *o = json_object_new_object();
+
+		js_add_str(o, "outcome", "refused");
+		js_add_str(o, "error", err.text);
+		requests_plan_told(o);
 		plan_clear(&plan);
 	}
 	survey_clear(&survey);
@@ -138,39 +166,36 @@ void request_plan(struct client *c, struct json_object *json, enum plan_what wha
 			return;
 		}
 	}
+	if (watch(c))
+		return;
 	request = json_object_get(json);
-	requester = c;
 	worker_errand(survey_run, surveyed, &survey);
+}
+
+/* @c watches, and what it wants cannot be. */
+static void not_now(struct client *c, const struct error *err)
+{
+	requests_plan_gone(c);
+	events_gone(c);
+	control_refuse(c, "refused", "%s", err->text);
 }
 
 void request_resume(struct client *c)
 {
 	struct error err;
 
-	if (requester) {
-		control_refuse(c, "refused", "somebody waits for %s already: it is under way", drive_busy() ? drive_what() : "a plan");
-	} else if (drive_resume(&err)) {
-		control_refuse(c, "refused", "%s", err.text);
-	} else {
-		requester = c;
-	}
+	if (!drive_busy())
+		control_refuse(c, "refused", "no evacuation, return or maintenance is under way");
+	else if (!watch(c) && drive_resume(&err))
+		not_now(c, &err);
 }
 
-void request_abort(struct client *c)
+void request_abort(struct client *c, const char *id)
 {
 	struct error err;
 
-	if (drive_abort(&err)) {
-		control_refuse(c, "refused", "%s", err.text);
-		return;
-	}
-	/* Whoever began it hears of the end, too. */
-	if (!requester) {
-		requester = c;
-	} else {
-		struct json_object *o = json_object_new_object();
-
-		js_add_str(o, "outcome", "ok");
-		control_result(c, o);
-	}
+	if (!drive_busy())
+		control_refuse(c, "refused", "no evacuation, return or maintenance is under way");
+	else if (!watch(c) && drive_abort(id, &err))
+		not_now(c, &err);
 }

@@ -11,7 +11,7 @@ void requests_plan_open(const struct config *config, struct journal *journal);
 void request_plan(struct client *c, struct json_object *json, enum plan_what what);
 /* "resume": whoever asks gets what whoever began it would. */
 void request_resume(struct client *c);
-void request_abort(struct client *c);
+void request_abort(struct client *c, const char *id);
 /* For drive_open(). */
 void requests_plan_told(struct json_object *report);
 void requests_plan_gone(struct client *c);

@@ -121,8 +121,13 @@ static void find_candidates(struct survey *s, struct json_object *from, struct j
 		if (!is_return || !strcmp(js_str(g, "home", ""), s->to))
 			add(s, g, "guest", false);
 	}
-	for (size_t i = 0; i < js_len(down); i++)
-		add(s, json_object_array_get_idx(down, i), "name", true);
+	/* One that did not shut down in time runs on, and may have moved since. */
+	for (size_t i = 0; i < js_len(down); i++) {
+		struct json_object *d = json_object_array_get_idx(down, i);
+
+		if (!look_guest(from, js_str(d, "uuid", "")) && !look_guest(to, js_str(d, "uuid", "")))
+			add(s, d, "name", true);
+	}
 }
 
 void survey_run(void *arg)
