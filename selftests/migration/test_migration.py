@@ -17,6 +17,7 @@ def test_check_tells_superpages(guests_lab_shared: Lab) -> None:
     assert 0.9 * told["total"] <= told["superpages"] <= told["total"]
 
 
+@pytest.mark.soak
 def test_there_and_back(guests_lab: Lab) -> None:
     """And both sides have their memory back, and u1's filesystem is clean at the end."""
     there_and_back(guests_lab)

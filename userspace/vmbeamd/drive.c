@@ -16,6 +16,7 @@
 #include "migration.h"
 #include "monitor.h"
 #include "recover.h"
+#include "requests_list.h"
 #include "worker.h"
 
 /* Between two looks at what does not depend on us. */
@@ -240,6 +241,7 @@ static void looked(void *arg)
 {
 	(void)arg;
 	doing = IDLE;
+	requests_list_seen(look.hostvms);
 	if (drive_seen_take(&m, look.hostvms))
 		go_later();
 	else if (!stopping)

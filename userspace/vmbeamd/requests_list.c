@@ -48,6 +48,17 @@ void requests_list_open(const struct config *c)
 	}
 }
 
+void requests_list_seen(struct json_object *hostvms)
+{
+	for (size_t i = 0; i < js_len(last); i++) {
+		struct json_object *h = look_hostvm(hostvms, js_str(json_object_array_get_idx(last, i), "name", ""));
+
+		if (h)
+			json_object_array_put_idx(last, i, json_object_get(h));
+	}
+	last_seen = time(NULL);
+}
+
 /* One that runs, and is away from another host VM: two would use its disks. */
 static void warn_of_doubles(struct json_object *o)
 {

@@ -20,6 +20,8 @@ void requests_list_open(const struct config *config);
 void request_list(struct client *c, enum list list, struct json_object *more);
 /* The guest VM may stay where it is: its home is told. When the worker has nothing to do. */
 void request_adopt(struct client *c, const char *guest);
+/* What somebody else has seen of some host VMs: what was seen last, from now on. */
+void requests_list_seen(struct json_object *hostvms);
 void requests_list_gone(struct client *c);
 
 #endif
