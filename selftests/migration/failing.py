@@ -118,4 +118,4 @@ def refused(lab: Lab, words: str) -> None:
     assert words in outcome.words, f"it does not say: {words}\n{outcome}"
 
 
-__all__ = ["Hold", "Migration", "Outcome", "REFUSED", "ROLLED_BACK", "refused", "settle", "status", "stays_on_hv1"]
+__all__ = ["HOLD", "Hold", "Migration", "Outcome", "REFUSED", "ROLLED_BACK", "refused", "settle", "status", "stays_on_hv1"]

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """A host VM is restarted, from its xl configuration and on another build of Xen."""
 
+import threading
+
 import pytest
 
+from failing import HOLD, Hold, status
 from vmbeam_lab import guests, hostvms
 from vmbeam_lab.lab import Lab
 from vmbeam_lab.maintain import maintain
-from vmbeam_lab.migrate import filesystem_clean
+from vmbeam_lab.migrate import check_unhurt, filesystem_clean
 
 
 def test_maintenance(guests_lab: Lab) -> None:
@@ -17,6 +20,27 @@ def test_maintenance(guests_lab: Lab) -> None:
     assert done.report["down_ms"] > 0
     guests.guest_shutdown(lab, "hv1", "u1")
     filesystem_clean(lab)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("step", ["evacuate", "stop", "start", "probe"])
+def test_daemon_killed(guests_lab: Lab, step: str) -> None:
+    """The next daemon goes on where that one was; nobody waits for it any more."""
+    lab = guests_lab
+    before = guests.guest_state(lab, "u1")
+    hold = Hold(lab, "host", f"vmbeamd:maintain-{step}")
+    asking = threading.Thread(target=lambda: lab.status("host", "vmbeam maintain --json hv1 --via hv2"), daemon=True)
+    asking.start()
+    lab.waiter.until(f"the step {step}", lambda: int(lab.text("host", f"{HOLD}/vmbeamd:maintain-{step}.held") or 0),
+                     lambda: lab.run("host", "tail -n 1 /var/log/vmbeamd.log"), patience=600, pause=1)
+    lab.run("host", f"kill -9 $(cat {HOLD}/vmbeamd:maintain-{step}.held)")
+    hold.release()
+    asking.join()
+    lab.waiter.until("the maintenance to be over", lambda: status(lab)["maintenance"] is None,
+                     lambda: lab.run("host", "tail -n 1 /var/log/vmbeamd.log; xl list"), patience=1800, pause=5)
+    hostvms.came_back(lab, "hv1")
+    assert guests.has_guest(lab, "hv1", "u1") and not guests.has_guest(lab, "hv2", "u1")
+    check_unhurt(lab, "u1", before)
 
 
 @pytest.mark.soak

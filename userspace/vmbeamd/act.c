@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
 #include <string.h>
 
 #include "act.h"
 #include "agent.h"
 #include "child.h"
+#include "hold.h"
 #include "hooks_run.h"
 #include "hostvm.h"
 #include "js.h"
@@ -131,7 +133,11 @@ void act_run(void *arg)
 	struct error ignored;
 	struct home h;
 
+	char point[48];
+
 	memset(&a->error, 0, sizeof(a->error));
+	snprintf(point, sizeof(point), "vmbeamd:maintain-%s", maintain_steps[a->m->step]);
+	hold_point(point);
 	if (a->action.act == ACT_STEP) {
 		a->failed = step_hooks(a, &a->error);
 		return;
