@@ -36,8 +36,10 @@ class Channel:
     def _receive(self, n: int, watch: Watch) -> bytes:
         assert self.sock
         data = b""
+        ready = select.poll()   # select() knows no descriptor beyond 1023
+        ready.register(self.sock, select.POLLIN)
         while len(data) < n:
-            if not select.select([self.sock], [], [], 0.5)[0]:
+            if not ready.poll(500):
                 watch.look("no answer yet")
                 continue
             try:

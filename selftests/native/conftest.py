@@ -40,6 +40,7 @@ def rig(programs: Path, tmp_path: Path) -> Iterator[Rig]:
     # Shown only when the test has failed.
     print(rig.what_happened())
     for agent in rig.agents:
+        agent.stop()
         assert not agent.wrong_requests
 
 

@@ -217,7 +217,10 @@ class MadeUpAgent(threading.Thread):
 
     def run(self) -> None:
         while True:
-            connection, _ = self._listening.accept()
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
             with connection:
                 try:
                     connection.sendall(b"tail of a dead agent's message VMBEAM\r\nxx")
@@ -227,6 +230,12 @@ class MadeUpAgent(threading.Thread):
                     pass
                 except WrongRequest as e:
                     self.wrong_requests.append(str(e))
+
+    def stop(self) -> None:
+        """Of a thousand tests nothing is to be left open."""
+        # Another thread is in an accept() on it, which close() alone would not end.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
 
     @staticmethod
     def _read(connection: socket.socket, size: int) -> bytes:

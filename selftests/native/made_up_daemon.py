@@ -51,8 +51,14 @@ class MadeUpDaemon:
         return self._queue(cmd).get(timeout=PATIENCE_S)
 
     def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for client in self._clients:
+            # Its reader has it open, too, and ends by this.
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass    # it has gone
             client.close()
 
     def _queue(self, cmd: str) -> "queue.Queue[Asked]":

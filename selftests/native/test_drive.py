@@ -82,6 +82,7 @@ def house(programs: Path, tmp_path: Path) -> Any:
     house.kill()
     print(house.what_happened(), house.xl())
     for agent in house.agents:
+        agent.stop()
         assert not agent.wrong_requests
 
 
