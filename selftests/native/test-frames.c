@@ -122,7 +122,7 @@ int vmbeam_export_arm(int fd)
 }
 
 /* The guard: whom it was told of, and whether the export was armed by then. */
-const struct guard guard_here;
+struct guard guard_here;
 static char left[100];
 static bool unguarded;
 

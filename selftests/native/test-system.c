@@ -17,7 +17,7 @@
 #include "system.h"
 #include "kselftest_harness.h"
 
-const struct guard guard_here;
+struct guard guard_here;
 static struct domain all[1000];
 static char long_name[MAX_NAME + 1];
 static size_t nr_domains;

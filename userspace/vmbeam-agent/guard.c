@@ -21,7 +21,7 @@
 #define UUID_LEN	36
 #define MAX_CONFIG	(1 << 20)
 
-const struct guard guard_here = { .autostart = GUARD_AUTOSTART, .state = GUARD_STATE };
+struct guard guard_here = { .autostart = GUARD_AUTOSTART, .state = GUARD_STATE };
 
 /* It becomes a file's name. */
 static bool is_uuid(const char *text)
@@ -178,6 +178,14 @@ static int forget(const struct guard *g, const char *path, struct error *err)
 	return access(path, F_OK) && !sync_dir(g->state) ? 0 : error_set(err, "%s: %s", path, strerror(errno));
 }
 
+bool guard_is_away(const struct guard *g, const char *uuid)
+{
+	char path[PATH_MAX];
+	struct error err;
+
+	return !record_path(g, uuid, path, sizeof(path), &err) && !access(path, F_OK);
+}
+
 int guard_back(const struct guard *g, const char *uuid, struct error *err)
 {
 	char path[PATH_MAX], to[PATH_MAX], aside[PATH_MAX];
@@ -191,6 +199,8 @@ int guard_back(const struct guard *g, const char *uuid, struct error *err)
 	if (read_record(path, &away))
 		return error_set(err, "%s makes no sense: see which files in %s" GUARD_ASIDE " are of the guest VM %s, move them back to %s, and remove it",
 				 path, g->autostart, uuid, g->autostart);
+	/* Something that keeps no empty directories may have removed it. */
+	mkdir(g->autostart, 0755);
 	rc = directories(g, to, aside, err);
 	/* The record goes last: until then it can be repeated. */
 	if (!rc)
@@ -215,7 +225,7 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 {
 	DIR *dir = opendir(g->state);
 	struct dirent *entry;
-	int rc = 0;
+	int rc = 0, bad = 0;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : error_set(err, "%s: %s", g->state, strerror(errno));
@@ -227,14 +237,15 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 		if (!is_uuid(entry->d_name) ||
 		    snprintf(path, sizeof(path), "%s/%s", g->state, entry->d_name) >= (int)sizeof(path))
 			continue;
+		/* The others are to be guarded all the same. */
 		if (read_record(path, &away))
-			rc = error_set(err, "%s makes no sense: a guest VM is away, and it is not known which", path);
+			bad = error_set(err, "%s makes no sense: a guest VM is away, and it is not known which", path);
 		else
 			rc = each(&away, arg);
 		free(away.name);
 	}
 	closedir(dir);
-	return rc;
+	return rc ?: bad;
 }
 
 struct applying {

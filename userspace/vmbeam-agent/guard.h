@@ -27,7 +27,7 @@ struct guard {
 #define GUARD_ASIDE	".vmbeam-away"
 
 /* That of this system. */
-extern const struct guard guard_here;
+extern struct guard guard_here;
 
 /* A guest VM that is away. */
 struct guard_away {
@@ -46,6 +46,8 @@ int guard_leave(const struct guard *g, const char *uuid, const char *name, int64
  * It is back, or never left: puts its files back and forgets it. No error if it was not away. 0 or -1.
  */
 int guard_back(const struct guard *g, const char *uuid, struct error *err);
+/* Is it written down as away? False, too, when that cannot be seen. */
+bool guard_is_away(const struct guard *g, const char *uuid);
 /*
  * It stays where it is for good: forgets it, and leaves its files aside for an operator to throw away. What comes anew is
  * not guarded any more. No error if it was not away. 0 or -1.

@@ -19,6 +19,11 @@ static int guard_op(struct request *r, int (*fn)(const struct guard *g, const ch
 
 int op_guard_back(struct request *r)
 {
+	const char *uuid;
+
+	/* Then this is its home, and where it comes from was a refuge. */
+	if (!get_string(r, "uuid", UUID_TEXT - 1, false, &uuid))
+		put_bool(r, "was_away", guard_is_away(&guard_here, uuid));
 	return guard_op(r, guard_back);
 }
 

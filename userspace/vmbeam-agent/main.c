@@ -281,6 +281,7 @@ int main(int argc, char **argv)
 	};
 	const char *path = PORT;
 	bool told = false, guard_only = false;
+	const char *autostart;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "gk:l:p:hV", options, NULL)) != -1) {
@@ -313,6 +314,10 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		return usage(stderr, 2);
 	log_init("vmbeam-agent");
+	/* Where xendomains looks, if its configuration says otherwise: the units have it in the environment. */
+	autostart = getenv("XENDOMAINS_AUTO");
+	if (autostart && *autostart)
+		guard_here.autostart = autostart;
 	if (guard_only)
 		return apply_guard() ? 1 : 0;
 	signal(SIGPIPE, SIG_IGN);
