@@ -541,8 +541,7 @@ class MadeUpAgent(threading.Thread):
         return Reply({})
 
     def _guard_back(self, request: Json, _blob: bytes) -> Reply:
-        self.away.pop(request["uuid"], None)
-        return Reply({})
+        return Reply({"was_away": self.away.pop(request["uuid"], None) is not None})
 
     def _guest_shutdown(self, request: Json, _blob: bytes) -> Reply:
         """Also of one that is not the guest VM of a migration."""

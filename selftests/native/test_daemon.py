@@ -46,14 +46,24 @@ def test_moves(rig: Rig) -> None:
 
 
 def test_source_does_not_start_it_by_itself(rig: Rig) -> None:
-    """Until it is home again: here it returns, and the destination's system knew it for away."""
-    rig.destination.away = {UUID: GUEST}
     rig.start()
     code, report, err = rig.migrate()
     assert code == DONE, err
     assert rig.source.away == {UUID: GUEST}
     assert not rig.destination.away
     assert "guard-back" not in rig.source.asked
+    assert "warnings" not in report
+    rig.assert_on_destination()
+
+
+def test_refuge_forgets_what_has_come_home(rig: Rig) -> None:
+    """The destination's system knew it for away: nobody is to bring it back to where it was a guest."""
+    rig.destination.away = {UUID: GUEST}
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert not rig.source.away and not rig.destination.away
+    assert rig.source.asked.index("destroy") < rig.source.asked.index("guard-adopt")
     assert "warnings" not in report
     rig.assert_on_destination()
 

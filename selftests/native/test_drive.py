@@ -96,6 +96,9 @@ def test_evacuates_and_returns(house: House) -> None:
     assert result["outcome"] == "done", result
     assert house.on("hv1") and not house.on("hv2")
     assert not house.xl()
+    # hv2 was a refuge, and is no home to which anything would return.
+    assert not house.destination.away and not house.source.away
+    assert house.ask(cmd="return", to="hv2")[0]["outcome"] == "refused"
 
 
 def test_maintains(house: House) -> None:
@@ -126,10 +129,37 @@ def test_blockers_are_told_before_anything_is_touched(house: House) -> None:
 
 
 def test_agent_does_not_power_off(house: House) -> None:
-    house.source.faults.broken = {"power-off": "no"}
+    """It is older, and does not know the op."""
+    house.source.faults.unknown = {"power-off"}
     house.start()
     assert house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
     assert house.xl()[0] == "shutdown -F hv1"
+
+
+def test_agent_that_does_not_know_whether_its_system_is_empty(house: House) -> None:
+    """Nothing harder is tried, also when it is silent afterwards."""
+    house.limits |= {"system": 2, "check-connect": 1}
+    house.configure_house()
+    house.source.faults.broken = {"power-off": "the domains cannot be listed"}
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "unfinished" and "cannot be listed" in result["waiting_for"], result
+    house.source.faults.mute = {"hello"}
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "unfinished" and not house.xl(), result
+
+
+def test_command_does_not_run_beside_the_system(house: House) -> None:
+    """Somebody has started it meanwhile: it is emptied and stopped again first."""
+    house.start()
+    ran = house.directory / "ran"
+    house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", run=f"echo once >>{ran}; [ -e {house.directory}/well ]")
+    with house.source.system_file.open("a") as f:   # type: ignore[union-attr]
+        f.write("up\n")
+    (house.directory / "well").touch()
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "done", result
+    assert house.source.asked.count("power-off") == 2
 
 
 def test_host_vm_that_is_not_empty_is_not_stopped(house: House) -> None:

@@ -269,6 +269,7 @@ int check(struct migration *m)
 		check_features(m, &m->a);
 	if (b)
 		check_features(m, &m->b);
+	m->common = json_object_array_length(m->problems);
 	if (a)
 		check_guest(m, b);
 	if (m->check_only && !m->uncounted && m->dom_a && !json_object_array_length(m->problems))

@@ -203,8 +203,9 @@ static void keep_looking(const struct maintain_action *a)
 	if (clock_ms() - looking_since_ms > limit_ms(LIMIT_SYSTEM)) {
 		maintain_ask(&m, a->why.text);
 		looking_for.text[0] = 0;
-		if (!write_journal())
-			ask(a->why.text);
+		write_journal();
+		ask(a->why.text);
+		return;
 	}
 	go_later();
 }
@@ -262,17 +263,22 @@ static void write_end(const struct maintain_action *a, const char *error)
 static void acted(void *arg)
 {
 	struct maintain_seen s = drive_seen(&m);
+	struct error why;
 
 	(void)arg;
 	doing = IDLE;
-	if (stopping)
+	/* What went well is not to be done again by the next daemon. */
+	if (stopping && (act.failed || act.action.act == ACT_STEP))
 		return;
+	if (act.failed && act.action.act == ACT_STOP_SYSTEM && *act.error.code)
+		m.stopping = false;	/* its agent refused: it was not told to stop */
 	if (act.action.act != ACT_STEP) {
 		write_end(&act.action, act.failed ? act.error.text : NULL);
 		return;
 	}
 	if (act.failed) {
-		maintain_ask(&m, act.error.text);
+		error_set(&why, "%s; vmbeam maintain --resume tries again", act.error.text);
+		maintain_ask(&m, why.text);
 		write_journal();
 		ask(m.asked.text);
 		return;
@@ -291,6 +297,11 @@ void drive_migrated(struct json_object *report)
 	if (doing != MOVING)
 		return;
 	doing = IDLE;
+	/* A restart of the daemon is no try. */
+	if (stopping && !done && m.guests[act.action.guest].tries) {
+		m.guests[act.action.guest].tries--;
+		write_journal();
+	}
 	if (!stopping)
 		write_end(&act.action, done ? NULL : js_str(report, "error", js_str(report, "outcome", "it ended without a word")));
 }
@@ -319,6 +330,8 @@ int drive_begin(struct plan *plan, struct error *err)
 	struct json_object *o;
 	char id[33];
 
+	if (stopping)
+		return error_set(err, "vmbeamd is being stopped");
 	migration_new_id(id, sizeof(id));
 	if (maintain_init(&m, id, plan, now_ms()))
 		return error_set(err, "out of memory");
@@ -347,8 +360,10 @@ static int none(struct error *err)
 /* An operator has said something. */
 static int go_on(struct error *err)
 {
-	if (write_journal())
-		return error_set(err, "the journal %s cannot be written: see the log", journal.path);
+	if (write_journal()) {
+		go_later();
+		return error_set(err, "the journal %s cannot be written: this is done as soon as it can be", journal.path);
+	}
 	monitor_maintenance(true, false);
 	drive_go();
 	return 0;
@@ -398,9 +413,12 @@ static int take_over(struct json_object *last, struct error *err)
 	if (maintain_from_json(&m, last, err))
 		return -1;
 	migration_boot_id(boot_id, sizeof(boot_id));
+	if (maintain_over(&m) && !monitor_has(m.id))
+		monitor_over(maintain_report(&m, NULL, m.began_ms[m.step]));
 	if (maintain_over(&m) || strcmp(was, boot_id)) {
 		if (!maintain_over(&m))
-			log_warn("%s was cut off by a restart of the host: there is nothing left to go on with", drive_what());
+			log_warn("%s was cut off by a restart of the host: guest VMs that were away from %s are started by nobody; start each there (xl create), then type vmbeam adopt",
+				 drive_what(), maintain_home(&m));
 		maintain_clear(&m);
 		return 0;
 	}

@@ -9,15 +9,15 @@
 static struct json_object *seen;	/* the host VMs as look.c has them; NULL: nobody has looked */
 static enum maintain_where *where;	/* of each guest VM of the plan */
 
-/* 1, 0, or -1: nobody knows. */
-static int is_on(const char *name, const char *uuid)
+/* 1, 0, or -1: nobody knows. By its name, too: without uuid= in its configuration xl gives it a new UUID at each start. */
+static int is_on(const char *name, const struct plan_guest *g)
 {
 	struct json_object *h = look_hostvm(seen, name);
 	const char *state = js_str(h, "state", "unknown");
 
 	if (!strcmp(state, "ended") || !strcmp(state, "none"))
 		return 0;
-	return js_array(h, "guests") && !js_bool(h, "more") ? !!look_guest(h, uuid) : -1;
+	return js_array(h, "guests") && !js_bool(h, "more") ? look_guest(h, g->uuid) || look_named(h, g->name) : -1;
 }
 
 int drive_seen_take(const struct maintenance *m, struct json_object *hostvms)
@@ -28,8 +28,8 @@ int drive_seen_take(const struct maintenance *m, struct json_object *hostvms)
 	if (!where)
 		return -1;
 	for (size_t i = 0; i < m->plan.nr; i++)
-		where[i] = maintain_where(is_on(maintain_home(m), m->plan.guests[i].uuid),
-					  is_on(maintain_refuge(m), m->plan.guests[i].uuid));
+		where[i] = maintain_where(is_on(maintain_home(m), &m->plan.guests[i]),
+					  is_on(maintain_refuge(m), &m->plan.guests[i]));
 	return 0;
 }
 
@@ -45,7 +45,7 @@ static bool is_planned(const struct maintenance *m, const char *uuid)
 {
 	for (size_t i = 0; i < m->plan.nr; i++)
 		if (!strcmp(m->plan.guests[i].uuid, uuid))
-			return true;
+			return !m->guests[i].adopted;	/* which takes no part, and is in the way if it is at home */
 	return false;
 }
 

@@ -272,7 +272,7 @@ static int forward_a(struct migration *m)
 		return -1;
 	if (release_exports(m, &m->a, m->dom_a, true))
 		return -1;
-	return still_there(m, &m->a, m->dom_a);
+	return still_there(m, &m->a, m->dom_a) ? -1 : guard_forget_refuge(m);
 }
 
 /* What the module says of the transaction. @out: with numbers, if it is stuck. */

@@ -132,12 +132,12 @@ struct json_object *look_hostvm(struct json_object *hostvms, const char *name)
 	return NULL;
 }
 
-static struct json_object *by_uuid(struct json_object *list, const char *uuid)
+static struct json_object *by(struct json_object *list, const char *key, const char *value)
 {
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 
-		if (!strcmp(js_str(o, "uuid", ""), uuid))
+		if (!strcmp(js_str(o, key, ""), value))
 			return o;
 	}
 	return NULL;
@@ -145,7 +145,12 @@ static struct json_object *by_uuid(struct json_object *list, const char *uuid)
 
 struct json_object *look_guest(struct json_object *hostvm, const char *uuid)
 {
-	return by_uuid(js_array(hostvm, "guests"), uuid);
+	return by(js_array(hostvm, "guests"), "uuid", uuid);
+}
+
+struct json_object *look_named(struct json_object *hostvm, const char *name)
+{
+	return by(js_array(hostvm, "guests"), "guest", name);
 }
 
 /* The host VM from which a guest VM is away is its home. */

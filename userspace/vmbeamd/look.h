@@ -22,5 +22,7 @@ void look_run(void *look);
 struct json_object *look_hostvm(struct json_object *hostvms, const char *name);
 /* The guest VM @uuid on a host VM of look.hostvms. NULL: it is not there, or nobody knows. */
 struct json_object *look_guest(struct json_object *hostvm, const char *uuid);
+/* Likewise by its name, in the form of text_name(). */
+struct json_object *look_named(struct json_object *hostvm, const char *name);
 
 #endif

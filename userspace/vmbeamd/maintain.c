@@ -169,10 +169,10 @@ static bool all_adopted(struct view *v)
 
 /*
  * What follows from what is seen: the first line that fits, of those for any step, then of those of the step. In a
- * sentence, %G is the guest VM, %H its home, %R the refuge, %E why the guest VM's last try failed, %V the command's name.
+ * sentence, %G is the guest VM, %H its home, %R the refuge, %E why the guest VM's last try failed.
  */
 #define ANY MAINTAIN_STEPS
-#define RETRY "; vmbeam %V --resume tries again, vmbeam %V --abort brings all home"
+#define RETRY "; vmbeam maintain --resume tries again, vmbeam maintain --abort brings all home"
 
 static const struct rule {
 	enum maintain_step step;
@@ -186,7 +186,7 @@ static const struct rule {
 	{ ANY, "an operator was asked", asked, ACT_ASK, 0, NULL },
 	{ ANY, "an action is under way", busy, ACT_WAIT, 0, "an action is under way" },
 	{ ANY, "a guest VM is on both", on_both, ACT_ASK, 0,
-	  "%G is on %H and on %R: find out which one is right, destroy the other, then type vmbeam %V --resume" },
+	  "%G is on %H and on %R: find out which one is right, destroy the other, then type vmbeam maintain --resume" },
 	{ ANY, "it is being aborted, and an operator has adopted all that are not home", all_adopted, ACT_STEP, MAINTAIN_ABORTED, NULL },
 
 	{ MAINTAIN_EVACUATE, "it is not known where a guest VM is", unknown, ACT_LOOK, 0,
@@ -201,12 +201,12 @@ static const struct rule {
 	{ MAINTAIN_EVACUATE, "one that cannot move is at home without tries left", at_home, ACT_ASK, 0,
 	  "%G could not be shut down: %E" RETRY },
 	{ MAINTAIN_EVACUATE, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
-	  "%G is on neither %H nor %R: start it on %H and type vmbeam %V --resume, or leave it out with vmbeam adopt %G" },
+	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %G" },
 	{ MAINTAIN_EVACUATE, "nothing but an evacuation is wanted", evacuation, ACT_STEP, MAINTAIN_DONE, NULL },
 	{ MAINTAIN_EVACUATE, "the host VM is gone, and all that were on it are elsewhere", gone, ACT_STEP, MAINTAIN_STOP, NULL },
 	{ MAINTAIN_EVACUATE, "the home's agent is silent", silent, ACT_LOOK, 0, "the agent of %H does not answer" },
 	{ MAINTAIN_EVACUATE, "guest VMs are at home that the plan does not have", others, ACT_ASK, 0,
-	  "guest VMs have come to %H that the plan does not have: move them or shut them down, then type vmbeam %V --resume" },
+	  "guest VMs have come to %H that the plan does not have: move them or shut them down, then type vmbeam maintain --resume" },
 	{ MAINTAIN_EVACUATE, "otherwise", always, ACT_STEP, MAINTAIN_STOP, NULL },
 
 	{ MAINTAIN_STOP, "the host VM is gone", gone, ACT_STEP, MAINTAIN_RUN, NULL },
@@ -219,18 +219,20 @@ static const struct rule {
 	{ MAINTAIN_STOP, "otherwise", always, ACT_STOP_SYSTEM, 0, NULL },
 
 	{ MAINTAIN_RUN, "there is no command, or it ran, or it is being aborted", nothing_to_run, ACT_STEP, MAINTAIN_START, NULL },
+	{ MAINTAIN_RUN, "somebody has started it", is_up, ACT_STEP, MAINTAIN_EVACUATE, NULL },
+	{ MAINTAIN_RUN, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known" },
 	{ MAINTAIN_RUN, "otherwise", always, ACT_RUN, 0, NULL },
 
 	{ MAINTAIN_START, "the host VM is there", is_up, ACT_STEP, MAINTAIN_AGENT, NULL },
 	{ MAINTAIN_START, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known" },
 	{ MAINTAIN_START, "it was started three times", no_more_starts, ACT_ASK, 0,
-	  "%H ends again whenever it is started; all guest VMs run on %R: see its console, then type vmbeam %V --resume" },
+	  "%H ends again whenever it is started; all guest VMs run on %R: see its console, then type vmbeam maintain --resume" },
 	{ MAINTAIN_START, "otherwise", always, ACT_START_SYSTEM, 0, NULL },
 
 	{ MAINTAIN_AGENT, "the host VM is gone", gone, ACT_STEP, MAINTAIN_START, NULL },
 	{ MAINTAIN_AGENT, "its agent answers, after another boot", another_boot, ACT_STEP, MAINTAIN_PROBE, NULL },
 	{ MAINTAIN_AGENT, "otherwise", always, ACT_LOOK, 0,
-	  "the agent of %H does not answer after the restart; all guest VMs run on %R: see the console of %H, then type vmbeam %V --resume" },
+	  "the agent of %H does not answer after the restart; all guest VMs run on %R: see the console of %H, then type vmbeam maintain --resume; or type vmbeam maintain --abort and xl destroy %H: then it is started from its old configuration" },
 
 	{ MAINTAIN_PROBE, "none is wanted, or it went well, or it is being aborted", nothing_to_probe, ACT_STEP, MAINTAIN_RETURN, NULL },
 	{ MAINTAIN_PROBE, "the home's agent is silent", silent, ACT_LOOK, 0, "the agent of %H does not answer" },
@@ -244,11 +246,11 @@ static const struct rule {
 	{ MAINTAIN_RETURN, "a guest VM is at the refuge that is to return and has tries left", returnable, ACT_MOVE_HOME, 0, NULL },
 	{ MAINTAIN_RETURN, "a migration is being tidied up", tidying, ACT_WAIT, 0, "the migration of %G is being tidied up" },
 	{ MAINTAIN_RETURN, "one that is to return is at the refuge", away, ACT_ASK, 0,
-	  "%G could not return to %H and runs on %R: %E; vmbeam %V --resume tries again, vmbeam adopt %G lets it stay" },
+	  "%G could not return to %H and runs on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %G lets it stay" },
 	{ MAINTAIN_RETURN, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
-	  "%G is on neither %H nor %R: start it on %H and type vmbeam %V --resume, or leave it out with vmbeam adopt %G" },
+	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %G" },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere", down, ACT_ASK, 0,
-	  "%G could not be started on %H: %E; vmbeam %V --resume tries again, vmbeam adopt %G leaves it out" },
+	  "%G could not be started on %H: %E; vmbeam maintain --resume tries again, vmbeam adopt %G leaves it out" },
 	{ MAINTAIN_RETURN, "it is being aborted", aborting, ACT_STEP, MAINTAIN_ABORTED, NULL },
 	{ MAINTAIN_RETURN, "otherwise", always, ACT_STEP, MAINTAIN_DONE, NULL },
 };
@@ -278,7 +280,6 @@ static void explain(struct error *why, const char *form, const struct view *v)
 			case 'G': piece = name; break;
 			case 'H': piece = maintain_home(m); break;
 			case 'R': piece = maintain_refuge(m); break;
-			case 'V': piece = plan_whats[m->plan.what]; break;
 			default: piece = about_one && m->guests[v->guest].error ? m->guests[v->guest].error : "no reason is known";
 			}
 		}

@@ -105,8 +105,6 @@ void maintain_ask(struct maintenance *m, const char *why)
 
 void maintain_end(struct maintenance *m, const struct maintain_action *a, const char *error)
 {
-	const char *what = plan_whats[m->plan.what];
-
 	switch (a->act) {
 	case ACT_MOVE_AWAY:
 	case ACT_MOVE_HOME:
@@ -116,25 +114,25 @@ void maintain_end(struct maintenance *m, const struct maintain_action *a, const 
 		break;
 	case ACT_RUN:
 		m->ran = !error;
-		if (error)
-			error_set(&m->asked, "the command failed: %s; %s is down, and all guest VMs run on %s: vmbeam %s --resume runs the command again, vmbeam %s --abort starts %s and brings all home",
-				  error, maintain_home(m), maintain_refuge(m), what, what, maintain_home(m));
+		/* An abort does not want it. */
+		if (error && !m->aborting)
+			error_set(&m->asked, "the command failed: %s; %s is down, and all guest VMs run on %s: vmbeam maintain --resume runs the command again, vmbeam maintain --abort starts %s and brings all home",
+				  error, maintain_home(m), maintain_refuge(m), maintain_home(m));
 		break;
 	case ACT_PROBE:
 		m->probed = !error;
-		if (error)
-			error_set(&m->asked, "a guest VM could not be created on %s for a try: %s; all guest VMs run on %s: vmbeam %s --resume tries again, vmbeam %s --abort brings them home without a try",
-				  maintain_home(m), error, maintain_refuge(m), what, what);
+		if (error && !m->aborting)
+			error_set(&m->asked, "a guest VM could not be created on %s for a try: %s; all guest VMs run on %s: vmbeam maintain --resume tries again, vmbeam maintain --abort brings them home without a try",
+				  maintain_home(m), error, maintain_refuge(m));
 		break;
 	case ACT_STOP_SYSTEM:
 		if (error)
-			error_set(&m->asked, "%s could not be stopped: %s; all guest VMs run on %s: vmbeam %s --resume tries again",
-				  maintain_home(m), error, maintain_refuge(m), what);
+			error_set(&m->asked, "%s could not be stopped: %s; vmbeam maintain --resume tries again", maintain_home(m), error);
 		break;
 	case ACT_START_SYSTEM:
 		if (error)
-			error_set(&m->asked, "%s could not be started: %s; all guest VMs run on %s: put its configuration right and type vmbeam %s --resume",
-				  maintain_home(m), error, maintain_refuge(m), what);
+			error_set(&m->asked, "%s could not be started: %s; all guest VMs run on %s: put its configuration right and type vmbeam maintain --resume; vmbeam maintain --abort starts it from its old one",
+				  maintain_home(m), error, maintain_refuge(m));
 		break;
 	default:
 		break;
@@ -164,7 +162,8 @@ int maintain_adopt(struct maintenance *m, const char *guest)
 			continue;
 		m->guests[i].adopted = true;
 		/* It may have been what an operator was asked about. */
-		memset(&m->asked, 0, sizeof(m->asked));
+		if (m->aborting || m->step == MAINTAIN_EVACUATE || m->step == MAINTAIN_RETURN)
+			memset(&m->asked, 0, sizeof(m->asked));
 		return 0;
 	}
 	return -1;

@@ -42,6 +42,7 @@ struct migration_live {
 	int64_t rebind_until_ms;	/* 0: not tried yet */
 	const char *hooks;		/* their directory; NULL: none are run */
 	bool hooked;			/* those before it were run, so those after it have to be */
+	bool came_home;			/* the destination had it as away */
 	bool check_only;
 	bool uncounted;			/* of a check: nobody wants to know how many frames are in superpages */
 	struct json_object *needs;	/* of the guest VM, as its agent listed them in the check */
@@ -63,6 +64,7 @@ struct migration_report {
 	struct json_object *items;	/* each need, what is offered for it, and what the check says of it */
 	struct error finishing;		/* what the end is waiting for */
 	uint64_t tries, next_try_ms;	/* of the end so far; and how long it waits for the next one */
+	size_t common;			/* how many of the problems are of the host VMs and the module, not of the guest VM */
 	uint64_t max_kib, guest_frames;
 	uint64_t populated, kept, swapped, exchanged, large, busy_retries;
 	struct vmbeam_pairs exchanged_pairs;	/* those whose contents were exchanged */
@@ -129,6 +131,8 @@ void migration_progress(struct migration *m, uint64_t done, uint64_t total);
  * of it: that the system does not, after a restart, is no reason to keep the migration from its end. The report has a warning.
  */
 int guard_put_back(struct migration *m, struct agent *a);
+/* Likewise, when the guest VM has come home: nobody is to bring it back to where it was a guest. 0. */
+int guard_forget_refuge(struct migration *m);
 
 /* report.c */
 struct json_object *report(const struct migration *m);

@@ -77,14 +77,10 @@ static void ended(const char *text)
 		drive_migrated(report);
 }
 
-/* The worker has nothing to do. */
-static void idle(void)
+/* Each once: what must still wait is held again, behind these. */
+static void serve_held(void)
 {
-	if (stopping) {
-		sd_event_exit(loop, 0);
-		return;
-	}
-	while (nr_held && !worker_busy()) {
+	for (size_t n = nr_held; n && nr_held; n--) {
 		struct held h = held[0];
 
 		memmove(held, held + 1, --nr_held * sizeof(held[0]));
@@ -92,7 +88,18 @@ static void idle(void)
 			requests_serve(h.client, h.json);
 		json_object_put(h.json);
 	}
-	drive_go();
+}
+
+/* The worker has come to an end with something, and may have begun something else. */
+static void idle(void)
+{
+	if (stopping && !worker_busy()) {
+		sd_event_exit(loop, 0);
+		return;
+	}
+	serve_held();
+	if (!worker_busy())
+		drive_go();
 }
 
 static void forgotten(const char *why_not)
@@ -146,7 +153,7 @@ static void hear_all(void)
 			break;
 		}
 		free(text);
-		if ((what == SAID_ENDED || what == SAID_ERRAND) && !worker_busy())
+		if (what == SAID_ENDED || what == SAID_ERRAND)
 			idle();
 	}
 }
@@ -207,6 +214,8 @@ static void request_cancel(struct client *c, const char *id)
 		control_refuse(c, "refused", "no migration is under way");
 	else if (*id && strcmp(id, now.id))
 		control_refuse(c, "refused", "the migration under way is %s, not \"%.64s\"", now.id, id);
+	else if (drive_busy())
+		control_refuse(c, "refused", "the migration is part of %s: vmbeam maintain --abort calls that off", drive_what());
 	else if (now.closing)
 		control_refuse(c, "refused", "migration %s of %s is committed, or going back already: see vmbeam status", now.id, now.guest);
 	else if (canceller)
@@ -238,6 +247,8 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 	struct migration *m;
 	char *name;
 
+	/* What it said of the last one is for whoever asked for that, and may lead to something else. */
+	hear_all();
 	worker_state(&now);
 	if (stopping) {
 		control_refuse(c, "refused", "vmbeamd is being stopped");
@@ -251,8 +262,6 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
 		return;
 	}
-	/* What it said of the last one is for whoever asked for that. */
-	hear_all();
 	from = hostvm(c, js_str(json, "from", ""));
 	to = from ? hostvm(c, js_str(json, "to", "")) : NULL;
 	if (!to)
@@ -334,6 +343,7 @@ static void request_what(struct client *c, struct json_object *json, enum plan_w
 {
 	struct worker_state now;
 
+	hear_all();
 	worker_state(&now);
 	if (stopping)
 		control_refuse(c, "refused", "vmbeamd is being stopped");
@@ -388,7 +398,10 @@ void requests_serve(struct client *c, struct json_object *json)
 	} else if (!strcmp(cmd, "abort")) {
 		request_abort(c, js_str(json, "maintenance", ""));
 	} else if (!strcmp(cmd, "adopt")) {
-		request_adopt(c, js_str(json, "guest", ""));
+		if (stopping)
+			control_refuse(c, "refused", "vmbeamd is being stopped");
+		else
+			request_adopt(c, js_str(json, "guest", ""));
 	} else if (!strcmp(cmd, "cancel")) {
 		request_cancel(c, js_str(json, "migration", ""));
 	} else if (!strcmp(cmd, "forget")) {

@@ -75,7 +75,7 @@ static void warn_of_doubles(struct json_object *o)
 			if (!look_guest(h, js_str(a, "uuid", "")))
 				continue;
 			text_short(called, sizeof(called), js_str(a, "name", "?"));
-			error_set(&err, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks",
+			error_set(&err, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt",
 				  called, js_str(h, "name", "?"), js_str(h, "name", "?"));
 			text = json_object_new_string(err.text);
 			json_object_array_add(warnings, text);
@@ -140,7 +140,26 @@ static int find(struct json_object *hostvms, const char *called, struct json_obj
 	return found;
 }
 
-static int tell_home(const char *name, const char *uuid, struct error *err)
+/* One that was started by hand where it is away from: then it is there, and away no more. Its UUID, or NULL. */
+static const char *find_at_home(struct json_object *hostvms, const char *called, const char **home)
+{
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *h = json_object_array_get_idx(hostvms, i), *away = js_array(h, "away");
+
+		for (size_t k = 0; k < js_len(away); k++) {
+			struct json_object *a = json_object_array_get_idx(away, k);
+			const char *uuid = js_str(a, "uuid", ""), *name = js_str(a, "name", "");
+
+			if ((strcmp(uuid, called) && strcmp(name, called)) || !(look_guest(h, uuid) || look_named(h, name)))
+				continue;
+			*home = js_str(h, "name", "");
+			return uuid;
+		}
+	}
+	return NULL;
+}
+
+static int tell_home(const char *name, const char *uuid, const char *op, struct error *err)
 {
 	const struct config_hostvm *h = config_hostvm(config, name);
 	struct json_object *args = json_object_new_object();
@@ -156,13 +175,14 @@ static int tell_home(const char *name, const char *uuid, struct error *err)
 	if (rc)
 		json_object_put(args);
 	else
-		rc = agent_call(&a, "guard-adopt", args, limit_s(LIMIT_SHORT), NULL, err);
+		rc = agent_call(&a, op, args, limit_s(LIMIT_SHORT), NULL, err);
 	agent_close(&a);
 	return rc;
 }
 
 static void adopt_run(void *arg)
 {
+	const char *home = NULL, *uuid;
 	struct json_object *guest = NULL;
 	int found;
 
@@ -170,10 +190,14 @@ static void adopt_run(void *arg)
 	adopt.look = (struct look){ .config = config };
 	look_run(&adopt.look);
 	found = find(adopt.look.hostvms, adopt.guest, &guest);
-	if (found != 1) {
+	uuid = found ? NULL : find_at_home(adopt.look.hostvms, adopt.guest, &home);
+	if (uuid) {
+		if (!tell_home(home, uuid, "guard-back", &adopt.error))
+			snprintf(adopt.uuid, sizeof(adopt.uuid), "%s", uuid);
+	} else if (found != 1) {
 		error_set(&adopt.error, found ? "several guest VMs that are away from home are called %s: name it by its UUID" :
 			  "no guest VM that is away from home is called %s: vmbeam list shows which are", adopt.guest);
-	} else if (!tell_home(js_str(guest, "home", ""), js_str(guest, "uuid", ""), &adopt.error)) {
+	} else if (!tell_home(js_str(guest, "home", ""), js_str(guest, "uuid", ""), "guard-adopt", &adopt.error)) {
 		snprintf(adopt.uuid, sizeof(adopt.uuid), "%s", js_str(guest, "uuid", ""));
 		log_info("%s stays where it is: %s has been told", adopt.guest, js_str(guest, "home", ""));
 	}

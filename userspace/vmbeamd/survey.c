@@ -52,16 +52,20 @@ static void check_one(struct survey *s, struct plan_candidate *c)
 {
 	struct migration *m = malloc(sizeof(*m));
 
-	if (!m)
+	if (!m) {
+		problem(s, "out of memory");
 		return;
+	}
 	migration_init(m, s->journal);
 	m->check_only = m->uncounted = true;
 	migration_between(m, config_hostvm(s->config, s->from), config_hostvm(s->config, s->to));
-	if (!migration_name(m, c->uuid)) {
+	if (!migration_name(m, c->uuid))
 		migrate(m);
-		c->blockers = json_object_get(m->problems);
-		c->need_kib = need_kib(m->needs, c->need_kib);
-	}
+	/* No reason of this guest VM's: whatever is to become of those that cannot move does not apply. */
+	if (m->common || !m->dom_a || (m->error.text[0] && !js_len(m->problems)))
+		problem(s, "%s: %s", c->name, m->error.text);
+	c->blockers = json_object_get(m->problems);
+	c->need_kib = need_kib(m->needs, c->need_kib);
 	migration_clear(m);
 	free(m);
 }
@@ -125,7 +129,8 @@ static void find_candidates(struct survey *s, struct json_object *from, struct j
 	for (size_t i = 0; i < js_len(down); i++) {
 		struct json_object *d = json_object_array_get_idx(down, i);
 
-		if (!look_guest(from, js_str(d, "uuid", "")) && !look_guest(to, js_str(d, "uuid", "")))
+		if (!look_guest(from, js_str(d, "uuid", "")) && !look_guest(to, js_str(d, "uuid", "")) &&
+		    !look_named(from, js_str(d, "name", "")) && !look_named(to, js_str(d, "name", "")))
 			add(s, d, "name", true);
 	}
 }
@@ -147,7 +152,7 @@ void survey_run(void *arg)
 		find_refuge(s, look.hostvms);
 	to = answers(s, look.hostvms, s->to);
 	/* None is away: what was shut down may still be to be started. */
-	if (!s->from && to && js_len(js_array(to, "down")))
+	if (!s->from && to && js_len(js_array(to, "down")) && js_len(look.hostvms) > 1)
 		s->from = config_hostvm(s->config, look_hostvm(look.hostvms, s->to) == json_object_array_get_idx(look.hostvms, 0) ?
 					js_str(json_object_array_get_idx(look.hostvms, 1), "name", "") :
 					js_str(json_object_array_get_idx(look.hostvms, 0), "name", ""))->name;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -16,9 +17,11 @@
 
 static int xl(const char *command, const char *arg, const char *more, struct error *err)
 {
-	char *const argv[] = { "xl", (char *)command, (char *)arg, (char *)more, NULL };
+	/* What xl create leaves behind, the device model above all, must not end with this daemon's unit. */
+	char *const argv[] = { "systemd-run", "--scope", "--quiet", "--collect",
+			       "xl", (char *)command, (char *)arg, (char *)more, NULL };
 
-	return child_run(argv, XL_LIMIT_S, err);
+	return child_run(sd_booted() > 0 ? argv : argv + 4, XL_LIMIT_S, err);
 }
 
 static bool is_down(enum hostvm_state state)
@@ -45,7 +48,7 @@ static int wait_down(const struct agent *a, const char *name, bool whole, int li
 	}
 }
 
-/* 1: it does not want to, since a guest VM runs there. */
+/* 1: it does not want to, since a guest VM runs there, or does not know whether one does. */
 static int tell_to_stop(const char *name, struct agent *a, struct error *err)
 {
 	struct error no_agent = { 0 };
@@ -53,7 +56,8 @@ static int tell_to_stop(const char *name, struct agent *a, struct error *err)
 	if (!agent_connect(a, limit_s(LIMIT_CHECK_CONNECT), &no_agent) &&
 	    !agent_call(a, "power-off", NULL, limit_s(LIMIT_SHORT), NULL, &no_agent))
 		return 0;
-	if (!strcmp(no_agent.code, "EBUSY")) {
+	/* Harder means are for silence, and for an agent that is too old to know the op. */
+	if (*no_agent.code && strcmp(no_agent.code, "EOPNOTSUPP")) {
 		*err = no_agent;
 		return 1;
 	}
@@ -65,18 +69,19 @@ int system_stop(const char *name, struct agent *a, struct error *err)
 {
 	struct error told = { 0 };
 	uint32_t domid;
-	int rc;
 
 	if (is_down(hostvm_state(name, &domid)))
 		return 0;
 	log_info("%s is being shut down", name);
-	rc = tell_to_stop(name, a, &told);
-	if (rc > 0)
-		return error_set(err, "%s", told.text);
-	if (!rc && !wait_down(a, name, false, limit_s(LIMIT_SYSTEM), &told))
+	if (tell_to_stop(name, a, &told) > 0) {
+		*err = told;		/* with its code */
+		return -1;
+	}
+	/* Also when nobody seems to have heard it: what is on its way down is not to be cut off. */
+	if (!wait_down(a, name, false, limit_s(LIMIT_SYSTEM), &told))
 		return 0;
-	/* Not if somebody wants it called off. */
-	if (patience_over(a->patience, err))
+	/* Not if somebody wants it called off, nor if a guest VM has come meanwhile. */
+	if (patience_over(a->patience, err) || tell_to_stop(name, a, err) > 0)
 		return -1;
 	log_warn("%s: %s: it is destroyed, since no guest VM is on it", name, told.text);
 	return xl("destroy", name, NULL, err) || wait_down(a, name, false, XL_LIMIT_S, err) ? -1 : 0;
