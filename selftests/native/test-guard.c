@@ -84,7 +84,7 @@ FIXTURE_SETUP(guard)
 	snprintf(self->autostart, sizeof(self->autostart), "%s/auto", self->dir);
 	snprintf(self->state, sizeof(self->state), "%s/state", self->dir);
 	ASSERT_EQ(0, mkdir(self->autostart, 0755));
-	self->g = (struct guard){ self->autostart, self->state };
+	self->g = (struct guard){ .autostart = self->autostart, .state = self->state };
 	put(self, "u1.cfg", "# a comment\nname = \"u1\"\nmemory = 256\ndisk = [ 'phy:/dev/vdb,xvda,w' ]\n");
 	snprintf(self->path, sizeof(self->path), "%s/auto/10-u1.cfg", self->dir);
 	ASSERT_EQ(0, symlink("../u1.cfg", self->path));
@@ -298,6 +298,16 @@ TEST_F(guard, what_is_no_configuration)
 	ASSERT_EQ(0, truncate(self->path, 2 << 20));
 	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
 	EXPECT_AWAY();
+}
+
+/* xendomains would restore it. */
+TEST_F(guard, an_old_image_is_in_the_way)
+{
+	self->g.saved = self->dir;
+	put(self, "u1", "an image");
+	EXPECT_EQ(-1, guard_leave(&self->g, U1, "u1", 17, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "remove it"));
+	EXPECT_EQ(0, guard_leave(&self->g, U2, "u2", 17, &self->err));
 }
 
 TEST_HARNESS_MAIN

@@ -21,7 +21,7 @@
 #define UUID_LEN	36
 #define MAX_CONFIG	(1 << 20)
 
-struct guard guard_here = { .autostart = GUARD_AUTOSTART, .state = GUARD_STATE };
+struct guard guard_here = { .autostart = GUARD_AUTOSTART, .saved = GUARD_SAVED, .state = GUARD_STATE };
 
 /* It becomes a file's name. */
 static bool is_uuid(const char *text)
@@ -139,11 +139,27 @@ static int write_record(const char *path, const char *uuid, const char *name, in
 	return rc;
 }
 
+/* xendomains restores what it saved before a restart, and keeps what it could not restore. */
+static int no_saved_image(const struct guard *g, const char *name, struct error *err)
+{
+	char *raw = text_unname(name), path[PATH_MAX];
+	bool is;
+
+	if (!raw || !g->saved || strchr(raw, '/') || snprintf(path, sizeof(path), "%s/%s", g->saved, raw) >= (int)sizeof(path)) {
+		free(raw);
+		return 0;
+	}
+	free(raw);
+	is = !access(path, F_OK);
+	return is ? error_set(err, "%s is an old image of this guest VM, and xendomains would restore it here after a restart while the guest VM is away: remove it",
+			      path) : 0;
+}
+
 int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err)
 {
 	char path[PATH_MAX];
 
-	if (record_path(g, uuid, path, sizeof(path), err))
+	if (record_path(g, uuid, path, sizeof(path), err) || no_saved_image(g, name, err))
 		return -1;
 	if (state_dir_make(g->state, err))
 		return -1;

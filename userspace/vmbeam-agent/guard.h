@@ -18,10 +18,12 @@
 
 struct guard {
 	const char *autostart;	/* a directory: XENDOMAINS_AUTO */
+	const char *saved;	/* a directory: XENDOMAINS_SAVE; NULL: there is none */
 	const char *state;	/* a directory of the guard's own; made if it is not there */
 };
 
 #define GUARD_AUTOSTART	"/etc/xen/auto"
+#define GUARD_SAVED	"/var/lib/xen/save"
 #define GUARD_STATE	STATE_DIR
 /* Behind the name of the directory of the autostart. */
 #define GUARD_ASIDE	".vmbeam-away"

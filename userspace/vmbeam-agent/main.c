@@ -281,7 +281,7 @@ int main(int argc, char **argv)
 	};
 	const char *path = PORT;
 	bool told = false, guard_only = false;
-	const char *autostart;
+	const char *autostart, *saved;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "gk:l:p:hV", options, NULL)) != -1) {
@@ -318,6 +318,9 @@ int main(int argc, char **argv)
 	autostart = getenv("XENDOMAINS_AUTO");
 	if (autostart && *autostart)
 		guard_here.autostart = autostart;
+	saved = getenv("XENDOMAINS_SAVE");
+	if (saved && *saved)
+		guard_here.saved = saved;
 	if (guard_only)
 		return apply_guard() ? 1 : 0;
 	signal(SIGPIPE, SIG_IGN);
