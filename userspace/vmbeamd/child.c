@@ -24,7 +24,7 @@ struct child {
 	size_t have;
 };
 
-static int spawn(struct child *c, char *const argv[], int out)
+int child_spawn(pid_t *pid, char *const argv[], char *const env[], int out)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -38,11 +38,12 @@ static int spawn(struct child *c, char *const argv[], int out)
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_adddup2(&actions, out, 2);
+	/* A group of its own, so that what it starts can be killed with it; and the signals as a program expects them. */
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	rc = posix_spawnp(&c->pid, argv[0], &actions, &attr, argv, environ);
+	rc = posix_spawnp(pid, argv[0], &actions, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc;
@@ -109,7 +110,7 @@ int child_run(char *const argv[], int limit_s, struct error *err)
 		return error_set(err, "%s does not start: %s", argv[0], strerror(errno));
 	c.output = fds[0];
 	fcntl(c.output, F_SETFL, O_NONBLOCK);
-	rc = spawn(&c, argv, fds[1]);
+	rc = child_spawn(&c.pid, argv, environ, fds[1]);
 	close(fds[1]);
 	if (rc) {
 		close(c.output);

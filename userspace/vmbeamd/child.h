@@ -3,7 +3,15 @@
 #ifndef VMBEAM_CHILD_H
 #define VMBEAM_CHILD_H
 
+#include <sys/types.h>
+
 #include "error.h"
+
+/*
+ * Starts one, with nothing to read and @out for all that it says; whoever calls waits for it. @argv[0] is looked for in PATH,
+ * unless it is a path. 0 or an errno.
+ */
+int child_spawn(pid_t *pid, char *const argv[], char *const env[], int out);
 
 /*
  * @argv[0] is looked for in PATH. It is a group of its own, killed as a whole after @limit_s seconds. 0 when it ended with
