@@ -226,8 +226,7 @@ static void request_cancel(struct client *c, const char *id)
 	}
 }
 
-/* The host VM of that name, or NULL, and the client is told. */
-static const struct config_hostvm *hostvm(struct client *c, const char *name)
+const struct config_hostvm *requests_hostvm(struct client *c, const char *name)
 {
 	const struct config_hostvm *h = config_hostvm(requests_config, name);
 	char called[TEXT_SHORT];
@@ -262,8 +261,8 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
 		return;
 	}
-	from = hostvm(c, js_str(json, "from", ""));
-	to = from ? hostvm(c, js_str(json, "to", "")) : NULL;
+	from = requests_hostvm(c, js_str(json, "from", ""));
+	to = from ? requests_hostvm(c, js_str(json, "to", "")) : NULL;
 	if (!to)
 		return;
 	if (from == to) {

@@ -25,4 +25,7 @@ void requests_stop(void);
 void requests_serve(struct client *c, struct json_object *json);
 void requests_gone(struct client *c);
 
+/* The host VM of that name; or NULL, and the client is told. */
+const struct config_hostvm *requests_hostvm(struct client *c, const char *name);
+
 #endif

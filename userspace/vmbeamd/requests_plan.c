@@ -5,8 +5,8 @@
 #include "drive.h"
 #include "events.h"
 #include "js.h"
+#include "requests.h"
 #include "requests_plan.h"
-#include "text.h"
 #include "worker.h"
 
 static const struct config *config;
@@ -109,18 +109,6 @@ static bool are_patterns(struct json_object *list)
 	return true;
 }
 
-static const struct config_hostvm *hostvm(struct client *c, const char *name)
-{
-	const struct config_hostvm *h = config_hostvm(config, name);
-	char called[TEXT_SHORT];
-
-	if (!h) {
-		text_short(called, sizeof(called), name);
-		control_refuse(c, "refused", "there is no host VM \"%s\" in the configuration: vmbeam status lists those that are", called);
-	}
-	return h;
-}
-
 static int take_options(struct client *c, struct json_object *json, struct plan_options *o)
 {
 	int unmovable = plan_word(plan_unmovables, UNMOVABLES, js_str(json, "unmovable", "refuse"));
@@ -150,13 +138,13 @@ void request_plan(struct client *c, struct json_object *json, enum plan_what wha
 	survey.options.what = what;
 	if (take_options(c, json, &survey.options))
 		return;
-	h = hostvm(c, js_str(json, "to", ""));
+	h = requests_hostvm(c, js_str(json, "to", ""));
 	if (!h)
 		return;
 	survey.to = h->name;
 	/* A return may leave it out. */
 	if (from || what != PLAN_RETURN) {
-		h = hostvm(c, from ? from : "");
+		h = requests_hostvm(c, from ? from : "");
 		if (!h)
 			return;
 		survey.from = h->name;
