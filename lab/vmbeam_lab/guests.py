@@ -114,7 +114,8 @@ def heartbeat_wait(lab: Lab, guest: str) -> None:
                      lambda: (now := heartbeat(lab, guest)).open and now.beats != before)
 
 
-def guest_create(lab: Lab, hostvm: str, guest: str, mib: int = 128, vcpus: int = 1, checkers_mib: int = 32) -> None:
+def guest_create(lab: Lab, hostvm: str, guest: str, mib: int = 128, vcpus: int = 1, checkers_mib: int = 32,
+                 maxmem_mib: int = 0, vifs: int = 1) -> None:
     """Starts it and waits until it answers and its checkers run."""
     def booting() -> str:
         """Its vCPUs' time moves while it boots, and stands still when it hangs. One that spins for ever says so itself."""
@@ -123,7 +124,7 @@ def guest_create(lab: Lab, hostvm: str, guest: str, mib: int = 128, vcpus: int =
             raise LabDied(f"{guest} on {hostvm} hangs at boot: {listed.strip().splitlines()[1]}")
         return listed
 
-    lab.run(hostvm, f"/lab/guestvm {guest} {mib} {vcpus} {checkers_mib}")
+    lab.run(hostvm, f"/lab/guestvm {guest} {mib} {vcpus} {checkers_mib} {maxmem_mib or mib} {vifs}")
     lab.waiter.until(f"{guest} on {hostvm} to answer", lambda: lab.answers(guest), booting, patience=240, pause=5)
     lab.waiter.until(f"{guest}'s checkers", lambda: guest_state(lab, guest).passes > 0,
                      lambda: lab.run(guest, "cat /run/memcheck /run/diskwriter 2>/dev/null; true"), pause=1)
