@@ -5,9 +5,8 @@ from pathlib import Path
 
 from vmbeam_lab import logs, snapshot
 from vmbeam_lab.config import Config
-from vmbeam_lab.errors import LabDied, Stalled
 from vmbeam_lab.lab import Lab
-from vmbeam_lab.paths import TOP, say
+from vmbeam_lab.paths import TOP
 
 WORK = TOP / "build/check"
 
@@ -21,19 +20,9 @@ class Labs:
     def _start(self, config: Config) -> Lab:
         self.down()
         ready = snapshot.deployed(config)
-        for last in (False, True):
-            lab = Lab(config)
-            lab.down()
-            try:
-                snapshot.up(lab, ready)
-                break
-            except (Stalled, LabDied) as e:
-                # Once is forgiven, counted and printed: see snapshot.py.
-                lab.down()
-                if last:
-                    raise
-                say(f"starting the lab once more: {e}")
-                snapshot.restarts.append(str(e).splitlines()[0])
+        lab = Lab(config)
+        lab.down()
+        snapshot.up(lab, ready)
         self.lab, self.clean = lab, True
         return lab
 

@@ -87,6 +87,8 @@ class Lab:
                 channel.close()
             self._idle.clear()
             self._ports.clear()
+            self._tries.clear()
+            self._device_models.clear()
 
     def restarted(self, system: str) -> None:
         """It went away and was created anew: old connections lead nowhere, and another process is its device model."""

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from . import deploy, logs
+from . import deploy, evidence, logs
 from .config import GUESTS, Config
 from .errors import LabDied, LabError, Stalled
 from .guests import guest_create
@@ -126,15 +126,20 @@ def _make(lab: Lab, parent: Path | None) -> None:
         boot_cold(lab, RAM)
 
 
-def _patiently(lab: Lab, work: Callable[[], None]) -> None:
-    """An emulator may hang a system: docs/lab.md. Once is forgiven, counted, and told in the summary."""
-    try:
-        work()
-    except (Stalled, LabDied) as e:
-        restarts.append(str(e).splitlines()[0])
-        say(f"once more: {e}")
-        lab.down()
-        work()
+def _patiently(lab: Lab, start: Callable[[], None]) -> None:
+    """Starts a lab. An emulator may hang a system: docs/lab.md. Once is forgiven, counted, and told in the summary; what
+    can be seen of it is kept each time."""
+    for last in (False, True):
+        try:
+            start()
+            return
+        except (Stalled, LabDied) as e:
+            evidence.keep(lab, e)
+            lab.down()
+            if last:
+                raise
+            restarts.append(str(e).splitlines()[0])
+            say(f"starting the lab once more: {e}")
 
 
 def machine_key(c: Config) -> list[str | Path]:
@@ -177,7 +182,7 @@ def deployed(c: Config) -> Path:
         lab = _scratch(c)
         lab.down()
         try:
-            _make(lab, parent)
+            _patiently(lab, lambda: _make(lab, parent))
             deploy.deploy(lab, stage)
             logs.plant(lab)
             logs.check(lab)
@@ -190,7 +195,7 @@ def deployed(c: Config) -> Path:
 
 def up(lab: Lab, snapshot: Path) -> None:
     """Starts a lab from a snapshot, which stays as it is."""
-    _resume(lab, snapshot, snapshot / "ram", shared=False, guests=has_guests(snapshot))
+    _patiently(lab, lambda: _resume(lab, snapshot, snapshot / "ram", shared=False, guests=has_guests(snapshot)))
 
 
 def up_cold(lab: Lab) -> None:
