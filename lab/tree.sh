@@ -25,7 +25,7 @@ packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd
 	mmdebstrap,debian-archive-keyring,python3-pytest,mypy,gnuplot-nox,python3-prometheus-client,zsh"
 packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
-	systemd-sysv,dbus,libjson-c5,libsystemd0,jq,psmisc,util-linux,strace,gdb-minimal"
+	systemd-sysv,dbus,libjson-c5,libsystemd0,jq,psmisc,util-linux,strace,gdb-minimal,iperf3,socat"
 packages_bookworm="build-essential,linux-headers-amd64,linux-headers-cloud-amd64,kmod,python3,libxen-dev"
 packages_bookworm_image="xen-hypervisor-4.17-amd64,xen-utils-4.17,xenstore-utils,linux-image-amd64,
 	busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
