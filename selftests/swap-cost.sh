@@ -11,7 +11,7 @@ lab=$top/lab
 json=$top/build/swap-cost.json
 doc=$top/docs/hypercall.md
 # Two domains of 4 GiB, the outer dom0 and Xen
-export LAB_STATE=host LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-11264}
+export LAB_STATE=host LAB_ACCEL=icount LAB_MIB=${LAB_MIB:-11264}
 jq() { "$lab/tree.sh" run build jq "$@"; }
 
 measure() {

@@ -11,7 +11,7 @@ lab=$top/lab
 cd "$top"
 case=${1:-2m}
 out=$top/build/swap-profile-${case// /-}
-export LAB_STATE=host LAB_ICOUNT=1 LAB_MIB=${LAB_MIB:-7168} LAB_PROFILE=/vmbeam/build/swap-profile-${case// /-}.blocks
+export LAB_STATE=host LAB_ACCEL=icount LAB_MIB=${LAB_MIB:-7168} LAB_PROFILE=/vmbeam/build/swap-profile-${case// /-}.blocks
 . lab/cache.sh
 
 count() {

@@ -10,6 +10,7 @@ from .errors import LabError
 STATES = ("host", "systems", "guests")
 XENS = ("release", "debug", "4.17", "stock")
 QEMUS = ("debian", "fixed", "bare")
+ACCELS = ("auto", "icount", "threads")
 KERNELS = ("trixie", "testing")
 
 # Guest VMs of the state "guests": where each runs, its memory in MiB, vCPUs, and the MiB that its checker looks at.
@@ -33,7 +34,6 @@ class Config:
     qemu: str = "debian"
     accel: str = "auto"
     swiotlb: bool = True
-    icount: bool = False
     mib: int = 9216
     hostvm_mib: int = 2560
     hv_kernel: str = "trixie"
@@ -47,9 +47,8 @@ class Config:
             state=_choice("LAB_STATE", "host" if xen == "4.17" else "guests", STATES),
             xen=xen,
             qemu=_choice("LAB_QEMU", "debian", QEMUS),
-            accel=_choice("LAB_ACCEL", "auto", ("auto", "tcg")),
+            accel=_choice("LAB_ACCEL", "auto", ACCELS),
             swiotlb=env.get("LAB_SWIOTLB") != "0",
-            icount=bool(env.get("LAB_ICOUNT")),
             mib=int(env.get("LAB_MIB", "9216")),
             hostvm_mib=int(env.get("LAB_HOSTVM_MIB", "2560")),
             hv_kernel=_choice("LAB_HV_KERNEL", "trixie", KERNELS),
@@ -73,7 +72,13 @@ class Config:
     @property
     def kvm(self) -> bool:
         """A /dev/kvm alone proves nothing: it may be unable to nest."""
-        if self.accel == "tcg" or self.icount or self.qemu != "debian" or not os.access("/dev/kvm", os.W_OK):
+        if self.accel != "auto" or self.qemu != "debian" or not os.access("/dev/kvm", os.W_OK):
             return False
         flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
         return bool({"svm", "vmx"} & set(flags.split()))
+
+    @property
+    def icount(self) -> bool:
+        """The machine's time is the instructions that it has executed, on one thread. The other QEMUs are for what goes
+        wrong between threads."""
+        return self.accel == "icount" or (self.accel == "auto" and self.qemu == "debian" and not self.kvm)

@@ -100,7 +100,7 @@ def boot_seconds(lab: Lab, guest: str) -> float:
 
 def demonstrate(lab: Lab) -> dict[str, Any]:
     times = Timeline()
-    accel = "KVM" if lab.config.kvm else "an emulator"
+    accel = "KVM" if lab.config.kvm else "an emulator, whose clock counts instructions" if lab.config.icount else "an emulator"
     say(f"the lab: an outer Xen, two host VMs with a stock nested Xen each, u1 and u2 in them; on {accel}")
     lab.down()
     base = snapshot.base(lab.config)
