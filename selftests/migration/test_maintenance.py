@@ -4,6 +4,7 @@
 import threading
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 
 from failing import HOLD, Hold, status
 from vmbeam_lab import guests, hostvms
@@ -12,14 +13,43 @@ from vmbeam_lab.maintain import maintain
 from vmbeam_lab.migrate import check_unhurt, filesystem_clean
 
 
+HOOK = """#!/bin/sh
+echo "$VMBEAM_EVENT ${VMBEAM_STEP:--} ${VMBEAM_GUEST:--} ${VMBEAM_OUTCOME:--}" >>/run/hooks
+"""
+STEPS = ("evacuate", "stop", "run", "start", "agent", "probe", "return")
+
+
+def metrics(lab: Lab) -> dict[str, float]:
+    """Each sample of the file that node_exporter would read."""
+    text = lab.text("host", "/run/vmbeam/vmbeam.prom") + "\n"
+    families = openmetrics.text_string_to_metric_families(text)     # type: ignore[no-untyped-call]
+    return {s.name + "".join(f" {v}" for v in s.labels.values()): s.value for f in families for s in f.samples}
+
+
 def test_maintenance(guests_lab: Lab) -> None:
-    """hv1 gets another build of Xen while u1 is away: the same boot of u1, and its very machine frames, twice swapped."""
+    """hv1 gets another build of Xen while u1 is away: the same boot of u1, and its very machine frames, twice swapped.
+    Its xendomains would start u1; hooks and metrics tell what happens."""
     lab = guests_lab
+    lab.run("hv1", "mkdir -p /etc/xen/auto && cp /run/guests/u1.cfg /etc/xen/auto/ && sync")
+    lab.run("host", "mkdir -p /etc/vmbeam/hooks.d")
+    lab.write("host", "/etc/vmbeam/hooks.d/tell", HOOK.encode(), executable=True)
     done = maintain(lab, "hv1", "hv2", hostvms.new_build(lab, "hv1"))
     assert [g["guest"] for g in done.report["guests"]] == ["u1"]
     assert done.report["down_ms"] > 0
+
+    told = lab.text("host", "/run/hooks").splitlines()
+    assert [t.split()[1] for t in told if t.startswith("step-before")] == list(STEPS[1:])
+    assert [t for t in told if t.startswith("guest-")] == ["guest-before - u1 -", "guest-after - u1 done"] * 2
+    measured = metrics(lab)
+    assert measured["vmbeam_migrations_total done"] == 2 and measured["vmbeam_pause_seconds_count"] == 2
+
     guests.guest_shutdown(lab, "hv1", "u1")
     filesystem_clean(lab)
+    # It would have: u1's file is back where it was, and xendomains starts what is there.
+    assert lab.run("hv1", "ls /etc/xen/auto").split() == ["u1.cfg"]
+    lab.run("hv1", "/etc/init.d/xendomains start")
+    assert guests.has_guest(lab, "hv1", "u1")
+    guests.guest_destroy(lab, "hv1", "u1")
 
 
 @pytest.mark.soak
