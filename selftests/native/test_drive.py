@@ -15,7 +15,7 @@ from made_up_agent import UUID, Domain
 XL = """#!/bin/sh
 dir=$(dirname "$(dirname "$0")")
 echo "$*" >>"$dir/xl.log"
-[ ! -e "$dir/fail-$1" ] || { echo "it does not want to" >&2; exit 1; }
+[ ! -e "$dir/fail-$1" ] || { printf 'libxl: error: it does not want to\\nlibxl: error: so nothing came of it\\n' >&2; exit 1; }
 case $1 in
 shutdown) [ "$2" = -F ] && echo ended >>"$dir/system-$3" ;;
 destroy) echo none >>"$dir/system-$2" ;;
@@ -175,7 +175,7 @@ def test_failed_start_leaves_all_on_the_refuge(house: House) -> None:
     (house.directory / "fail-create").touch()
     house.start()
     result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
-    assert result["outcome"] == "unfinished" and "it does not want to" in result["waiting_for"]
+    assert result["outcome"] == "unfinished" and "status 1: libxl: error: it does not want to" in result["waiting_for"]
     assert "vmbeam maintain --resume" in result["waiting_for"]
     assert house.on("hv2")
     assert house.status()["waiting"]

@@ -20,7 +20,8 @@ struct child {
 	const char *name;
 	pid_t pid;
 	int output;		/* -1: it has closed it */
-	char line[512], last[512];
+	char line[512];
+	char told[512];		/* why it failed, as it seems: its first line that has an "error", or its last one */
 	size_t have;
 };
 
@@ -54,7 +55,9 @@ static void end_line(struct child *c)
 	c->line[c->have] = 0;
 	if (c->have) {
 		log_info("%s: %s", c->name, c->line);
-		strcpy(c->last, c->line);
+		/* libxl begins with the cause and goes on with what that entails. */
+		if (!strcasestr(c->told, "error"))
+			strcpy(c->told, c->line);
 	}
 	c->have = 0;
 }
@@ -124,10 +127,10 @@ int child_run(char *const argv[], int limit_s, struct error *err)
 	if (c.output >= 0)
 		close(c.output);
 	if (late)
-		return error_set(err, "%s did not end within %d s%s%s", argv[0], limit_s, *c.last ? ": " : "", c.last);
+		return error_set(err, "%s did not end within %d s%s%s", argv[0], limit_s, *c.told ? ": " : "", c.told);
 	if (WIFSIGNALED(status))
-		return error_set(err, "%s was ended by signal %d%s%s", argv[0], WTERMSIG(status), *c.last ? ": " : "", c.last);
+		return error_set(err, "%s was ended by signal %d%s%s", argv[0], WTERMSIG(status), *c.told ? ": " : "", c.told);
 	if (WEXITSTATUS(status))
-		return error_set(err, "%s failed with status %d%s%s", argv[0], WEXITSTATUS(status), *c.last ? ": " : "", c.last);
+		return error_set(err, "%s failed with status %d%s%s", argv[0], WEXITSTATUS(status), *c.told ? ": " : "", c.told);
 	return 0;
 }
