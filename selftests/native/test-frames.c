@@ -124,16 +124,29 @@ int vmbeam_export_arm(int fd)
 /* The guard: whom it was told of, and whether the export was armed by then. */
 struct guard guard_here;
 static char left[100];
-static bool unguarded;
+static bool unguarded, unreadable;
 
-int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err)
+int domain_config(uint32_t domid, struct json_object **config, char *why, size_t size)
+{
+	*config = NULL;
+	snprintf(why, size, "it is a made-up reason");
+	if (unreadable || domid != DOMID)
+		return -EIO;
+	*config = json_tokener_parse("{\"disks\":[{\"pdev_path\":\"/dev/vdb\",\"readwrite\":1},"
+				     "{\"pdev_path\":\"/cd.iso\"},{\"readwrite\":1}]}");
+	return 0;
+}
+
+int guard_leave(const struct guard *g, const struct xl_guest *guest, int64_t now, struct error *err)
 {
 	(void)now;
 	if (unguarded) {
 		snprintf(err->text, sizeof(err->text), "the disk is full");
 		return -1;
 	}
-	snprintf(left, sizeof(left), "%s %s %s", g == &guard_here && !m->armed ? "first" : "late", uuid, name);
+	snprintf(left, sizeof(left), "%s %s %s %s", g == &guard_here && !m->armed ? "first" : "late", guest->uuid,
+		 guest->name,
+		 json_object_to_json_string_ext(guest->disks, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	return 0;
 }
 
@@ -461,7 +474,8 @@ TEST_F(frames, armed_once_it_is_guarded)
 	leaves = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
 	ASSERT_EQ(0, ask(self, op_export_begin, 0));
 	ASSERT_EQ(0, ask(self, op_export_arm, 0));
-	EXPECT_STREQ("first 6ba7b810-9dad-11d1-80b4-00c04fd430c8 u1", left);
+	/* With the disks that it can write to. */
+	EXPECT_STREQ("first 6ba7b810-9dad-11d1-80b4-00c04fd430c8 u1 [\"/dev/vdb\"]", left);
 	EXPECT_TRUE(m->armed);
 	/* The answer was lost. */
 	EXPECT_EQ(0, ask(self, op_export_arm, 0));
@@ -475,6 +489,17 @@ TEST_F(frames, not_armed_unless_it_is_guarded)
 	EXPECT_EQ(-EIO, ask(self, op_export_arm, 0));
 	EXPECT_NE(NULL, strstr(self->r.error, "u1 would be started here by itself while it is away"));
 	EXPECT_NE(NULL, strstr(self->r.error, "cannot be prevented: the disk is full"));
+	EXPECT_FALSE(m->armed);
+}
+
+/* Nobody knows which disks it has, and so not which files are its own. */
+TEST_F(frames, not_armed_unless_its_disks_are_known)
+{
+	leaves = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+	unreadable = true;
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_EQ(-EIO, ask(self, op_export_arm, 0));
+	EXPECT_NE(NULL, strstr(self->r.error, "to see which disks it has: it is a made-up reason"));
 	EXPECT_FALSE(m->armed);
 }
 

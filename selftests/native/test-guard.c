@@ -105,6 +105,24 @@ FIXTURE_TEARDOWN(guard)
 	EXPECT_EQ(0, system(command));
 }
 
+/* With a disk, as its configuration names it. */
+static int leave_with(FIXTURE_DATA(guard) *self, const char *uuid, const char *name, const char *disk, int64_t now)
+{
+	struct xl_guest guest = { .uuid = uuid, .name = name, .disks = json_object_new_array() };
+	int rc;
+
+	if (disk)
+		json_object_array_add(guest.disks, json_object_new_string(disk));
+	rc = guard_leave(&self->g, &guest, now, &self->err);
+	json_object_put(guest.disks);
+	return rc;
+}
+
+static int leave(FIXTURE_DATA(guard) *self, const char *uuid, const char *name, int64_t now)
+{
+	return leave_with(self, uuid, name, NULL, now);
+}
+
 static int count(const struct guard_away *away, void *arg)
 {
 	int *n = arg;
@@ -135,14 +153,14 @@ TEST_F(guard, away_and_back)
 {
 	int n = 0;
 
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err))
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000))
 		TH_LOG("%s", self->err.text);
 	EXPECT_AWAY();
 	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));
 	EXPECT_EQ(1, n);
 	EXPECT_STREQ("record move move ", order);
 	/* Again is no error. */
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000001, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000001));
 	EXPECT_AWAY();
 	order[0] = 0;
 	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
@@ -164,7 +182,7 @@ TEST_F(guard, killed_at_every_point)
 		if (!child) {
 			dies_at = k;
 			calls = 0;
-			guard_leave(&self->g, U1, "u1", 1764000000, &self->err);
+			leave(self, U1, "u1", 1764000000);
 			_exit(0);
 		}
 		ASSERT_EQ(child, waitpid(child, &status, 0));
@@ -184,7 +202,7 @@ TEST_F(guard, killed_at_every_point)
 		pid_t child;
 		int status;
 
-		ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+		ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
 		child = fork();
 		if (!child) {
 			dies_at = k;
@@ -200,10 +218,60 @@ TEST_F(guard, killed_at_every_point)
 	}
 }
 
+/* Somebody renamed the guest VM: of what its file says only the disk is still true. */
+TEST_F(guard, renamed)
+{
+	char disk[80], link[80], text[300];
+
+	snprintf(disk, sizeof(disk), "%s/disk", self->dir);
+	snprintf(link, sizeof(link), "%s/by-id", self->dir);
+	put(self, "disk", "");
+	ASSERT_EQ(0, symlink("disk", link));
+	snprintf(text, sizeof(text),
+		 "name='old'\ndisk=['/dev/other,raw,xvdb,w','format=raw,vdev=xvda,access=rw,target=%s']\n", disk);
+	put(self, "auto/70-disk", text);
+	snprintf(text, sizeof(text), "name='cd'\ndisk=['%s,raw,xvdc,cdrom']\n", disk);
+	put(self, "auto/80-reads", text);
+	put(self, "auto/85-others", "name='o'\ndisk=['phy:/dev/other,xvda,w']\n");
+	ASSERT_EQ(0, leave_with(self, U1, "new", link, 17)) TH_LOG("%s", self->err.text);
+	EXPECT_FALSE(is_there(self, "auto/70-disk"));
+	EXPECT_TRUE(is_there(self, "auto/80-reads"));
+	EXPECT_TRUE(is_there(self, "auto/85-others"));
+	/* What comes anew, by the record, which is all that is left after a restart. */
+	put(self, "auto/71-anew", "name='x'\ndisk=['phy:by-id,xvda,w']\n");
+	snprintf(text, sizeof(text), "name='y'\ndisk=['phy:%s,xvda,w']\n", link);
+	put(self, "auto/72-anew", text);
+	EXPECT_EQ(1, guard_apply(&self->g, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_TRUE(is_there(self, "auto/71-anew"));
+	EXPECT_FALSE(is_there(self, "auto/72-anew"));
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_TRUE(is_there(self, "auto/70-disk"));
+	EXPECT_TRUE(is_there(self, "auto/72-anew"));
+}
+
+/* What is no path is one in /dev, as for the toolstack. The device itself need not be there. */
+TEST_F(guard, disks_are_in_dev)
+{
+	put(self, "auto/70-disk", "name='old'\ndisk=['phy:no-such-disk,xvda,w']\n");
+	ASSERT_EQ(0, leave_with(self, U1, "new", "/dev/no-such-disk", 17)) TH_LOG("%s", self->err.text);
+	EXPECT_FALSE(is_there(self, "auto/70-disk"));
+}
+
+/* Renamed since an earlier migration, which did not put its record away. */
+TEST_F(guard, record_is_of_the_last_time)
+{
+	put(self, "auto/70-new", "name='new'\n");
+	ASSERT_EQ(0, leave(self, U2, "old", 17));
+	ASSERT_EQ(0, leave(self, U2, "new", 18));
+	EXPECT_FALSE(is_there(self, "auto/70-new"));
+	ASSERT_EQ(0, guard_back(&self->g, U2, &self->err));
+	EXPECT_TRUE(is_there(self, "auto/70-new"));
+}
+
 /* Something that manages configurations writes it anew while it is away: the next boot does not start it. */
 TEST_F(guard, one_that_comes_anew)
 {
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
 	put(self, "auto/30-by-uuid", "name='u1'\nmemory=999\n");
 	put(self, "auto/60-more", "uuid='" U1 "'\n");
 	EXPECT_EQ(2, guard_apply(&self->g, &self->err));
@@ -220,8 +288,8 @@ TEST_F(guard, one_that_comes_anew)
 TEST_F(guard, two_that_are_away)
 {
 	put(self, "auto/70-u2", "name='u\xe9\\\\2'\n");
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
-	ASSERT_EQ(0, guard_leave(&self->g, U2, "u\\xe9\\\\2", 1764000000, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
+	ASSERT_EQ(0, leave(self, U2, "u\\xe9\\\\2", 1764000000));
 	EXPECT_FALSE(is_there(self, "auto/70-u2"));
 	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
 	EXPECT_FALSE(is_there(self, "auto/70-u2"));
@@ -234,7 +302,7 @@ TEST_F(guard, one_that_stays_away)
 {
 	int n = 0;
 
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
 	ASSERT_EQ(0, guard_adopt(&self->g, U1, &self->err));
 	EXPECT_AWAY();
 	EXPECT_EQ(0, guard_list(&self->g, count, &n, &self->err));
@@ -248,7 +316,7 @@ TEST_F(guard, one_that_stays_away)
 TEST_F(guard, no_autostart_at_all)
 {
 	self->g.autostart = "/no/such/directory";
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
 	EXPECT_EQ(0, guard_apply(&self->g, &self->err));
 	EXPECT_EQ(0, guard_back(&self->g, U1, &self->err));
 	EXPECT_FALSE(is_there(self, "state/" U1));
@@ -259,7 +327,7 @@ TEST_F(guard, no_autostart_at_all)
 
 TEST_F(guard, a_record_that_makes_no_sense)
 {
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
 	put(self, "state/" U1, "{\"uuid\":\"7\"}");
 	/* Whoever asks is told: silence would let it start. */
 	EXPECT_EQ(-1, guard_apply(&self->g, &self->err));
@@ -272,19 +340,19 @@ TEST_F(guard, a_record_that_makes_no_sense)
 TEST_F(guard, directories_are_made)
 {
 	snprintf(self->state, sizeof(self->state), "%s/var/state", self->dir);
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err))
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000))
 		TH_LOG("%s", self->err.text);
 	EXPECT_TRUE(is_there(self, "var/state/" U1));
 	put(self, "file", "");
 	snprintf(self->state, sizeof(self->state), "%s/file/state", self->dir);
-	EXPECT_EQ(-1, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	EXPECT_EQ(-1, leave(self, U1, "u1", 1764000000));
 	EXPECT_NE(NULL, strstr(self->err.text, "file/state cannot be made: Not a directory"));
 }
 
 TEST_F(guard, a_uuid_is_no_path)
 {
-	EXPECT_EQ(-1, guard_leave(&self->g, "../auto/0123456789abcdef0123456789ab", "u1", 1, &self->err));
-	EXPECT_EQ(-1, guard_leave(&self->g, "", "u1", 1, &self->err));
+	EXPECT_EQ(-1, leave(self, "../auto/0123456789abcdef0123456789ab", "u1", 1));
+	EXPECT_EQ(-1, leave(self, "", "u1", 1));
 	EXPECT_EQ(-1, guard_back(&self->g, "..", &self->err));
 	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
 }
@@ -296,7 +364,7 @@ TEST_F(guard, what_is_no_configuration)
 	ASSERT_EQ(0, mkfifo(self->path, 0600));
 	put(self, "auto/90-large", "name='u1'\n");
 	ASSERT_EQ(0, truncate(self->path, 2 << 20));
-	ASSERT_EQ(0, guard_leave(&self->g, U1, "u1", 1764000000, &self->err));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
 	EXPECT_AWAY();
 }
 
@@ -305,9 +373,9 @@ TEST_F(guard, an_old_image_is_in_the_way)
 {
 	self->g.saved = self->dir;
 	put(self, "u1", "an image");
-	EXPECT_EQ(-1, guard_leave(&self->g, U1, "u1", 17, &self->err));
+	EXPECT_EQ(-1, leave(self, U1, "u1", 17));
 	EXPECT_NE(NULL, strstr(self->err.text, "remove it"));
-	EXPECT_EQ(0, guard_leave(&self->g, U2, "u2", 17, &self->err));
+	EXPECT_EQ(0, leave(self, U2, "u2", 17));
 }
 
 TEST_HARNESS_MAIN

@@ -13,15 +13,15 @@ OBJECTS = TOP / "build/userspace/vmbeam-agent"
 
 # A library's functions, and who may call them. A wrapper's user sees nothing of them.
 WRAPPERS = {
-    r"libxl_|xtl_": {"session", "domain", "placement", "create"},
+    r"libxl_|xtl_": {"session", "domain", "placement", "create", "xl_file"},
     r"xc_": {"frames", "policy"},
     r"xengnttab_|xenevtchn_": {"rings"},
     r"xs_": {"store"},
-    r"xlu_": {"guard"},
+    r"xlu_": {"xl_file"},
     r"vmbeam_export_|vmbeam_open|vmbeam_query": {"export", "fill", "list"},
 }
 # These are used by others and use no file of the agent's but each other.
-LOWEST = {"request", "work", "item", "store", "sysfs", "net", "names", "session", "placement", "domain", "policy", "disk", "create"}
+LOWEST = {"request", "work", "item", "store", "sysfs", "net", "names", "session", "placement", "domain", "policy", "disk", "create", "xl_file"}
 LARGEST = 400
 
 

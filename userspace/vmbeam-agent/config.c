@@ -125,3 +125,17 @@ void config_needs(struct json_object *config, struct json_object *items)
 	add_file(b_info, "ramdisk", "ramdisk", items);
 	add_file(b_info, "bootloader", "boot loader", items);
 }
+
+struct json_object *config_written_disks(struct json_object *config)
+{
+	struct json_object *disks = js_array(config, "disks"), *paths = json_object_new_array();
+
+	for (size_t i = 0; i < js_len(disks); i++) {
+		struct json_object *disk = json_object_array_get_idx(disks, i);
+		const char *path = js_str(disk, "pdev_path", "");
+
+		if (*path && js_u64(disk, "readwrite", 0))
+			json_object_array_add(paths, json_object_new_string(path));
+	}
+	return paths;
+}

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "domain.h"
 #include "export.h"
 #include "fill.h"
@@ -287,20 +288,32 @@ int op_export_read(struct request *r)
  * The source's guest VM is named, and is going to leave: from now on no restart of this system may start it by itself. One
  * that cannot be kept from that does not leave: it could run on both sides.
  */
-static int leave(struct request *r)
+static int leave(struct request *r, uint32_t domid)
 {
-	const char *uuid, *name;
-	char called[TEXT_SHORT];
+	char called[TEXT_SHORT], why[400];
+	struct json_object *config;
+	struct xl_guest guest = {};
 	struct error err;
 	int rc;
 
 	if (!has_key(r, "uuid"))
 		return 0;
-	rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
-	rc = rc ?: get_name(r, "name", &name);
-	if (rc || !guard_leave(&guard_here, uuid, name, time(NULL), &err))
+	rc = get_string(r, "uuid", UUID_TEXT - 1, false, &guest.uuid);
+	rc = rc ?: get_name(r, "name", &guest.name);
+	if (rc)
 		return rc;
-	text_short(called, sizeof(called), name);
+	/* It may have been renamed since its files were written: then its disks tell which are its own. */
+	if (domain_config(domid, &config, why, sizeof(why))) {
+		rc = error_set(&err, "the toolstack cannot read its configuration, to see which disks it has: %s", why);
+	} else {
+		guest.disks = config_written_disks(config);
+		rc = guard_leave(&guard_here, &guest, time(NULL), &err);
+		json_object_put(guest.disks);
+		json_object_put(config);
+	}
+	if (!rc)
+		return 0;
+	text_short(called, sizeof(called), guest.name);
 	return fail(r, -EIO, "%s would be started here by itself while it is away, after a restart of this host VM, and that cannot be prevented: %s",
 		    called, err.text);
 }
@@ -311,12 +324,14 @@ int op_export_arm(struct request *r)
 	struct export *e;
 	int rc = export_get(r, &e);
 
-	rc = rc ?: leave(r);
 	if (rc)
 		return rc;
 	rc = vmbeam_export_info(e->fd, &info);
+	/* Then the guest VM has been guarded since before that. */
 	if (!rc && info.state == VMBEAM_EXPORT_ARMED)
 		return 0;
+	if (!rc && leave(r, e->domid))
+		return -EIO;
 	rc = rc ?: vmbeam_export_arm(e->fd);
 	return rc < 0 ? fail(r, rc, "export %llu cannot be armed: %s", (unsigned long long)e->id, strerror(-rc)) : 0;
 }

@@ -6,20 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <libxlutil.h>
 
 #include "guard.h"
 #include "js.h"
 #include "log.h"
 #include "sync.h"
 #include "text.h"
+#include "xl_file.h"
 
 #define UUID_LEN	36
-#define MAX_CONFIG	(1 << 20)
 
 struct guard guard_here = { .autostart = GUARD_AUTOSTART, .saved = GUARD_SAVED, .state = GUARD_STATE };
 
@@ -41,37 +38,8 @@ static int directories(const struct guard *g, char *from, char *aside, struct er
 	return 0;
 }
 
-/* Is @path the configuration of the guest VM? By its UUID if it has one there, or by its name: xl would use either. */
-static bool is_of(const char *path, const char *uuid, const char *name)
-{
-	const char *its_uuid = NULL, *its_name = NULL;
-	XLU_Config *config;
-	bool is = false;
-	struct stat st;
-	char *form;
-	FILE *report;
-
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_size > MAX_CONFIG)
-		return false;
-	report = fopen("/dev/null", "we");
-	config = report ? xlu_cfg_init(report, path) : NULL;
-	/* What the parser does not take xl does not start either. */
-	if (config && !xlu_cfg_readfile(config, path)) {
-		xlu_cfg_get_string(config, "uuid", &its_uuid, 1);
-		xlu_cfg_get_string(config, "name", &its_name, 1);
-		form = its_name ? text_name(its_name) : NULL;
-		is = (its_uuid && !strcasecmp(its_uuid, uuid)) || (form && !strcmp(form, name));
-		free(form);
-	}
-	if (config)
-		xlu_cfg_destroy(config);
-	if (report)
-		fclose(report);
-	return is;
-}
-
 /* Moves the guest VM's files from one directory to the other. How many, or -1. @replace: what is there under that name. */
-static int move_files(const char *from, const char *to, const char *uuid, const char *name, bool replace, struct error *err)
+static int move_files(const char *from, const char *to, const struct xl_guest *guest, bool replace, struct error *err)
 {
 	DIR *dir = opendir(from);
 	struct dirent *entry;
@@ -81,11 +49,15 @@ static int move_files(const char *from, const char *to, const char *uuid, const 
 		return errno == ENOENT ? 0 : error_set(err, "%s: %s", from, strerror(errno));
 	while ((entry = readdir(dir))) {
 		char old[PATH_MAX], new[PATH_MAX];
+		int is;
 
 		/* xendomains passes over hidden ones, too. */
 		if (*entry->d_name == '.' ||
 		    snprintf(old, sizeof(old), "%s/%s", from, entry->d_name) >= (int)sizeof(old) ||
-		    snprintf(new, sizeof(new), "%s/%s", to, entry->d_name) >= (int)sizeof(new) || !is_of(old, uuid, name))
+		    snprintf(new, sizeof(new), "%s/%s", to, entry->d_name) >= (int)sizeof(new))
+			continue;
+		is = xl_file_is_of(old, guest, err);
+		if (is <= 0)
 			continue;
 		if (renameat2(AT_FDCWD, old, AT_FDCWD, new, replace ? 0 : RENAME_NOREPLACE)) {
 			if (errno == EEXIST) {
@@ -104,7 +76,7 @@ static int move_files(const char *from, const char *to, const char *uuid, const 
 	return moved;
 }
 
-static int hide(const struct guard *g, const char *uuid, const char *name, struct error *err)
+static int hide(const struct guard *g, const struct xl_guest *guest, struct error *err)
 {
 	char from[PATH_MAX], aside[PATH_MAX];
 	int rc = directories(g, from, aside, err);
@@ -114,7 +86,7 @@ static int hide(const struct guard *g, const char *uuid, const char *name, struc
 	if (mkdir(aside, 0755) && errno != EEXIST)
 		return error_set(err, "%s: %s", aside, strerror(errno));
 	/* What is aside already under that name is older: somebody has put a new one in its place. */
-	return move_files(from, aside, uuid, name, true, err);
+	return move_files(from, aside, guest, true, err);
 }
 
 static int record_path(const struct guard *g, const char *uuid, char *path, size_t size, struct error *err)
@@ -126,13 +98,14 @@ static int record_path(const struct guard *g, const char *uuid, char *path, size
 	return 0;
 }
 
-static int write_record(const char *path, const char *uuid, const char *name, int64_t now, struct error *err)
+static int write_record(const char *path, const struct xl_guest *guest, int64_t now, struct error *err)
 {
 	struct json_object *json = json_object_new_object();
 	int rc;
 
-	js_add_str(json, "uuid", uuid);
-	js_add_str(json, "name", name);
+	js_add_str(json, "uuid", guest->uuid);
+	js_add_str(json, "name", guest->name);
+	json_object_object_add(json, "disks", guest->disks ? json_object_get(guest->disks) : json_object_new_array());
 	json_object_object_add(json, "since", json_object_new_int64(now));
 	rc = state_write(path, json, err);
 	json_object_put(json);
@@ -155,18 +128,18 @@ static int no_saved_image(const struct guard *g, const char *name, struct error 
 			      path) : 0;
 }
 
-int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err)
+int guard_leave(const struct guard *g, const struct xl_guest *guest, int64_t now, struct error *err)
 {
 	char path[PATH_MAX];
 
-	if (record_path(g, uuid, path, sizeof(path), err) || no_saved_image(g, name, err))
+	if (record_path(g, guest->uuid, path, sizeof(path), err) || no_saved_image(g, guest->name, err))
 		return -1;
 	if (state_dir_make(g->state, err))
 		return -1;
-	/* Written down first: whatever is moved after that is known to have to come back. */
-	if (access(path, F_OK) && write_record(path, uuid, name, now, err))
+	/* Written down first: whatever is moved after that is known to have to come back. One that is there may be outdated. */
+	if (write_record(path, guest, now, err))
 		return -1;
-	return hide(g, uuid, name, err) < 0 ? -1 : 0;
+	return hide(g, guest, err) < 0 ? -1 : 0;
 }
 
 static int read_record(const char *path, struct guard_away *away)
@@ -180,11 +153,23 @@ static int read_record(const char *path, struct guard_away *away)
 	if (is_uuid(uuid) && name) {
 		strcpy(away->uuid, uuid);
 		away->name = strdup(name);
+		away->disks = json_object_get(js_array(json, "disks"));
 		away->since = since ? json_object_get_int64(since) : 0;
 		rc = away->name ? 0 : -1;
 	}
 	json_object_put(json);
 	return rc;
+}
+
+static void away_clear(struct guard_away *away)
+{
+	free(away->name);
+	json_object_put(away->disks);
+}
+
+static struct xl_guest guest_of(const struct guard_away *away)
+{
+	return (struct xl_guest){ .uuid = away->uuid, .name = away->name, .disks = away->disks };
 }
 
 static int forget(const struct guard *g, const char *path, struct error *err)
@@ -206,6 +191,7 @@ int guard_back(const struct guard *g, const char *uuid, struct error *err)
 {
 	char path[PATH_MAX], to[PATH_MAX], aside[PATH_MAX];
 	struct guard_away away;
+	struct xl_guest guest;
 	int rc;
 
 	if (record_path(g, uuid, path, sizeof(path), err))
@@ -219,9 +205,10 @@ int guard_back(const struct guard *g, const char *uuid, struct error *err)
 	mkdir(g->autostart, 0755);
 	rc = directories(g, to, aside, err);
 	/* The record goes last: until then it can be repeated. */
+	guest = guest_of(&away);
 	if (!rc)
-		rc = move_files(aside, to, away.uuid, away.name, false, err);
-	free(away.name);
+		rc = move_files(aside, to, &guest, false, err);
+	away_clear(&away);
 	if (rc < 0 || forget(g, path, err))
 		return -1;
 	/* Only when nobody else's are in it. */
@@ -258,7 +245,7 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 			bad = error_set(err, "%s makes no sense: a guest VM is away, and it is not known which", path);
 		else
 			rc = each(&away, arg);
-		free(away.name);
+		away_clear(&away);
 	}
 	closedir(dir);
 	return rc ?: bad;
@@ -273,7 +260,8 @@ struct applying {
 static int apply_one(const struct guard_away *away, void *arg)
 {
 	struct applying *a = arg;
-	int moved = hide(a->g, away->uuid, away->name, a->err);
+	struct xl_guest guest = guest_of(away);
+	int moved = hide(a->g, &guest, a->err);
 
 	if (moved < 0)
 		return -1;

@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "state_dir.h"
+#include "xl_file.h"
 
 struct guard {
 	const char *autostart;	/* a directory: XENDOMAINS_AUTO */
@@ -35,15 +36,16 @@ extern struct guard guard_here;
 struct guard_away {
 	char uuid[37];
 	char *name;		/* in the form of text_name() */
+	struct json_object *disks;	/* as struct xl_guest has them; NULL: not written down */
 	int64_t since;		/* seconds since 1970 */
 };
 
 /*
- * The guest VM is going to leave: called before the commit, so that no restart of the system comes in between. @name is
- * in the form of text_name(). Can be repeated. 0, or -1: it is not guarded, and nothing has changed that guard_back()
+ * The guest VM is going to leave: called before the commit, so that no restart of the system comes in between. Can be
+ * repeated. 0, or -1: it is not guarded, and nothing has changed that guard_back()
  * would not put right.
  */
-int guard_leave(const struct guard *g, const char *uuid, const char *name, int64_t now, struct error *err);
+int guard_leave(const struct guard *g, const struct xl_guest *guest, int64_t now, struct error *err);
 /*
  * It is back, or never left: puts its files back and forgets it. No error if it was not away. 0 or -1.
  */
