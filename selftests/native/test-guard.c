@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -357,15 +358,67 @@ TEST_F(guard, a_uuid_is_no_path)
 	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
 }
 
-/* What is no file of a sensible size is not read: a pipe would keep the boot. */
+/* What is no file is not read: a pipe would keep the boot. Nor does xl read it. */
 TEST_F(guard, what_is_no_configuration)
 {
 	snprintf(self->path, sizeof(self->path), "%s/auto/80-pipe", self->dir);
 	ASSERT_EQ(0, mkfifo(self->path, 0600));
+	snprintf(self->path, sizeof(self->path), "%s/auto/85-dangling", self->dir);
+	ASSERT_EQ(0, symlink("/no/such/file", self->path));
+	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000)) TH_LOG("%s", self->err.text);
+	EXPECT_AWAY();
+}
+
+/* Nobody knows whose they are. The others are moved all the same, now and at the next boot. */
+TEST_F(guard, what_cannot_be_read)
+{
+	snprintf(self->path, sizeof(self->path), "%s/auto/00-bad", self->dir);
+	/* A file, and nothing is at the beginning of that memory: EIO. */
+	ASSERT_EQ(0, symlink("/proc/self/mem", self->path));
+	EXPECT_EQ(-1, leave(self, U1, "u1", 17));
+	EXPECT_NE(NULL, strstr(self->err.text, "00-bad cannot be read: Input/output error"));
+	EXPECT_AWAY();
+	put(self, "auto/30-by-uuid", "name='u1'\n");
+	put(self, "auto/70-u2", "name='u2'\n");
+	EXPECT_EQ(-1, leave(self, U2, "u2", 17));
+	put(self, "auto/70-u2", "name='u2'\n");
+	EXPECT_EQ(-1, guard_apply(&self->g, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "00-bad cannot be read"));
+	EXPECT_AWAY();
+	EXPECT_FALSE(is_there(self, "auto/70-u2"));
+}
+
+TEST_F(guard, what_is_too_large)
+{
 	put(self, "auto/90-large", "name='u1'\n");
 	ASSERT_EQ(0, truncate(self->path, 2 << 20));
-	ASSERT_EQ(0, leave(self, U1, "u1", 1764000000));
-	EXPECT_AWAY();
+	EXPECT_EQ(-1, leave(self, U1, "u1", 17));
+	EXPECT_NE(NULL, strstr(self->err.text, "90-large has more than 1048576 bytes"));
+	EXPECT_NE(NULL, strstr(self->err.text, "move it out of that directory"));
+}
+
+/* However few files the agent may open still: what it says that it has guarded it has. */
+TEST_F(guard, out_of_files)
+{
+	struct rlimit before, few;
+	int first = dup(0), failed = 0, rc;
+
+	ASSERT_LT(0, first);
+	close(first);
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+	for (int n = 0; n < 6; n++) {
+		few = (struct rlimit){ first + n, before.rlim_max };
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+		rc = leave(self, U1, "u1", 17);
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
+		failed += rc != 0;
+		if (!rc)
+			EXPECT_AWAY();
+		ASSERT_EQ(0, guard_back(&self->g, U1, &self->err)) TH_LOG("%s", self->err.text);
+		EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+	}
+	EXPECT_LT(1, failed);
+	EXPECT_GT(6, failed);
 }
 
 /* xendomains would restore it. */

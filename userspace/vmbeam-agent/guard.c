@@ -38,16 +38,20 @@ static int directories(const struct guard *g, char *from, char *aside, struct er
 	return 0;
 }
 
-/* Moves the guest VM's files from one directory to the other. How many, or -1. @replace: what is there under that name. */
+/*
+ * Moves the guest VM's files from one directory to the other. How many, or -1: then those that could be have been moved all
+ * the same. @replace: what is there under that name.
+ */
 static int move_files(const char *from, const char *to, const struct xl_guest *guest, bool replace, struct error *err)
 {
 	DIR *dir = opendir(from);
+	struct error ignored;
 	struct dirent *entry;
-	int moved = 0;
+	int moved = 0, bad = 0;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : error_set(err, "%s: %s", from, strerror(errno));
-	while ((entry = readdir(dir))) {
+	while (errno = 0, (entry = readdir(dir))) {
 		char old[PATH_MAX], new[PATH_MAX];
 		int is;
 
@@ -56,24 +60,25 @@ static int move_files(const char *from, const char *to, const struct xl_guest *g
 		    snprintf(old, sizeof(old), "%s/%s", from, entry->d_name) >= (int)sizeof(old) ||
 		    snprintf(new, sizeof(new), "%s/%s", to, entry->d_name) >= (int)sizeof(new))
 			continue;
-		is = xl_file_is_of(old, guest, err);
+		/* Of several errors, which follow from each other mostly, the first is told. */
+		is = xl_file_is_of(old, guest, bad ? &ignored : err);
+		if (is < 0)
+			bad = -1;
 		if (is <= 0)
 			continue;
-		if (renameat2(AT_FDCWD, old, AT_FDCWD, new, replace ? 0 : RENAME_NOREPLACE)) {
-			if (errno == EEXIST) {
-				log_warn("%s is there anew: %s stays where it is", new, old);
-				continue;
-			}
-			error_set(err, "%s cannot be moved to %s: %s", old, to, strerror(errno));
-			closedir(dir);
-			return -1;
-		}
-		moved++;
+		if (!renameat2(AT_FDCWD, old, AT_FDCWD, new, replace ? 0 : RENAME_NOREPLACE))
+			moved++;
+		else if (errno == EEXIST)
+			log_warn("%s is there anew: %s stays where it is", new, old);
+		else
+			bad = error_set(bad ? &ignored : err, "%s cannot be moved to %s: %s", old, to, strerror(errno));
 	}
+	if (errno && !bad)
+		bad = error_set(err, "%s: %s", from, strerror(errno));
 	closedir(dir);
-	if (moved && (sync_dir(to) || sync_dir(from)))
-		return error_set(err, "%s: %s", to, strerror(errno));
-	return moved;
+	if (moved && (sync_dir(to) || sync_dir(from)) && !bad)
+		bad = error_set(err, "%s cannot be written to the disk", to);
+	return bad ?: moved;
 }
 
 static int hide(const struct guard *g, const struct xl_guest *guest, struct error *err)
@@ -232,7 +237,7 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 
 	if (!dir)
 		return errno == ENOENT ? 0 : error_set(err, "%s: %s", g->state, strerror(errno));
-	while (!rc && (entry = readdir(dir))) {
+	while (!rc && (errno = 0, (entry = readdir(dir)))) {
 		struct guard_away away;
 		char path[PATH_MAX];
 
@@ -247,6 +252,8 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 			rc = each(&away, arg);
 		away_clear(&away);
 	}
+	if (!rc && !entry && errno)
+		bad = error_set(err, "%s: %s", g->state, strerror(errno));
 	closedir(dir);
 	return rc ?: bad;
 }
@@ -254,6 +261,7 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 struct applying {
 	const struct guard *g;
 	struct error *err;
+	bool bad;
 	int moved;
 };
 
@@ -261,14 +269,16 @@ static int apply_one(const struct guard_away *away, void *arg)
 {
 	struct applying *a = arg;
 	struct xl_guest guest = guest_of(away);
-	int moved = hide(a->g, &guest, a->err);
+	struct error ignored;
+	int moved = hide(a->g, &guest, a->bad ? &ignored : a->err);
 
+	/* The others are to be guarded all the same. */
 	if (moved < 0)
-		return -1;
-	if (moved)
+		a->bad = true;
+	if (moved > 0)
 		log_warn("%s is away: what would start it was moved from %s to %s" GUARD_ASIDE, away->name, a->g->autostart,
 			 a->g->autostart);
-	a->moved += moved;
+	a->moved += moved > 0 ? moved : 0;
 	return 0;
 }
 
@@ -276,5 +286,12 @@ int guard_apply(const struct guard *g, struct error *err)
 {
 	struct applying a = { .g = g, .err = err };
 
-	return guard_list(g, apply_one, &a, err) ? -1 : a.moved;
+	struct error listing;
+
+	/* What is wrong with a file is told before what is wrong with a record. */
+	if (guard_list(g, apply_one, &a, &listing) && !a.bad) {
+		*err = listing;
+		a.bad = true;
+	}
+	return a.bad ? -1 : a.moved;
 }
