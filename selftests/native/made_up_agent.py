@@ -147,6 +147,8 @@ class Faults:
     silent_about: set[str] = field(default_factory=set)     # what it offers of these kinds it does not say
     free_kib: int = 1 << 20
     problems: list[str] = field(default_factory=list)       # what is wrong with this host VM as a destination
+    left: str = ""                  # what guard-back could not put back
+    unread: list[str] = field(default_factory=list)         # the problems that it tells of its own system
     xen: str = "4.20"               # the version of the host VM's
     refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
 
@@ -353,7 +355,7 @@ class MadeUpAgent(threading.Thread):
         boots = self._boots()
         return Reply({"version": "x", "boot": f"{self.boot}-{boots}", "xen": f"{self.faults.xen}.{boots}", "hostvm_xen": self.faults.xen,
                       "down": [{"uuid": d.uuid, "name": d.name} for d in self.down.values()],
-                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": [],
+                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": self.faults.unread,
                       "guests": [self._in_system(domain) for domain in self.domains],
                       "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})
 
@@ -541,7 +543,8 @@ class MadeUpAgent(threading.Thread):
         return Reply({})
 
     def _guard_back(self, request: Json, _blob: bytes) -> Reply:
-        return Reply({"was_away": self.away.pop(request["uuid"], None) is not None})
+        left = {"left": self.faults.left} if self.faults.left else {}
+        return Reply({"was_away": self.away.pop(request["uuid"], None) is not None, **left})
 
     def _guest_shutdown(self, request: Json, _blob: bytes) -> Reply:
         """Also of one that is not the guest VM of a migration."""

@@ -54,7 +54,7 @@ int unlink(const char *path)
 }
 
 FIXTURE(guard) {
-	char dir[64], autostart[80], state[80], path[200];
+	char dir[64], autostart[80], state[80], path[400], told[1000];
 	struct guard g;
 	struct error err;
 };
@@ -96,6 +96,7 @@ FIXTURE_SETUP(guard)
 	calls = 0;
 	dies_at = 0;
 	order[0] = 0;
+	self->told[0] = 0;
 }
 
 FIXTURE_TEARDOWN(guard)
@@ -104,6 +105,11 @@ FIXTURE_TEARDOWN(guard)
 
 	snprintf(command, sizeof(command), "rm -rf %s", self->dir);
 	EXPECT_EQ(0, system(command));
+}
+
+static void hear(const char *text, void *arg)
+{
+	strcat(arg, text);
 }
 
 /* With a disk, as its configuration names it. */
@@ -136,8 +142,8 @@ static int count(const struct guard_away *away, void *arg)
 	EXPECT_FALSE(is_there(self, "auto/10-u1.cfg"));			\
 	EXPECT_FALSE(is_there(self, "auto/30-by-uuid"));		\
 	/* Its target is found from there, too. */			\
-	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/10-u1.cfg"));	\
-	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/30-by-uuid"));	\
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/10-u1.cfg." U1));	\
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/30-by-uuid." U1));	\
 	EXPECT_TRUE(is_there(self, "auto/20-other"));			\
 	EXPECT_TRUE(is_there(self, "auto/40-broken"));			\
 	EXPECT_TRUE(is_there(self, "auto/50-nameless"));		\
@@ -277,13 +283,59 @@ TEST_F(guard, one_that_comes_anew)
 	put(self, "auto/60-more", "uuid='" U1 "'\n");
 	EXPECT_EQ(2, guard_apply(&self->g, &self->err));
 	EXPECT_AWAY();
-	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/60-more"));
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/60-more." U1));
 	/* One that is there when the guest VM comes back counts, and the older one is not thrown away. */
 	put(self, "auto/60-more", "name='u1'\nmemory=5\n");
-	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_EQ(0, guard_left(&self->g, hear, self->told, &self->err));
+	EXPECT_STREQ("", self->told);
+	ASSERT_EQ(1, guard_back(&self->g, U1, &self->err));
 	EXPECT_TRUE(is_there(self, "auto/60-more"));
-	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/60-more"));
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/60-more." U1));
 	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+	EXPECT_FALSE(is_there(self, "state/" U1));
+	/* And what to do is told until it is done. */
+	EXPECT_NE(NULL, strstr(self->err.text, "leave that one as"));
+	EXPECT_NE(NULL, strstr(self->err.text, "/auto.vmbeam-away/60-more." U1 " was put aside while"));
+	EXPECT_EQ(0, guard_left(&self->g, hear, self->told, &self->err));
+	EXPECT_STREQ(self->err.text, self->told);
+	is_there(self, "auto/60-more");
+	ASSERT_EQ(0, remove(self->path));
+	self->told[0] = 0;
+	EXPECT_EQ(0, guard_left(&self->g, hear, self->told, &self->err));
+	EXPECT_STREQ("", self->told);
+}
+
+/* Two guest VMs whose files are called the same, since the first one's is aside when the second one's comes. */
+TEST_F(guard, two_of_the_same_name)
+{
+	char text[100];
+	FILE *f;
+
+	ASSERT_EQ(0, leave(self, U1, "u1", 17));
+	put(self, "auto/30-by-uuid", "name='u2'\n");
+	ASSERT_EQ(0, leave(self, U2, "u2", 17));
+	EXPECT_FALSE(is_there(self, "auto/30-by-uuid"));
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_TRUE(is_there(self, "auto/30-by-uuid"));
+	f = fopen(self->path, "r");
+	ASSERT_NE(NULL, fgets(text, sizeof(text), f));
+	fclose(f);
+	EXPECT_STREQ("name='renamed'\n", text);
+	/* Both are still there. */
+	EXPECT_EQ(1, guard_back(&self->g, U2, &self->err));
+	EXPECT_TRUE(is_there(self, "auto.vmbeam-away/30-by-uuid." U2));
+}
+
+TEST_F(guard, name_is_too_long)
+{
+	char where[300] = "auto/";
+
+	memset(where + 5, 'x', 230);
+	put(self, where, "name='u1'\n");
+	EXPECT_EQ(-1, leave(self, U1, "u1", 17));
+	EXPECT_NE(NULL, strstr(self->err.text, "File name too long"));
+	EXPECT_TRUE(is_there(self, where));
+	EXPECT_EQ(0, guard_back(&self->g, U1, &self->err));
 }
 
 TEST_F(guard, two_that_are_away)
@@ -333,8 +385,9 @@ TEST_F(guard, a_record_that_makes_no_sense)
 	/* Whoever asks is told: silence would let it start. */
 	EXPECT_EQ(-1, guard_apply(&self->g, &self->err));
 	EXPECT_NE(NULL, strstr(self->err.text, U1));
-	EXPECT_EQ(-1, guard_back(&self->g, U1, &self->err));
-	EXPECT_NE(NULL, strstr(self->err.text, "move them back"));
+	/* The files aside say themselves whose they are. */
+	ASSERT_EQ(0, guard_back(&self->g, U1, &self->err));
+	EXPECT_BACK();
 }
 
 /* On a system that is new. */

@@ -21,7 +21,7 @@ struct guard guard_here;
 static struct domain all[1000];
 static char long_name[MAX_NAME + 1];
 static size_t nr_domains;
-static int nr_away;
+static int nr_away, nr_left;
 static bool broken, unlisted;
 
 int domains_read(struct domain **list, size_t *nr)
@@ -87,6 +87,16 @@ int guard_list(const struct guard *g, int (*each)(const struct guard_away *away,
 	return 0;
 }
 
+/* More than anybody reads. */
+int guard_left(const struct guard *g, void (*each)(const char *text, void *arg), void *arg, struct error *err)
+{
+	(void)g;
+	(void)err;
+	for (int i = 0; i < nr_left; i++)
+		each("a file is left aside", arg);
+	return 0;
+}
+
 FIXTURE(system) {
 	struct request r;
 };
@@ -112,6 +122,7 @@ FIXTURE_SETUP(system)
 	}
 	nr_domains = 1;
 	nr_away = 1;
+	nr_left = 0;
 	put_version("major", "4");
 	put_version("minor", "20");
 	put_version("extra", ".0-rc");
@@ -244,6 +255,17 @@ TEST_F(system, no_xen)
 	unlink(XEN_VERSION_DIR "/minor");
 	ASSERT_EQ(0, op_system(&self->r));
 	EXPECT_STREQ("", js_str(self->r.out, "xen", "?"));
+}
+
+TEST_F(system, what_is_left_aside_is_told)
+{
+	struct json_object *problems;
+
+	nr_left = 1000;
+	ASSERT_EQ(0, op_system(&self->r));
+	problems = js_array(self->r.out, "problems");
+	EXPECT_EQ(8, js_len(problems));
+	EXPECT_STREQ("a file is left aside", json_object_get_string(json_object_array_get_idx(problems, 0)));
 }
 
 TEST_HARNESS_MAIN

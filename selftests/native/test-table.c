@@ -179,6 +179,8 @@ TEST(the_status)
 	     "{\"maintenance\":{\"id\":\"m8\",\"what\":\"return\",\"from\":\"hv2\",\"to\":\"hv1\","
 	     "\"step\":\"return\"}}", 0);
 	EXPECT_NE(NULL, strstr(text, "under way: the return from hv2 to hv1, step return (m8)\n"));
+	SHOW(show_status, "{\"warnings\":[\"u1 runs on hv1, which it has left\"]}", 0);
+	EXPECT_NE(NULL, strstr(text, "warning: u1 runs on hv1, which it has left\nnothing is under way\n"));
 	SHOW(show_status, "{\"hostvms\":[{\"name\":\"hv1\"}]}", 0);
 	EXPECT_EQ(NULL, strstr(text, "does not answer"));
 	SHOW(show_status, "{\"hostvms\":[]}", 0);

@@ -91,6 +91,22 @@ def test_guard_that_cannot_be_taken_back(rig: Rig, fault: str) -> None:
     rig.assert_on_destination()
 
 
+def test_guard_that_leaves_a_file_aside(rig: Rig) -> None:
+    """Another one has come in its place: which of the two is right an operator says."""
+    rig.destination.faults.left = "/etc/xen/auto/u1 has come meanwhile"
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert report["warnings"] == ["hv2: /etc/xen/auto/u1 has come meanwhile"]
+
+
+def test_status_tells_what_an_agent_has_as_a_problem(rig: Rig) -> None:
+    rig.source.faults.unread = ["/etc/xen/auto/u1 has come meanwhile"]
+    rig.start()
+    assert rig.status()["warnings"] == ["hv1: /etc/xen/auto/u1 has come meanwhile"]
+    assert "warning: hv1: /etc/xen/auto/u1 has come meanwhile\n" in rig.command("status").out
+
+
 def test_guard_that_cannot_be_set(rig: Rig) -> None:
     """Nothing has moved: the guest VM stays, and nobody has to think of two of them."""
     rig.source.faults.broken = {"export-arm": "/var/lib/vmbeam-agent/u1: No space left on device"}

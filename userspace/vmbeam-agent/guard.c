@@ -39,10 +39,27 @@ static int directories(const struct guard *g, char *from, char *aside, struct er
 }
 
 /*
- * Moves the guest VM's files from one directory to the other. How many, or -1: then those that could be have been moved all
- * the same. @replace: what is there under that name.
+ * Aside, a file has the guest VM's UUID behind its name: another guest VM's may have been called the same. Where the UUID
+ * begins, behind a dot; NULL: it is none of those.
  */
-static int move_files(const char *from, const char *to, const struct xl_guest *guest, bool replace, struct error *err)
+static const char *aside_uuid(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > UUID_LEN + 1 && name[len - UUID_LEN - 1] == '.' && is_uuid(name + len - UUID_LEN) ? name + len - UUID_LEN : NULL;
+}
+
+static int path_join(char *path, const char *dir, const char *name, const char *uuid)
+{
+	errno = ENAMETOOLONG;
+	return snprintf(path, PATH_MAX, "%s/%s%s%s", dir, name, *uuid ? "." : "", uuid) >= PATH_MAX ? -1 : 0;
+}
+
+/*
+ * Moves the guest VM's files aside. How many, or -1: then those that could be have been moved all the same. What is aside
+ * already under that name is older, and makes way: somebody has put a new one in its place.
+ */
+static int move_aside(const char *from, const char *aside, const struct xl_guest *guest, struct error *err)
 {
 	DIR *dir = opendir(from);
 	struct error ignored;
@@ -56,9 +73,7 @@ static int move_files(const char *from, const char *to, const struct xl_guest *g
 		int is;
 
 		/* xendomains passes over hidden ones, too. */
-		if (*entry->d_name == '.' ||
-		    snprintf(old, sizeof(old), "%s/%s", from, entry->d_name) >= (int)sizeof(old) ||
-		    snprintf(new, sizeof(new), "%s/%s", to, entry->d_name) >= (int)sizeof(new))
+		if (*entry->d_name == '.' || path_join(old, from, entry->d_name, ""))
 			continue;
 		/* Of several errors, which follow from each other mostly, the first is told. */
 		is = xl_file_is_of(old, guest, bad ? &ignored : err);
@@ -66,19 +81,59 @@ static int move_files(const char *from, const char *to, const struct xl_guest *g
 			bad = -1;
 		if (is <= 0)
 			continue;
-		if (!renameat2(AT_FDCWD, old, AT_FDCWD, new, replace ? 0 : RENAME_NOREPLACE))
+		if (!path_join(new, aside, entry->d_name, guest->uuid) &&
+		    !renameat2(AT_FDCWD, old, AT_FDCWD, new, 0))
 			moved++;
-		else if (errno == EEXIST)
-			log_warn("%s is there anew: %s stays where it is", new, old);
 		else
-			bad = error_set(bad ? &ignored : err, "%s cannot be moved to %s: %s", old, to, strerror(errno));
+			bad = error_set(bad ? &ignored : err, "%s cannot be moved to %s: %s", old, aside, strerror(errno));
 	}
 	if (errno && !bad)
 		bad = error_set(err, "%s: %s", from, strerror(errno));
 	closedir(dir);
-	if (moved && (sync_dir(to) || sync_dir(from)) && !bad)
-		bad = error_set(err, "%s cannot be written to the disk", to);
+	if (moved && (sync_dir(aside) || sync_dir(from)) && !bad)
+		bad = error_set(err, "%s cannot be written to the disk", aside);
 	return bad ?: moved;
+}
+
+/* What an operator is told of a file that could not go back. Always -1. */
+static int stays(struct error *err, const char *old, const char *new)
+{
+	return error_set(err, "%s was put aside while a guest VM was away, and %s has come meanwhile: see which of the two is to start it, leave that one as %s, and remove %s",
+			 old, new, new, old);
+}
+
+/* Moves them back. 0; 1: another file has come in the place of one, which stays where it is, and @err says so; or -1. */
+static int move_back(const char *aside, const char *to, const char *uuid, struct error *err)
+{
+	DIR *dir = opendir(aside);
+	struct dirent *entry;
+	int moved = 0, rc = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set(err, "%s: %s", aside, strerror(errno));
+	while (rc >= 0 && (errno = 0, (entry = readdir(dir)))) {
+		const char *whose = aside_uuid(entry->d_name);
+		char old[PATH_MAX], new[PATH_MAX];
+
+		if (!whose || strcasecmp(whose, uuid) || path_join(old, aside, entry->d_name, "") || path_join(new, to, entry->d_name, ""))
+			continue;
+		new[strlen(new) - UUID_LEN - 1] = 0;
+		if (!renameat2(AT_FDCWD, old, AT_FDCWD, new, RENAME_NOREPLACE)) {
+			moved++;
+		} else if (errno == EEXIST) {
+			stays(err, old, new);
+			log_warn("%s", err->text);
+			rc = 1;
+		} else {
+			rc = error_set(err, "%s cannot be moved to %s: %s", old, to, strerror(errno));
+		}
+	}
+	if (rc >= 0 && errno)
+		rc = error_set(err, "%s: %s", aside, strerror(errno));
+	closedir(dir);
+	if (moved && (sync_dir(to) || sync_dir(aside)) && rc >= 0)
+		rc = error_set(err, "%s cannot be written to the disk", to);
+	return rc;
 }
 
 static int hide(const struct guard *g, const struct xl_guest *guest, struct error *err)
@@ -90,8 +145,7 @@ static int hide(const struct guard *g, const struct xl_guest *guest, struct erro
 		return rc < 0 ? -1 : 0;
 	if (mkdir(aside, 0755) && errno != EEXIST)
 		return error_set(err, "%s: %s", aside, strerror(errno));
-	/* What is aside already under that name is older: somebody has put a new one in its place. */
-	return move_files(from, aside, guest, true, err);
+	return move_aside(from, aside, guest, err);
 }
 
 static int record_path(const struct guard *g, const char *uuid, char *path, size_t size, struct error *err)
@@ -195,30 +249,55 @@ bool guard_is_away(const struct guard *g, const char *uuid)
 int guard_back(const struct guard *g, const char *uuid, struct error *err)
 {
 	char path[PATH_MAX], to[PATH_MAX], aside[PATH_MAX];
-	struct guard_away away;
-	struct xl_guest guest;
 	int rc;
 
 	if (record_path(g, uuid, path, sizeof(path), err))
 		return -1;
 	if (access(path, F_OK))
 		return errno == ENOENT ? 0 : error_set(err, "%s: %s", path, strerror(errno));
-	if (read_record(path, &away))
-		return error_set(err, "%s makes no sense: see which files in %s" GUARD_ASIDE " are of the guest VM %s, move them back to %s, and remove it",
-				 path, g->autostart, uuid, g->autostart);
 	/* Something that keeps no empty directories may have removed it. */
 	mkdir(g->autostart, 0755);
 	rc = directories(g, to, aside, err);
-	/* The record goes last: until then it can be repeated. */
-	guest = guest_of(&away);
 	if (!rc)
-		rc = move_files(aside, to, &guest, false, err);
-	away_clear(&away);
+		rc = move_back(aside, to, uuid, err);
+	else if (rc > 0)
+		rc = 0;
+	/* The record goes last: until then it can be repeated. */
 	if (rc < 0 || forget(g, path, err))
 		return -1;
 	/* Only when nobody else's are in it. */
 	if (*aside)
 		rmdir(aside);
+	return rc;
+}
+
+int guard_left(const struct guard *g, void (*each)(const char *text, void *arg), void *arg, struct error *err)
+{
+	char to[PATH_MAX], aside[PATH_MAX];
+	int rc = directories(g, to, aside, err);
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	dir = opendir(aside);
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set(err, "%s: %s", aside, strerror(errno));
+	while ((entry = readdir(dir))) {
+		const char *uuid = aside_uuid(entry->d_name);
+		char old[PATH_MAX], new[PATH_MAX];
+		struct error text;
+
+		if (!uuid || guard_is_away(g, uuid) || path_join(old, aside, entry->d_name, "") || path_join(new, to, entry->d_name, ""))
+			continue;
+		new[strlen(new) - UUID_LEN - 1] = 0;
+		if (lstat(new, &st))
+			continue;
+		stays(&text, old, new);
+		each(text.text, arg);
+	}
+	closedir(dir);
 	return 0;
 }
 

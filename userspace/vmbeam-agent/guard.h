@@ -26,7 +26,7 @@ struct guard {
 #define GUARD_AUTOSTART	"/etc/xen/auto"
 #define GUARD_SAVED	"/var/lib/xen/save"
 #define GUARD_STATE	STATE_DIR
-/* Behind the name of the directory of the autostart. */
+/* Behind the name of the directory of the autostart. In it, each file has the guest VM's UUID behind its name. */
 #define GUARD_ASIDE	".vmbeam-away"
 
 /* That of this system. */
@@ -47,9 +47,12 @@ struct guard_away {
  */
 int guard_leave(const struct guard *g, const struct xl_guest *guest, int64_t now, struct error *err);
 /*
- * It is back, or never left: puts its files back and forgets it. No error if it was not away. 0 or -1.
+ * It is back, or never left: puts its files back and forgets it. No error if it was not away. 0; 1: it is done, but another
+ * file has come in the place of one, which stays aside, and @err says what an operator is to do; or -1.
  */
 int guard_back(const struct guard *g, const char *uuid, struct error *err);
+/* Calls @each for all those that stay so, with what an operator is to do. 0 or -1. */
+int guard_left(const struct guard *g, void (*each)(const char *text, void *arg), void *arg, struct error *err);
 /* Is it written down as away? False, too, when that cannot be seen. */
 bool guard_is_away(const struct guard *g, const char *uuid);
 /*

@@ -6,7 +6,7 @@
 #include "guard.h"
 #include "ops.h"
 
-static int guard_op(struct request *r, int (*fn)(const struct guard *g, const char *uuid, struct error *err))
+int op_guard_back(struct request *r)
 {
 	struct error err;
 	const char *uuid;
@@ -14,20 +14,23 @@ static int guard_op(struct request *r, int (*fn)(const struct guard *g, const ch
 
 	if (rc)
 		return rc;
-	return fn(&guard_here, uuid, &err) ? fail(r, -EIO, "%s", err.text) : 0;
-}
-
-int op_guard_back(struct request *r)
-{
-	const char *uuid;
-
 	/* Then this is its home, and where it comes from was a refuge. */
-	if (!get_string(r, "uuid", UUID_TEXT - 1, false, &uuid))
-		put_bool(r, "was_away", guard_is_away(&guard_here, uuid));
-	return guard_op(r, guard_back);
+	put_bool(r, "was_away", guard_is_away(&guard_here, uuid));
+	rc = guard_back(&guard_here, uuid, &err);
+	if (rc < 0)
+		return fail(r, -EIO, "%s", err.text);
+	if (rc)
+		put_string(r->out, "left", err.text);
+	return 0;
 }
 
 int op_guard_adopt(struct request *r)
 {
-	return guard_op(r, guard_adopt);
+	struct error err;
+	const char *uuid;
+	int rc = get_string(r, "uuid", UUID_TEXT - 1, false, &uuid);
+
+	if (rc)
+		return rc;
+	return guard_adopt(&guard_here, uuid, &err) ? fail(r, -EIO, "%s", err.text) : 0;
 }

@@ -26,6 +26,7 @@
 #endif
 #define BOOT_ID		"/proc/sys/kernel/random/boot_id"
 #define MAX_GUESTS	256
+#define MAX_LEFT	8
 /* Names can be long. The rest is for what has a fixed size. */
 #define GUESTS_ROOM	(MESSAGE_MAX_JSON * 3 / 4)
 #define AWAY_ROOM	(MESSAGE_MAX_JSON / 8)
@@ -154,6 +155,13 @@ static int add_away(const struct guard_away *away, void *arg)
 	return 0;
 }
 
+/* Some are enough to begin with. */
+static void add_left(const char *text, void *arg)
+{
+	if (json_object_array_length(arg) < MAX_LEFT)
+		add_problem(arg, "%s", text);
+}
+
 static void put_memory(struct request *r, struct json_object *problems)
 {
 	struct json_object *here;
@@ -202,6 +210,8 @@ int op_system(struct request *r)
 	if (down_list(add_down, &down, &err))
 		add_problem(problems, "%s", err.text);
 	if (guard_list(&guard_here, add_away, &away, &err))
+		add_problem(problems, "%s", err.text);
+	if (guard_left(&guard_here, add_left, problems, &err))
 		add_problem(problems, "%s", err.text);
 	if (guests.cut || away.cut || down.cut)
 		put_bool(r, "more", true);

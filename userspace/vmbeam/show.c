@@ -211,6 +211,7 @@ void show_status(FILE *f, struct json_object *result, size_t width)
 	struct json_object *m = js_get(result, "migration", json_type_object);
 	struct json_object *maintenance = js_get(result, "maintenance", json_type_object);
 	struct json_object *last = js_get(result, "last", json_type_object), *waiting = js_array(result, "waiting");
+	struct json_object *warnings = js_array(result, "warnings");
 	const char *said = js_str(m, "waiting_for", "");
 
 	show_hostvms(f, js_array(result, "hostvms"), width);
@@ -221,6 +222,8 @@ void show_status(FILE *f, struct json_object *result, size_t width)
 	for (size_t i = 0; i < js_len(waiting); i++)
 		if (strcmp(text_at(waiting, i), said))
 			cli_say(f, "waits for you: %s\n", text_at(waiting, i));
+	for (size_t i = 0; i < js_len(warnings); i++)
+		cli_say(f, "warning: %s\n", text_at(warnings, i));
 	if (!m && !maintenance && !js_len(waiting))
 		fputs("nothing is under way\n", f);
 	if (last)

@@ -34,13 +34,15 @@ int guard_put_back(struct migration *m, struct agent *a)
 		js_add_str(args, "uuid", m->uuid);
 		if (!agent_call(a, "guard-back", args, limit_s(LIMIT_SHORT), &reply, &err)) {
 			m->came_home = a == &m->b && js_bool(reply.json, "was_away");
+			if (js_str(reply.json, "left", NULL))
+				warning(m, "%s: %s", a->name, js_str(reply.json, "left", ""));
 			message_clear(&reply);
 			return 0;
 		}
 		if (a->up)
 			break;
 	}
-	warning(m, "%s is on %s now, and what starts it there by itself could not be moved back: if there is a file for it in /etc/xen/auto.vmbeam-away there, move it to /etc/xen/auto, and remove /var/lib/vmbeam-agent/%s: %s",
-		m->guest, a->name, m->uuid, err.text);
+	warning(m, "%s is on %s now, and what starts it there by itself could not be moved back: if there is a file in /etc/xen/auto.vmbeam-away there that ends with .%s, move it to /etc/xen/auto without that end, and remove /var/lib/vmbeam-agent/%s: %s",
+		m->guest, a->name, m->uuid, m->uuid, err.text);
 	return 0;
 }

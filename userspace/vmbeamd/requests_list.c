@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -59,27 +61,47 @@ void requests_list_seen(struct json_object *hostvms)
 	last_seen = time(NULL);
 }
 
-/* One that runs, and is away from another host VM: two would use its disks. */
-static void warn_of_doubles(struct json_object *o)
+static void __attribute__((format(printf, 2, 3))) warn(struct json_object *warnings, const char *fmt, ...)
 {
-	struct json_object *warnings = json_object_new_array();
+	char text[1000];
+	struct error err;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	error_set(&err, "%s", text);
+	json_object_array_add(warnings, json_object_new_string(err.text));
+}
+
+/* One that runs, and is away from another host VM: two would use its disks. */
+static void warn_of_doubles(struct json_object *warnings, struct json_object *h)
+{
+	struct json_object *away = js_array(h, "away");
 	char called[TEXT_SHORT];
 
+	for (size_t k = 0; k < js_len(away); k++) {
+		struct json_object *a = json_object_array_get_idx(away, k);
+
+		if (!look_guest(h, js_str(a, "uuid", "")))
+			continue;
+		text_short(called, sizeof(called), js_str(a, "name", "?"));
+		warn(warnings, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt",
+		     called, js_str(h, "name", "?"), js_str(h, "name", "?"));
+	}
+}
+
+static void add_warnings(struct json_object *o)
+{
+	struct json_object *warnings = json_object_new_array();
+
 	for (size_t i = 0; i < js_len(last); i++) {
-		struct json_object *h = json_object_array_get_idx(last, i), *away = js_array(h, "away");
+		struct json_object *h = json_object_array_get_idx(last, i), *problems = js_array(h, "problems");
 
-		for (size_t k = 0; k < js_len(away); k++) {
-			struct json_object *a = json_object_array_get_idx(away, k), *text;
-			struct error err;
-
-			if (!look_guest(h, js_str(a, "uuid", "")))
-				continue;
-			text_short(called, sizeof(called), js_str(a, "name", "?"));
-			error_set(&err, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt",
-				  called, js_str(h, "name", "?"), js_str(h, "name", "?"));
-			text = json_object_new_string(err.text);
-			json_object_array_add(warnings, text);
-		}
+		warn_of_doubles(warnings, h);
+		for (size_t k = 0; k < js_len(problems); k++)
+			warn(warnings, "%s: %s", js_str(h, "name", "?"),
+			     json_object_get_string(json_object_array_get_idx(problems, k)));
 	}
 	json_object_object_add(o, "warnings", warnings);
 }
@@ -90,7 +112,7 @@ static void give(struct client *c, struct json_object *o)
 	json_object_object_add(o, "hostvms", json_object_get(last));
 	if (last_seen)
 		json_object_object_add(o, "seen", json_object_new_int64(last_seen));
-	warn_of_doubles(o);
+	add_warnings(o);
 	control_result(c, o);
 }
 
