@@ -123,7 +123,7 @@ class Rig:
         self.directory = directory
         self.source = MadeUpAgent("hv1", directory / "hv1.sock", SOURCE_GFNS)
         self.destination = MadeUpAgent("hv2", directory / "hv2.sock", DESTINATION_GFNS)
-        self.agents = (self.source, self.destination)
+        self.agents: tuple[MadeUpAgent, ...] = (self.source, self.destination)
         self.source.domains.append(Domain(domid=5))
         self.daemon: subprocess.Popen[bytes] | None = None
         self._vmbeamd = programs / "vmbeamd"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon_rig import DONE, REFUSED, Rig, wait_until
-from made_up_agent import UUID, Domain
+from made_up_agent import UUID, Domain, MadeUpAgent
 
 # Notes what it was asked for; the host VM's state is what fake-host.c reads. "fail-COMMAND": that fails.
 XL = """#!/bin/sh
@@ -367,6 +367,41 @@ def test_unmovable_is_shut_down_and_started_again(house: House) -> None:
     assert result["outcome"] == "done", result
     assert house.source.asked.index("guest-shutdown") < house.source.asked.index("power-off") < house.source.asked.index("guest-start")
     assert house.on("hv1") and not house.source.down
+
+
+@pytest.fixture
+def third(house: House) -> Any:
+    """A third host VM, of which the maintenances of the others know nothing."""
+    agent = MadeUpAgent("hv3", house.directory / "hv3.sock", ())
+    agent.start()
+    house.agents = (*house.agents, agent)
+    house.limits |= {"check-connect": 1}
+    house.configure_house()
+    yield agent
+
+
+def test_no_start_of_one_that_runs_on_a_third_host_vm(house: House, third: MadeUpAgent) -> None:
+    house.destination.bridges = set()
+    house.start()
+    started = Domain(3)
+    third.domains.append(started)
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", unmovable="shutdown", retries=0)
+    assert result["outcome"] == "unfinished" and "u1 is on hv3" in result["waiting_for"], result
+    assert "guest-start" not in house.source.asked and house.source.down
+    third.domains.remove(started)
+    assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
+
+
+def test_no_start_while_a_third_host_vm_is_silent(house: House, third: MadeUpAgent) -> None:
+    house.destination.bridges = set()
+    third.faults.mute = {"hello"}
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", unmovable="shutdown", retries=0)
+    assert result["outcome"] == "unfinished" and "no agent answers on hv3" in result["waiting_for"], result
+    assert "guest-start" not in house.source.asked
+    # It is down: then nothing runs there.
+    (house.directory / "system-hv3").write_text("ended\n")
+    assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
 
 
 def test_abort_during_the_command_brings_all_home(house: House) -> None:

@@ -11,7 +11,9 @@
 #include "js.h"
 #include "limit.h"
 #include "log.h"
+#include "look.h"
 #include "system.h"
+#include "text.h"
 
 /* The agent of the guest VMs' home, for one action. */
 struct home {
@@ -69,6 +71,24 @@ static int start(const struct act *a, const struct home *h, struct error *err)
 	return system_start(h->hostvm->name, a->system_config, err);
 }
 
+/* Somebody may have started it meanwhile on a host VM that takes no part in the maintenance: two would use its disks. */
+static int not_elsewhere(const struct act *a, struct error *err)
+{
+	const struct plan_guest *g = &a->m->plan.guests[a->action.guest];
+	struct look look = { .config = a->config };
+	char which[500], called[TEXT_SHORT];
+	int has;
+
+	look_run(&look);
+	has = look_elsewhere(look.hostvms, maintain_home(a->m), g->uuid, g->name, which, sizeof(which));
+	json_object_put(look.hostvms);
+	text_short(called, sizeof(called), g->name);
+	if (has > 0)
+		return error_set(err, "%s is on %s: move it from there (vmbeam migrate), or let it stay (vmbeam adopt)", called, which);
+	return has ? error_set(err, "it may have been started elsewhere: no agent answers on %s. If it is not there, start it by hand (xl create)",
+			       which) : 0;
+}
+
 static int carry_out(const struct act *a, struct home *h, struct error *err)
 {
 	switch (a->action.act) {
@@ -83,7 +103,7 @@ static int carry_out(const struct act *a, struct home *h, struct error *err)
 	case ACT_SHUT_DOWN:
 		return ask(h, "guest-shutdown", about_guest(a, true), err);
 	case ACT_START_GUEST:
-		return ask(h, "guest-start", about_guest(a, false), err);
+		return not_elsewhere(a, err) ? -1 : ask(h, "guest-start", about_guest(a, false), err);
 	default:
 		return 0;
 	}

@@ -9,15 +9,9 @@
 static struct json_object *seen;	/* the host VMs as look.c has them; NULL: nobody has looked */
 static enum maintain_where *where;	/* of each guest VM of the plan */
 
-/* 1, 0, or -1: nobody knows. By its name, too: without uuid= in its configuration xl gives it a new UUID at each start. */
 static int is_on(const char *name, const struct plan_guest *g)
 {
-	struct json_object *h = look_hostvm(seen, name);
-	const char *state = js_str(h, "state", "unknown");
-
-	if (!strcmp(state, "ended") || !strcmp(state, "none"))
-		return 0;
-	return js_array(h, "guests") && !js_bool(h, "more") ? look_guest(h, g->uuid) || look_named(h, g->name) : -1;
+	return look_has(look_hostvm(seen, name), g->uuid, g->name);
 }
 
 int drive_seen_take(const struct maintenance *m, struct json_object *hostvms)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
 #include <string.h>
 
 #include "agent.h"
@@ -151,6 +152,36 @@ struct json_object *look_guest(struct json_object *hostvm, const char *uuid)
 struct json_object *look_named(struct json_object *hostvm, const char *name)
 {
 	return by(js_array(hostvm, "guests"), "guest", name);
+}
+
+int look_has(struct json_object *h, const char *uuid, const char *name)
+{
+	const char *state = js_str(h, "state", "unknown");
+
+	if (!strcmp(state, "ended") || !strcmp(state, "none"))
+		return 0;
+	return js_array(h, "guests") && !js_bool(h, "more") ? look_guest(h, uuid) || look_named(h, name) : -1;
+}
+
+int look_elsewhere(struct json_object *hostvms, const char *home, const char *uuid, const char *name, char *which, size_t size)
+{
+	int found = 0;
+
+	*which = 0;
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *h = json_object_array_get_idx(hostvms, i);
+		int has = strcmp(js_str(h, "name", ""), home) ? look_has(h, uuid, name) : 0;
+		size_t len = strlen(which);
+
+		if (has > 0) {
+			snprintf(which, size, "%s", js_str(h, "name", ""));
+			return 1;
+		}
+		if (has < 0)
+			snprintf(which + len, size - len, "%s%s", len ? ", " : "", js_str(h, "name", ""));
+		found |= has;
+	}
+	return found;
 }
 
 /* The host VM from which a guest VM is away is its home. */

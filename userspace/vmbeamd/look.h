@@ -24,5 +24,12 @@ struct json_object *look_hostvm(struct json_object *hostvms, const char *name);
 struct json_object *look_guest(struct json_object *hostvm, const char *uuid);
 /* Likewise by its name, in the form of text_name(). */
 struct json_object *look_named(struct json_object *hostvm, const char *name);
+/*
+ * Has a host VM of look.hostvms that guest VM? By its name, too: without uuid= in its configuration xl gives it a new UUID at
+ * each start. 1, 0, or -1: nobody knows, since its agent does not answer.
+ */
+int look_has(struct json_object *hostvm, const char *uuid, const char *name);
+/* Has any but @home? The same; @which is the one that has it, or those of which nobody knows, as a list. */
+int look_elsewhere(struct json_object *hostvms, const char *home, const char *uuid, const char *name, char *which, size_t size);
 
 #endif
