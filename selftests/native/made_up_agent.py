@@ -23,7 +23,8 @@ FIRST_EXPORT = 70
 FRAMES = 100
 
 # What may be asked outside a migration.
-OF_NO_MIGRATION = ("hello", "system", "power-off", "probe", "guest-check", "guest-shutdown", "guest-start", "guard-adopt")
+OF_NO_MIGRATION = ("hello", "system", "power-off", "probe", "guest-check", "guest-shutdown", "guest-start", "guard-adopt",
+                   "guard-back")
 
 MAGIC = b"VMBEAM\r\n"
 HEADER_LEN = 24

@@ -404,6 +404,39 @@ def test_no_start_while_a_third_host_vm_is_silent(house: House, third: MadeUpAge
     assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
 
 
+def test_one_that_was_started_at_home_is_away_no_more(house: House, third: MadeUpAgent) -> None:
+    """After a host power cut, say: nobody has to type anything for what starts it there by itself."""
+    house.source.away = {UUID: "u1"}
+    house.start()
+    third.faults.mute = {"hello"}
+    assert len(house.status()["warnings"]) == 1 and house.source.away
+    third.faults.mute = set()
+    third.domains.append(Domain(3))
+    assert len(house.status()["warnings"]) == 1 and house.source.away
+    third.domains.clear()
+    house.source.domains[0].suspended = True
+    house.status()
+    assert house.source.away
+    house.source.domains[0].suspended = False
+    status = house.status()
+    assert not house.source.away and not status["warnings"] and not status["hostvms"][0]["away"]
+
+
+def test_started_at_home_during_a_return(house: House) -> None:
+    """It was shut down on the refuge, and has another UUID now."""
+    house.limits |= {"system": 1}
+    house.configure_house()
+    house.start()
+    waiting = Waiting(house)
+    house.destination.domains.clear()
+    result = waiting.go_on()
+    assert result["outcome"] == "unfinished" and "neither hv1 nor hv2: start it on hv1" in result["waiting_for"], result
+    house.source.domains.append(Domain(8, uuid="00000000-0000-4000-8000-000000000001"))
+    assert house.source.away
+    assert house.ask(cmd="resume")[0]["outcome"] == "done"
+    wait_until(lambda: not house.source.away)
+
+
 def test_abort_during_the_command_brings_all_home(house: House) -> None:
     house.start()
     waiting = Waiting(house)

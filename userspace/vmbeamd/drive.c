@@ -9,6 +9,7 @@
 #include "drive.h"
 #include "drive_seen.h"
 #include "events.h"
+#include "homes.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
@@ -117,6 +118,13 @@ static void go_later(void)
 		abort();	/* the next daemon goes on from the journal */
 }
 
+static void looked_at_all(void *arg)
+{
+	(void)arg;
+	requests_list_seen(look.hostvms);
+	json_object_put(look.hostvms);
+}
+
 static void over(void)
 {
 	struct json_object *report = report_now();
@@ -132,6 +140,9 @@ static void over(void)
 	tell(report);
 	maintain_clear(&m);
 	drive_seen_forget();
+	/* Some may be home that did not come by a migration. */
+	look = (struct look){ .config = config };
+	worker_errand(homes_look, looked_at_all, &look);
 }
 
 /* An operator is waited for. */
@@ -417,7 +428,7 @@ static int take_over(struct json_object *last, struct error *err)
 		monitor_over(maintain_report(&m, NULL, m.began_ms[m.step]));
 	if (maintain_over(&m) || strcmp(was, boot_id)) {
 		if (!maintain_over(&m))
-			log_warn("%s was cut off by a restart of the host: guest VMs that were away from %s are started by nobody; start each there (xl create), then type vmbeam adopt",
+			log_warn("%s was cut off by a restart of the host: guest VMs that were away from %s are started by nobody; start each there (xl create): what starts it there by itself is put back when vmbeam status sees it there",
 				 drive_what(), maintain_home(&m));
 		maintain_clear(&m);
 		return 0;

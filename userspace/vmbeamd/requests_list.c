@@ -5,10 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent.h"
 #include "drive.h"
+#include "homes.h"
 #include "js.h"
-#include "limit.h"
 #include "log.h"
 #include "look.h"
 #include "requests_list.h"
@@ -139,7 +138,7 @@ void request_list(struct client *c, enum list list, struct json_object *more)
 	requester = c;
 	answer = more;
 	look = (struct look){ .config = config, .reasons = list == LIST_REASONS };
-	worker_errand(look_run, looked, &look);
+	worker_errand(homes_look, looked, &look);
 }
 
 /* On which host VM it is, and its home, by its name or UUID. */
@@ -181,27 +180,6 @@ static const char *find_at_home(struct json_object *hostvms, const char *called,
 	return NULL;
 }
 
-static int tell_home(const char *name, const char *uuid, const char *op, struct error *err)
-{
-	const struct config_hostvm *h = config_hostvm(config, name);
-	struct json_object *args = json_object_new_object();
-	struct patience patience;
-	uint32_t none = 0;
-	struct agent a;
-	int rc;
-
-	js_add_str(args, "uuid", uuid);
-	patience_begin(&patience);
-	agent_init(&a, name, h->socket, NULL, "", &none, &none, &patience);
-	rc = agent_connect(&a, limit_s(LIMIT_CONNECT), err);
-	if (rc)
-		json_object_put(args);
-	else
-		rc = agent_call(&a, op, args, limit_s(LIMIT_SHORT), NULL, err);
-	agent_close(&a);
-	return rc;
-}
-
 static void adopt_run(void *arg)
 {
 	const char *home = NULL, *uuid;
@@ -214,12 +192,12 @@ static void adopt_run(void *arg)
 	found = find(adopt.look.hostvms, adopt.guest, &guest);
 	uuid = found ? NULL : find_at_home(adopt.look.hostvms, adopt.guest, &home);
 	if (uuid) {
-		if (!tell_home(home, uuid, "guard-back", &adopt.error))
+		if (!homes_tell(config, home, uuid, "guard-back", &adopt.error))
 			snprintf(adopt.uuid, sizeof(adopt.uuid), "%s", uuid);
 	} else if (found != 1) {
 		error_set(&adopt.error, found ? "several guest VMs that are away from home are called %s: name it by its UUID" :
 			  "no guest VM that is away from home is called %s: vmbeam list shows which are", adopt.guest);
-	} else if (!tell_home(js_str(guest, "home", ""), js_str(guest, "uuid", ""), "guard-adopt", &adopt.error)) {
+	} else if (!homes_tell(config, js_str(guest, "home", ""), js_str(guest, "uuid", ""), "guard-adopt", &adopt.error)) {
 		snprintf(adopt.uuid, sizeof(adopt.uuid), "%s", js_str(guest, "uuid", ""));
 		log_info("%s stays where it is: %s has been told", adopt.guest, js_str(guest, "home", ""));
 	}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <string.h>
+
+#include "agent.h"
+#include "homes.h"
+#include "js.h"
+#include "limit.h"
+#include "log.h"
+#include "text.h"
+
+int homes_tell(const struct config *config, const char *hostvm, const char *uuid, const char *op, struct error *err)
+{
+	const struct config_hostvm *h = config_hostvm(config, hostvm);
+	struct json_object *args = json_object_new_object();
+	struct patience patience;
+	uint32_t none = 0;
+	struct agent a;
+	int rc;
+
+	js_add_str(args, "uuid", uuid);
+	patience_begin(&patience);
+	agent_init(&a, h->name, h->socket, NULL, "", &none, &none, &patience);
+	rc = agent_connect(&a, limit_s(LIMIT_CONNECT), err);
+	if (rc)
+		json_object_put(args);
+	else
+		rc = agent_call(&a, op, args, limit_s(LIMIT_SHORT), NULL, err);
+	agent_close(&a);
+	return rc;
+}
+
+/* Does it run on @home, and nowhere else? Not if that is not known. One that is suspended may be on its way somewhere. */
+static bool is_home(struct json_object *hostvms, struct json_object *home, struct json_object *away)
+{
+	const char *uuid = js_str(away, "uuid", ""), *name = js_str(away, "name", "");
+	struct json_object *g = look_guest(home, uuid) ?: look_named(home, name);
+	char which[CONFIG_MAX_NAME + 1];
+
+	return g && strcmp(js_str(g, "state", "suspended"), "suspended") &&
+	       !look_elsewhere(hostvms, js_str(home, "name", ""), uuid, name, which, sizeof(which));
+}
+
+void homes_look(void *arg)
+{
+	struct look *l = arg;
+
+	look_run(l);
+	for (size_t i = 0; i < js_len(l->hostvms); i++) {
+		struct json_object *home = json_object_array_get_idx(l->hostvms, i), *away = js_array(home, "away");
+
+		for (size_t k = 0; k < js_len(away);) {
+			struct json_object *guest = json_object_array_get_idx(away, k);
+			char called[TEXT_SHORT];
+			struct error err;
+
+			text_short(called, sizeof(called), js_str(guest, "name", "?"));
+			if (!is_home(l->hostvms, home, guest)) {
+				k++;
+			} else if (homes_tell(l->config, js_str(home, "name", ""), js_str(guest, "uuid", ""), "guard-back", &err)) {
+				log_warn("%s is home again, and what starts it there by itself could not be put back: %s",
+					 called, err.text);
+				k++;
+			} else {
+				log_info("%s is home again: %s has been told", called, js_str(home, "name", ""));
+				json_object_array_del_idx(away, k, 1);
+			}
+		}
+	}
+}
