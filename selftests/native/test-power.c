@@ -32,6 +32,7 @@ static struct toolstack {
 	bool preserved;		/* nobody destroys what has shut down */
 	bool no_room;		/* no domain can be made */
 	bool would_restart;
+	bool unreadable;	/* the toolstack does not take back what it wrote */
 	char order[100];
 } *x;
 
@@ -94,6 +95,14 @@ int domain_unpause(uint32_t domid)
 	note("unpause ");
 	x->d.paused = false;
 	return 0;
+}
+
+int create_check(struct json_object *kept, const char *uuid)
+{
+	if (!x->unreadable && !strcmp(uuid, U1) && js_get(kept, "c_info", json_type_object))
+		return 0;
+	fprintf(stderr, "no toolstack reads that\n");
+	return -1;
 }
 
 int create_domain(struct json_object *kept, const char *form, uint32_t *domid)
@@ -243,6 +252,34 @@ TEST_F(power, no_shutdown_unless_its_configuration_is_kept)
 	EXPECT_EQ(-EIO, ask(self, op_guest_shutdown));
 	EXPECT_NE(NULL, strstr(self->r.error, "cannot be kept for its start"));
 	EXPECT_STREQ("keep ", x->order);
+}
+
+TEST_F(power, no_shutdown_unless_it_can_be_started_again)
+{
+	x->unreadable = true;
+	EXPECT_EQ(-EIO, ask(self, op_guest_shutdown));
+	EXPECT_STREQ("no toolstack reads that|domain 5 could not be started again from its configuration as it is kept, "
+		     "so it is not shut down",
+		     self->r.error);
+	EXPECT_STREQ("keep ", x->order);
+	EXPECT_TRUE(x->there);
+	EXPECT_FALSE(is_kept());
+}
+
+/* A start would make that one, and this one would still be down. */
+TEST_F(power, what_was_kept_is_of_another)
+{
+	FILE *f;
+
+	ASSERT_EQ(0, ask(self, op_guest_shutdown));
+	f = fopen(DOWN, "w");
+	fprintf(f, "{\"uuid\":\"6ba7b811-9dad-11d1-80b4-00c04fd430c8\",\"name\":\"u2\",\"config\":{\"c_info\":{}}}");
+	fclose(f);
+	*x->order = 0;
+	EXPECT_EQ(-ENOENT, ask(self, op_guest_start));
+	EXPECT_NE(NULL, strstr(self->r.error, "is of another guest VM"));
+	EXPECT_STREQ("", x->order);
+	EXPECT_TRUE(is_kept());
 }
 
 TEST_F(power, no_shutdown_of_one_that_is_paused)

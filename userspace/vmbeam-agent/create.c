@@ -38,6 +38,26 @@ static int give_name(struct session *s, uint32_t domid, const char *form)
 	return rc;
 }
 
+int create_check(struct json_object *kept, const char *uuid)
+{
+	libxl_domain_config config;
+	libxl_uuid wanted;
+	struct session s;
+	int rc = session_open(&s, true);
+
+	if (rc)
+		return rc;
+	libxl_domain_config_init(&config);
+	rc = libxl_domain_config_from_json(s.ctx, &config, json_object_to_json_string(kept));
+	if (!rc && (libxl_uuid_from_string(&wanted, uuid) || libxl_uuid_compare(&wanted, &config.c_info.uuid))) {
+		fprintf(stderr, "it is the configuration of a guest VM with another UUID\n");
+		rc = ERROR_INVAL;
+	}
+	libxl_domain_config_dispose(&config);
+	session_close(&s);
+	return rc;
+}
+
 int create_domain(struct json_object *kept, const char *form, uint32_t *domid)
 {
 	libxl_domain_config config;

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <json-c/json.h>
 
+/* Could the toolstack make a domain with this UUID from what domain_keep() gave: does it read it? 0 or not. */
+int create_check(struct json_object *kept, const char *uuid);
 /* From what domain_keep() gave. @form: the name as struct domain has it. 0 or not. */
 int create_domain(struct json_object *kept, const char *form, uint32_t *domid);
 /* A small PV guest VM without any device. The same. */

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "down.h"
@@ -26,6 +27,7 @@ int down_write(const char *uuid, const char *name, struct json_object *config, b
 		return -1;
 	path_of(uuid, path);
 	json = json_object_new_object();
+	js_add_str(json, "uuid", uuid);
 	js_add_str(json, "name", name);
 	js_add_bool(json, "starting", starting);
 	json_object_object_add(json, "config", json_object_get(config));
@@ -46,9 +48,9 @@ struct json_object *down_read(const char *uuid, struct error *err)
 		return NULL;
 	}
 	json = json_object_from_file(path);
-	if (js_str(json, "name", NULL) && js_get(json, "config", json_type_object))
+	if (js_str(json, "name", NULL) && js_get(json, "config", json_type_object) && !strcasecmp(js_str(json, "uuid", ""), uuid))
 		return json;
-	error_set(err, "%s makes no sense: create the guest VM by hand (xl create), and remove it", path);
+	error_set(err, "%s makes no sense, or is of another guest VM: create the guest VM by hand (xl create), and remove it", path);
 	json_object_put(json);
 	return NULL;
 }

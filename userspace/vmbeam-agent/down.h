@@ -13,7 +13,7 @@
 
 /* @name: in the form of text_name(). @config: as domain_keep() gave it. @starting: it is being made anew. 0 or -1. */
 int down_write(const char *uuid, const char *name, struct json_object *config, bool starting, struct error *err);
-/* {"name", "config", "starting"}, to be put. NULL with err: there is none, or it makes no sense. */
+/* {"uuid", "name", "config", "starting"}, to be put. NULL with err: there is none, or it makes no sense, or has another UUID. */
 struct json_object *down_read(const char *uuid, struct error *err);
 /* Calls @each for all of them. 0 or -1. */
 int down_list(void (*each)(const char *uuid, const char *name, void *arg), void *arg, struct error *err);

@@ -72,6 +72,25 @@ static int wait_for_end(uint32_t domid, int64_t ms, bool shutdown)
 	}
 }
 
+/* As it will be read for the start, by somebody who has nothing else. */
+static int read_back(const struct power_job *job)
+{
+	struct error err;
+	struct json_object *down = down_read(job->uuid, &err);
+	int rc = -EIO;
+
+	if (down)
+		rc = create_check(js_get(down, "config", json_type_object), job->uuid);
+	else
+		fprintf(stderr, "%s\n", err.text);
+	json_object_put(down);
+	if (!rc)
+		return 0;
+	fprintf(stderr, "domain %u could not be started again from its configuration as it is kept, so it is not shut down\n", job->domid);
+	down_forget(job->uuid, &err);
+	return rc;
+}
+
 static int keep(const struct power_job *job, const char *name)
 {
 	struct json_object *config;
@@ -85,7 +104,7 @@ static int keep(const struct power_job *job, const char *name)
 	if (rc)
 		fprintf(stderr, "its configuration cannot be kept for its start: %s\n", err.text);
 	json_object_put(config);
-	return rc;
+	return rc ?: read_back(job);
 }
 
 static int ask_to_shut_down(const struct power_job *job)
@@ -186,6 +205,7 @@ static int start_work(const void *arg)
 	if (rc && rc != -ESRCH)
 		fprintf(stderr, "the domains cannot be listed: is the toolstack of this host VM up?\n");
 	rc = rc == -ESRCH ? 0 : rc ?: destroy(d.domid);
+	rc = rc ?: create_check(config, job->uuid);
 	if (!rc && down_write(job->uuid, name, config, true, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		rc = -EIO;
