@@ -13,11 +13,13 @@
 #include "js.h"
 #include "limit.h"
 #include "ops.h"
+#include "placement.h"
 #include "kselftest_harness.h"
 
 static struct toolstack {
 	struct domain d;
 	bool there, stands_still, crashes, no_room;
+	int free_mib;		/* -1: nobody knows */
 	char kernel[100], order[100];
 } *x;
 
@@ -80,6 +82,17 @@ int create_small(const char *name, const char *uuid, const char *kernel, uint64_
 	return 0;
 }
 
+int placement_here(struct json_object **here, char *why, size_t size)
+{
+	*here = NULL;
+	snprintf(why, size, "no libxl");
+	if (x->free_mib < 0)
+		return -EIO;
+	*here = json_object_new_object();
+	js_add_u64(*here, "free_kib", x->free_mib * 1024);
+	return 0;
+}
+
 FIXTURE(probe) {
 	struct request r;
 };
@@ -89,6 +102,7 @@ FIXTURE_SETUP(probe)
 	x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, x);
 	x->d.domid = 7;
+	x->free_mib = 200;
 	memset(&self->r, 0, sizeof(self->r));
 	self->r.out = json_object_new_object();
 	ASSERT_EQ(0, limit_set("probe", 1));
@@ -157,6 +171,29 @@ TEST_F(probe, what_an_earlier_one_left)
 	x->order[0] = 0;
 	ASSERT_EQ(0, ask(self)) TH_LOG("%s", self->r.error);
 	EXPECT_STREQ("end create unpause end ", x->order);
+}
+
+/* When the next agent starts, though nobody asks for a probe. */
+TEST_F(probe, what_an_earlier_one_left_goes_at_once)
+{
+	probe_clear();
+	EXPECT_STREQ("", x->order);
+	ASSERT_EQ(0, create_small("vmbeam-probe-", "B7F3F7A6-8a0c-4f0e-9c53-3f6f4f1a2d75", "k", 1, &x->d.domid));
+	x->order[0] = 0;
+	probe_clear();
+	EXPECT_STREQ("end ", x->order);
+}
+
+TEST_F(probe, no_memory_is_told_before)
+{
+	x->free_mib = 130;
+	EXPECT_EQ(-EIO, ask(self));
+	EXPECT_NE(NULL, strstr(self->r.error, "a guest VM of 128 MiB"));
+	EXPECT_NE(NULL, strstr(self->r.error, "only 130 MiB are free: make room"));
+	x->free_mib = -1;
+	EXPECT_EQ(-EIO, ask(self));
+	EXPECT_STREQ("how much memory is free cannot be read: no libxl", self->r.error);
+	EXPECT_STREQ("", x->order);
 }
 
 TEST_F(probe, no_kernel)

@@ -325,6 +325,7 @@ int main(int argc, char **argv)
 		return apply_guard() ? 1 : 0;
 	signal(SIGPIPE, SIG_IGN);
 	apply_guard();
+	probe_clear();
 
 	for (;;) {
 		struct channel ch;

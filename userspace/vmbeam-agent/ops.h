@@ -51,6 +51,8 @@ int op_guest_start(struct request *r);
 int op_probe(struct request *r);
 /* The kernel that it starts, instead of one that it finds. */
 void probe_kernel(const char *path);
+/* Destroys what a probe has left whose agent was killed. When an agent starts. */
+void probe_clear(void);
 /* Is it the domain of a probe, and none of the guest VMs? */
 bool probe_is(const char *uuid);
 
