@@ -17,6 +17,7 @@
 #include "ops.h"
 #include "state_dir.h"
 #include "store.h"
+#include "watch.h"
 #include "kselftest_harness.h"
 
 #define DOMID	5
@@ -57,11 +58,11 @@ int domains_read(struct domain **list, size_t *nr)
 	return 0;
 }
 
-int domain_keep(uint32_t domid, struct json_object **kept)
+int domain_keep(uint32_t domid, bool to_stay_down, struct json_object **kept)
 {
 	(void)domid;
 	*kept = NULL;
-	if (x->would_restart) {
+	if (x->would_restart && to_stay_down) {
 		fprintf(stderr, "it would not stay down\n");
 		return -1;
 	}
@@ -124,7 +125,7 @@ int create_domain(struct json_object *kept, const char *form, uint32_t *domid)
 	return 0;
 }
 
-void create_watched(uint32_t domid)
+void watched(uint32_t domid)
 {
 	note(domid == 9 && x->d.paused ? "watch " : "late ");
 }

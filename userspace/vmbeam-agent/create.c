@@ -2,16 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "create.h"
 #include "domain.h"
 #include "session.h"
-
-/* A domain that was just destroyed may keep its disks for a moment. */
-#define TRIES	5
-#define NOBODY	((uint32_t)INVALID_DOMID)
 
 static int create(struct session *s, libxl_domain_config *config, uint32_t *domid)
 {
@@ -119,74 +113,55 @@ static libxl_action_on_shutdown wanted(const libxl_domain_config *config, int re
 	}
 }
 
-/* Does what the configuration says. Whom to watch from now on, or NOBODY. */
-static uint32_t shut_down(struct session *s, uint32_t domid, int reason)
+/* What the configuration says is to become of it. */
+static enum ending ending_of(struct session *s, uint32_t domid, int reason)
 {
 	libxl_action_on_shutdown action = LIBXL_ACTION_ON_SHUTDOWN_PRESERVE;
-	uint32_t next = NOBODY;
 	libxl_domain_config config;
 
 	libxl_domain_config_init(&config);
 	if (!libxl_retrieve_domain_configuration(s->ctx, domid, &config, NULL))
 		action = wanted(&config, reason);
-	if (action == LIBXL_ACTION_ON_SHUTDOWN_DESTROY || action == LIBXL_ACTION_ON_SHUTDOWN_RESTART)
-		libxl_domain_destroy(s->ctx, domid, NULL);
-	else
-		fprintf(stderr, "domain %u has ended (%s) and is left for an operator to look at\n", domid,
-			libxl_shutdown_reason_to_string(reason) ?: "for an unknown reason");
-	for (int i = 0; action == LIBXL_ACTION_ON_SHUTDOWN_RESTART && i < TRIES; i++) {
-		if (!create(s, &config, &next)) {
-			libxl_domain_unpause(s->ctx, next, NULL);
-			break;
-		}
-		next = NOBODY;
-		sleep(2);
-	}
 	libxl_domain_config_dispose(&config);
-	return next;
+	if (action == LIBXL_ACTION_ON_SHUTDOWN_DESTROY)
+		return ENDING_DESTROY;
+	if (action == LIBXL_ACTION_ON_SHUTDOWN_RESTART)
+		return ENDING_RESTART;
+	fprintf(stderr, "domain %u has ended (%s) and is left for an operator to look at\n", domid,
+		libxl_shutdown_reason_to_string(reason) ?: "for an unknown reason");
+	return ENDING_LEFT;
 }
 
-void create_watched(uint32_t domid)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", domid);
-	if (fork())
-		return;
-	setsid();
-	dup2(1, 2);	/* stderr is for the answer to this request */
-	execl("/proc/self/exe", "vmbeam-agent", "--watch", text, (char *)NULL);
-	_exit(127);
-}
-
-int create_watch(uint32_t domid)
+enum ending create_wait(uint32_t domid)
 {
 	libxl_evgen_domain_death *death = NULL, *new;
+	enum ending ending = ENDING_NONE;
 	struct session s;
 
-	prctl(PR_SET_NAME, "vmbeam-watch");
 	if (session_open(&s, true))
-		return -1;
-	while (domid != NOBODY) {
+		return ENDING_UNKNOWN;
+	while (ending == ENDING_NONE) {
 		libxl_event *event;
-		uint32_t next = domid;
 
 		/* The new one before the old one goes: else it would tell of a suspend that it has told of. */
-		if (libxl_evenable_domain_death(s.ctx, domid, 0, &new))
+		if (libxl_evenable_domain_death(s.ctx, domid, 0, &new)) {
+			ending = ENDING_UNKNOWN;
 			break;
+		}
 		if (death)
 			libxl_evdisable_domain_death(s.ctx, death);
 		death = new;
-		if (libxl_event_wait(s.ctx, &event, LIBXL_EVENTMASK_ALL, NULL, NULL))
+		if (libxl_event_wait(s.ctx, &event, LIBXL_EVENTMASK_ALL, NULL, NULL)) {
+			ending = ENDING_UNKNOWN;
 			break;
+		}
 		if (event->domid == domid && event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH)
-			next = NOBODY;
+			ending = ENDING_GONE;
 		else if (event->domid == domid && event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN &&
 			 event->u.domain_shutdown.shutdown_reason != LIBXL_SHUTDOWN_REASON_SUSPEND)
-			next = shut_down(&s, domid, event->u.domain_shutdown.shutdown_reason);
+			ending = ending_of(&s, domid, event->u.domain_shutdown.shutdown_reason);
 		libxl_event_free(s.ctx, event);
-		domid = next;
 	}
 	session_close(&s);
-	return domid == NOBODY ? 0 : -1;
+	return ending;
 }

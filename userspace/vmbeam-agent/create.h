@@ -12,12 +12,18 @@ int create_check(struct json_object *kept, const char *uuid);
 int create_domain(struct json_object *kept, const char *form, uint32_t *domid);
 /* A small PV guest VM without any device. The same. */
 int create_small(const char *name, const char *uuid, const char *kernel, uint64_t kib, uint32_t *domid);
-/*
- * Leaves a process behind for the domain, as `xl create` does: until the domain is gone it destroys it when it has shut down,
- * or makes it anew when it reboots, as its configuration says. It outlives the agent, as the domain does.
- */
-void create_watched(uint32_t domid);
-/* That process. */
-int create_watch(uint32_t domid);
+
+/* How a domain has ended, and what its configuration says is to become of it then. */
+enum ending {
+	ENDING_NONE,
+	ENDING_UNKNOWN,		/* the toolstack does not tell */
+	ENDING_GONE,		/* somebody has destroyed it */
+	ENDING_DESTROY,
+	ENDING_RESTART,
+	ENDING_LEFT,		/* nothing: an operator looks at it; told on stderr */
+};
+
+/* Waits for that; a suspend is none. */
+enum ending create_wait(uint32_t domid);
 
 #endif

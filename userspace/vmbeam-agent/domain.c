@@ -239,7 +239,7 @@ int domain_save(uint32_t domid, int fd)
 	return rc;
 }
 
-int domain_keep(uint32_t domid, struct json_object **kept)
+int domain_keep(uint32_t domid, bool to_stay_down, struct json_object **kept)
 {
 	libxl_domain_config config;
 	struct session s;
@@ -250,7 +250,7 @@ int domain_keep(uint32_t domid, struct json_object **kept)
 		return rc;
 	libxl_domain_config_init(&config);
 	rc = carry(&s, domid, &config);
-	if (!rc && config.on_poweroff != LIBXL_ACTION_ON_SHUTDOWN_DESTROY &&
+	if (!rc && to_stay_down && config.on_poweroff != LIBXL_ACTION_ON_SHUTDOWN_DESTROY &&
 	    config.on_poweroff != LIBXL_ACTION_ON_SHUTDOWN_PRESERVE) {
 		fprintf(stderr, "domain %u has on_poweroff=\"%s\": it would not stay down. Shut it down by hand\n", domid,
 			libxl_action_on_shutdown_to_string(config.on_poweroff));

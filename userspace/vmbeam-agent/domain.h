@@ -49,8 +49,8 @@ const char *domain_helper(void);
  * domain_save() writes xl's savefile header, the domain's configuration, then suspends the domain into @fd.
  */
 int domain_save(uint32_t domid, int fd);
-/* What create_domain() takes, to be put. Fails for one that would not stay down when it is shut down. */
-int domain_keep(uint32_t domid, struct json_object **kept);
+/* What create_domain() takes, to be put. @to_stay_down: fails for one that would not when it is shut down. */
+int domain_keep(uint32_t domid, bool to_stay_down, struct json_object **kept);
 /* Asks it to shut down, and waits until it has taken the request, at most a minute. */
 int domain_shutdown(uint32_t domid);
 int domain_destroy(uint32_t domid);

@@ -1,20 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "down.h"
 #include "js.h"
 #include "state_dir.h"
 #include "sync.h"
+#include "work.h"
 
 static void path_of(const char *uuid, char *path)
 {
 	snprintf(path, PATH_MAX, STATE_DIR "/down-%s.json", uuid);
+}
+
+int down_lock(const char *uuid, struct error *err)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (state_dir_make(RUN_DIR, err))
+		return -1;
+	snprintf(path, sizeof(path), RUN_DIR "/down-%s.lock", uuid);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return fd;
+	error_set(err, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 int down_write(const char *uuid, const char *name, struct json_object *config, bool starting, struct error *err)

@@ -11,6 +11,11 @@
 
 #include "error.h"
 
+/*
+ * Whoever makes the guest VM anew holds this meanwhile: somebody else, who sees half of it, would do so, too. Waits for it.
+ * An fd to be closed, or -1.
+ */
+int down_lock(const char *uuid, struct error *err);
 /* @name: in the form of text_name(). @config: as domain_keep() gave it. @starting: it is being made anew. 0 or -1. */
 int down_write(const char *uuid, const char *name, struct json_object *config, bool starting, struct error *err);
 /* {"uuid", "name", "config", "starting"}, to be put. NULL with err: there is none, or it makes no sense, or has another UUID. */

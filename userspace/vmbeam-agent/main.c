@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "create.h"
 #include "export.h"
 #include "guard.h"
 #include "hold.h"
@@ -25,6 +24,7 @@
 #include "log.h"
 #include "ops.h"
 #include "system.h"
+#include "watch.h"
 
 #define PORT		"/dev/virtio-ports/org.vmbeam.agent"
 #define RETRY_US	200000
@@ -292,9 +292,9 @@ int main(int argc, char **argv)
 		case 'k':
 			probe_kernel(optarg);
 			break;
-		/* Not for people: see power.c. */
+		/* Not for people: see watch.h. */
 		case 'w':
-			return create_watch(strtoul(optarg, NULL, 10)) ? 1 : 0;
+			return watch(strtoul(optarg, NULL, 10)) ? 1 : 0;
 		case 'l':
 			if (take_limit(optarg))
 				return 2;

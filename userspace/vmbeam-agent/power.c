@@ -19,6 +19,7 @@
 #include "limit.h"
 #include "ops.h"
 #include "store.h"
+#include "watch.h"
 #include "work.h"
 
 /* The toolstack's own process for the domain destroys it when it has shut down. So long it is left to that. */
@@ -95,7 +96,7 @@ static int keep(const struct power_job *job, const char *name)
 {
 	struct json_object *config;
 	struct error err;
-	int rc = domain_keep(job->domid, &config);
+	int rc = domain_keep(job->domid, true, &config);
 
 	if (rc)
 		return rc;
@@ -191,7 +192,8 @@ static int start_work(const void *arg)
 	struct domain d;
 	int rc;
 
-	down = down_read(job->uuid, &err);
+	/* Its process may be making it anew after a reboot. The lock goes with this child. */
+	down = down_lock(job->uuid, &err) < 0 ? NULL : down_read(job->uuid, &err);
 	if (!down) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
@@ -212,7 +214,7 @@ static int start_work(const void *arg)
 	}
 	rc = rc ?: create_domain(config, name, &domid);
 	if (!rc) {
-		create_watched(domid);
+		watched(domid);
 		rc = domain_unpause(domid);
 	}
 out:
