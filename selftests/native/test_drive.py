@@ -437,6 +437,42 @@ def test_started_at_home_during_a_return(house: House) -> None:
     wait_until(lambda: not house.source.away)
 
 
+def test_one_that_was_shut_down_while_it_was_away(house: House) -> None:
+    """By an operator, on the refuge: a return says so, and does not leave it out without a word."""
+    other = "00000000-0000-4000-8000-000000000002"
+    house.start()
+    assert house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
+    house.source.away[other] = "u2"
+    assert any("u2 is away from hv1, and on no host VM" in w for w in house.status()["warnings"])
+    result, _ = house.ask(cmd="return", to="hv1")
+    assert result["outcome"] == "refused" and len(result["problems"]) == 1, result
+    assert "u2: it is away from hv1, and on no host VM" in result["error"] and "start it on hv1" in result["error"]
+    assert house.on("hv2")
+    result, _ = house.ask(cmd="return", to="hv1", unmovable="leave")
+    assert result["outcome"] == "done" and house.on("hv1"), result
+    assert {g["guest"]: g["where"] for g in result["guests"]} == {"u1": "hv1", "u2": "none"}
+    # Nothing else is away. It is started at home, and the next look has its home told.
+    result, _ = house.ask(cmd="return", to="hv1")
+    assert result["outcome"] == "refused" and "start it on hv1" in result["error"], result
+    assert other in house.source.away
+    house.source.domains.append(Domain(12, name="u2", uuid=other))
+    assert not house.status()["warnings"] and not house.source.away
+
+
+def test_away_on_a_third_host_vm(house: House, third: MadeUpAgent) -> None:
+    """It is not missing, and no matter of a return from another one."""
+    other = "00000000-0000-4000-8000-000000000002"
+    house.start()
+    assert house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
+    house.source.away[other] = "u2"
+    third.domains.append(Domain(12, name="u2", uuid=other))
+    assert house.ask(cmd="return", to="hv1", **{"from": "hv2"}, dry_run=True)[0]["outcome"] == "ok"
+    third.faults.mute = {"hello"}
+    assert house.ask(cmd="return", to="hv1", **{"from": "hv2"}, dry_run=True)[0]["outcome"] == "ok"
+    result, _ = house.ask(cmd="return", to="hv1", dry_run=True)
+    assert result["outcome"] == "refused" and "no agent answers on hv3" in result["error"], result
+
+
 def test_abort_during_the_command_brings_all_home(house: House) -> None:
     house.start()
     waiting = Waiting(house)

@@ -52,8 +52,11 @@ int op_guest_check(struct request *r)
 		add_problem(problems, "%s is not a PV guest VM: only these can be moved", name);
 	if (d->paused)
 		add_problem(problems, "%s is paused: unpause it, it has to suspend itself", name);
-	if (d->shutdown)
-		add_problem(problems, "%s has shut down or is suspended", name);
+	if (d->suspended)
+		add_problem(problems, "%s is suspended", name);
+	else if (d->shutdown)
+		add_problem(problems, "%s has ended (%s), and its domain %u is preserved: destroy that (xl destroy) and start the guest VM anew, at its home if it is away",
+			    name, d->ended, d->domid);
 	if (!can)
 		add_problem(problems, "%s does not say that it can suspend: boot it to the end, if its boot loader is still waiting. If it was restored (xl restore) and its kernel can, say so for it: xenstore-write /local/domain/%u/control/feature-suspend 1",
 			    name, d->domid);

@@ -246,7 +246,7 @@ static const struct rule {
 	{ MAINTAIN_RETURN, "a guest VM is at the refuge that is to return and has tries left", returnable, ACT_MOVE_HOME, 0, NULL },
 	{ MAINTAIN_RETURN, "a migration is being tidied up", tidying, ACT_WAIT, 0, "the migration of %G is being tidied up" },
 	{ MAINTAIN_RETURN, "one that is to return is at the refuge", away, ACT_ASK, 0,
-	  "%G could not return to %H and runs on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %G lets it stay" },
+	  "%G could not return to %H and is on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %G lets it stay" },
 	{ MAINTAIN_RETURN, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
 	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %G" },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere", down, ACT_ASK, 0,

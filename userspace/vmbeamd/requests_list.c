@@ -90,6 +90,24 @@ static void warn_of_doubles(struct json_object *warnings, struct json_object *h)
 	}
 }
 
+/* One that an operator has shut down while it was away, say. It may also be rebooting. */
+static void warn_of_missing(struct json_object *warnings, struct json_object *h)
+{
+	struct json_object *away = js_array(h, "away");
+	char called[TEXT_SHORT], which[CONFIG_MAX_NAME + 1];
+
+	for (size_t k = 0; k < js_len(away); k++) {
+		struct json_object *a = json_object_array_get_idx(away, k);
+		const char *uuid = js_str(a, "uuid", ""), *name = js_str(a, "name", "?"), *home = js_str(h, "name", "?");
+
+		if (look_has(h, uuid, name) || look_elsewhere(last, home, uuid, name, which, sizeof(which)))
+			continue;
+		text_short(called, sizeof(called), name);
+		warn(warnings, "%s is away from %s, and on no host VM: if it does not reboot just now, start it on %s (xl create). What starts it there by itself is put back then",
+		     called, home, home);
+	}
+}
+
 static void add_warnings(struct json_object *o)
 {
 	struct json_object *warnings = json_object_new_array();
@@ -98,6 +116,7 @@ static void add_warnings(struct json_object *o)
 		struct json_object *h = json_object_array_get_idx(last, i), *problems = js_array(h, "problems");
 
 		warn_of_doubles(warnings, h);
+		warn_of_missing(warnings, h);
 		for (size_t k = 0; k < js_len(problems); k++)
 			warn(warnings, "%s: %s", js_str(h, "name", "?"),
 			     json_object_get_string(json_object_array_get_idx(problems, k)));

@@ -109,12 +109,56 @@ static void find_refuge(struct survey *s, struct json_object *hostvms)
 	}
 }
 
+/* One that is away and nowhere stays away, and is not left out without a word. */
+static void add_missing(struct survey *s, struct json_object *guest, const char *why)
+{
+	struct plan_candidate *c;
+	char called[TEXT_SHORT];
+
+	if (!s->from || !s->candidates) {
+		text_short(called, sizeof(called), js_str(guest, "name", ""));
+		problem(s, "%s: %s", called, why);
+		return;
+	}
+	c = &s->candidates[s->nr++];
+	json_object_array_add(s->keep, json_object_get(guest));
+	c->name = js_str(guest, "name", "");
+	c->uuid = js_str(guest, "uuid", "");
+	c->pause_ms = -1;
+	c->blockers = json_object_new_array();
+	json_object_array_add(c->blockers, json_object_new_string(why));
+}
+
+/* Of a return: those whose home is @to and that are on no host VM. */
+static void find_missing(struct survey *s, struct json_object *hostvms, struct json_object *to, bool named)
+{
+	struct json_object *away = js_array(to, "away");
+
+	for (size_t i = 0; i < js_len(away); i++) {
+		struct json_object *g = json_object_array_get_idx(away, i);
+		const char *uuid = js_str(g, "uuid", ""), *name = js_str(g, "name", "");
+		char which[500];
+		struct error why;
+		int has = look_has(to, uuid, name) ?: look_elsewhere(hostvms, s->to, uuid, name, which, sizeof(which));
+
+		/* Of a host VM that was not asked for nothing need be known. */
+		if (has > 0 || (has < 0 && named))
+			continue;
+		if (has)
+			error_set(&why, "it is away from %s, and where it is is not known: no agent answers on %s", s->to, which);
+		else
+			error_set(&why, "it is away from %s, and on no host VM. If it does not reboot just now, it was shut down: start it on %s (xl create), or leave it out (--unmovable leave)",
+				  s->to, s->to);
+		add_missing(s, g, why.text);
+	}
+}
+
 static void find_candidates(struct survey *s, struct json_object *from, struct json_object *to)
 {
 	bool is_return = s->options.what == PLAN_RETURN;
 	struct json_object *guests = js_array(from, "guests"), *down = is_return ? js_array(to, "down") : NULL;
 
-	s->candidates = calloc(js_len(guests) + js_len(down) + 1, sizeof(*s->candidates));
+	s->candidates = calloc(js_len(guests) + js_len(down) + js_len(js_array(to, "away")) + 1, sizeof(*s->candidates));
 	if (!s->candidates) {
 		problem(s, "out of memory");
 		return;
@@ -139,11 +183,13 @@ void survey_run(void *arg)
 {
 	struct survey *s = arg;
 	struct look look = { .config = s->config };
+	bool is_return = s->options.what == PLAN_RETURN, named = s->from;
 	struct json_object *from, *to;
 
 	s->problems = json_object_new_array();
 	s->keep = json_object_new_array();
-	if (s->from) {
+	/* Of those that are away, any host VM may have one. */
+	if (!is_return) {
 		look.only[0] = s->from;
 		look.only[1] = s->to;
 	}
@@ -157,11 +203,16 @@ void survey_run(void *arg)
 					js_str(json_object_array_get_idx(look.hostvms, 1), "name", "") :
 					js_str(json_object_array_get_idx(look.hostvms, 0), "name", ""))->name;
 	from = s->from ? answers(s, look.hostvms, s->from) : NULL;
-	if (!s->from && to)
-		problem(s, "no guest VM is away from %s, by what the agents say", s->to);
+	if (!s->from && to) {
+		find_missing(s, look.hostvms, to, named);
+		if (!js_len(s->problems))
+			problem(s, "no guest VM is away from %s, by what the agents say", s->to);
+	}
 	if (from && to && !js_len(s->problems)) {
 		s->free_kib = js_u64(to, "free_mib", 0) << 10;
 		find_candidates(s, from, to);
+		if (is_return)
+			find_missing(s, look.hostvms, to, named);
 	}
 	json_object_put(look.hostvms);
 }
