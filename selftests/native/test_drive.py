@@ -299,6 +299,18 @@ def test_adopt_lets_it_stay(house: House) -> None:
     assert result["outcome"] == "refused", result
 
 
+def test_adopt_tells_the_home_alone(house: House) -> None:
+    """Its socket was another's when it was to be told, after the look that had found the guest VM."""
+    house.limits |= {"connect": 1}
+    house.configure_house()
+    house.start()
+    house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    house.restart(dm_1=1, dm_after=1)
+    result, _ = house.ask(cmd="adopt", guest="u1")
+    assert result["outcome"] == "refused" and "are two sockets exchanged" in result["error"], result
+    assert "guard-adopt" not in house.source.asked and house.source.away
+
+
 class Waiting(threading.Thread):
     """A maintenance whose command waits until the test lets it go on: hv1 is down meanwhile, and u1 on hv2."""
 

@@ -3,47 +3,20 @@
 #include <string.h>
 
 #include "act.h"
-#include "agent.h"
 #include "child.h"
 #include "hold.h"
 #include "hooks_run.h"
-#include "hostvm.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
 #include "look.h"
 #include "system.h"
 #include "text.h"
+#include "visit.h"
 
-/* The agent of the guest VMs' home, for one action. */
-struct home {
-	const struct config_hostvm *hostvm;
-	struct patience patience;
-	uint32_t none, domid;
-	struct agent agent;
-};
-
-static int home_init(struct home *h, const struct act *a, struct error *err)
+static int ask(struct visit *home, const char *op, struct json_object *args, struct error *err)
 {
-	const char *name = maintain_home(a->m);
-
-	memset(h, 0, sizeof(*h));
-	h->hostvm = config_hostvm(a->config, name);
-	if (!h->hostvm)
-		return error_set(err, "the configuration has no host VM %s any more", name);
-	hostvm_state(name, &h->domid);
-	patience_begin(&h->patience);
-	agent_init(&h->agent, name, h->hostvm->socket, NULL, "", &h->none, &h->domid, &h->patience);
-	return 0;
-}
-
-static int ask(struct home *h, const char *op, struct json_object *args, struct error *err)
-{
-	if (agent_connect(&h->agent, limit_s(LIMIT_CONNECT), err)) {
-		json_object_put(args);
-		return -1;
-	}
-	return agent_call(&h->agent, op, args, limit_s(LIMIT_LONG), NULL, err);
+	return visit_ask(home, limit_s(LIMIT_CONNECT), op, args, limit_s(LIMIT_LONG), NULL, err);
 }
 
 static struct json_object *about_guest(const struct act *a, bool with_domid)
@@ -64,11 +37,11 @@ static int run_command(const struct act *a, struct error *err)
 	return child_run(argv, limit_s(LIMIT_RUN), err);
 }
 
-static int start(const struct act *a, const struct home *h, struct error *err)
+static int start(const struct act *a, struct error *err)
 {
 	if (!a->system_config)
 		return error_set(err, "the configuration does not say from what xl is to create it (\"config\" of the host VM)");
-	return system_start(h->hostvm->name, a->system_config, err);
+	return system_start(maintain_home(a->m), a->system_config, err);
 }
 
 /* Somebody may have started it meanwhile on a host VM that takes no part in the maintenance: two would use its disks. */
@@ -89,21 +62,21 @@ static int not_elsewhere(const struct act *a, struct error *err)
 			       which) : 0;
 }
 
-static int carry_out(const struct act *a, struct home *h, struct error *err)
+static int carry_out(const struct act *a, struct visit *home, struct error *err)
 {
 	switch (a->action.act) {
 	case ACT_STOP_SYSTEM:
-		return system_stop(h->hostvm->name, &h->agent, err);
+		return system_stop(maintain_home(a->m), &home->agent, err);
 	case ACT_RUN:
 		return run_command(a, err);
 	case ACT_START_SYSTEM:
-		return start(a, h, err);
+		return start(a, err);
 	case ACT_PROBE:
-		return ask(h, "probe", NULL, err);
+		return ask(home, "probe", NULL, err);
 	case ACT_SHUT_DOWN:
-		return ask(h, "guest-shutdown", about_guest(a, true), err);
+		return ask(home, "guest-shutdown", about_guest(a, true), err);
 	case ACT_START_GUEST:
-		return not_elsewhere(a, err) ? -1 : ask(h, "guest-start", about_guest(a, false), err);
+		return not_elsewhere(a, err) ? -1 : ask(home, "guest-start", about_guest(a, false), err);
 	default:
 		return 0;
 	}
@@ -151,8 +124,8 @@ void act_run(void *arg)
 	struct act *a = arg;
 	bool guest = a->action.act == ACT_SHUT_DOWN || a->action.act == ACT_START_GUEST;
 	struct error ignored;
-	struct home h;
-
+	const struct config_hostvm *h = config_hostvm(a->config, maintain_home(a->m));
+	struct visit home;
 	char point[48];
 
 	memset(&a->error, 0, sizeof(a->error));
@@ -162,11 +135,13 @@ void act_run(void *arg)
 		a->failed = step_hooks(a, &a->error);
 		return;
 	}
-	a->failed = home_init(&h, a, &a->error) || (guest && guest_hooks(a, HOOK_GUEST_BEFORE, NULL, &a->error));
+	a->failed = !h ? error_set(&a->error, "the configuration has no host VM %s any more", maintain_home(a->m)) :
+		    guest && guest_hooks(a, HOOK_GUEST_BEFORE, NULL, &a->error);
 	if (a->failed)
 		return;
-	a->failed = carry_out(a, &h, &a->error);
-	agent_close(&h.agent);
+	visit_init(&home, h);
+	a->failed = carry_out(a, &home, &a->error);
+	agent_close(&home.agent);
 	if (guest)
 		guest_hooks(a, HOOK_GUEST_AFTER, a->failed ? a->error.text : NULL, &ignored);
 }

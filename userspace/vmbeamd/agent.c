@@ -20,7 +20,7 @@
 #define AGAIN_MS	100
 
 void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
-		const uint32_t *domid, const uint32_t *host, const struct patience *patience)
+		const uint32_t *domid, const struct patience *patience)
 {
 	memset(a, 0, sizeof(*a));
 	a->ch.fd = -1;
@@ -29,7 +29,6 @@ void agent_init(struct agent *a, const char *name, const char *socket, const cha
 	a->migration = migration;
 	a->uuid = uuid;
 	a->domid = domid;
-	a->host = host;
 	a->patience = patience;
 }
 
@@ -77,8 +76,6 @@ static int check_owner(struct agent *a, int fd, struct error *err)
 	uint32_t domid;
 	pid_t pid;
 
-	if (!*a->host)
-		return 0;
 	/* By its name: one that was started anew since has another domid. */
 	if (hostvm_domid(a->name, &domid, err))
 		return -1;

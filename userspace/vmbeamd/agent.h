@@ -15,7 +15,6 @@ struct agent {
 	const char *migration;		/* sent with each request */
 	const char *uuid;		/* what hello is asked about, once it is known: "" and 0 until then */
 	const uint32_t *domid;
-	const uint32_t *host;		/* the host VM's domid; 0: not known yet, and whose the socket is, is not checked */
 	const struct patience *patience;
 	uint32_t session, seq;
 	bool up;
@@ -26,7 +25,7 @@ struct agent {
 
 /* What is pointed to must outlive the agent. */
 void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
-		const uint32_t *domid, const uint32_t *host, const struct patience *patience);
+		const uint32_t *domid, const struct patience *patience);
 void agent_close(struct agent *a);
 
 /*

@@ -248,20 +248,28 @@ static void check_features(struct migration *m, struct agent *a)
 	}
 }
 
-int check(struct migration *m)
+/* One that is not there was said already. */
+static bool connects(struct migration *m, struct agent *a, uint32_t host)
 {
 	struct error err;
+
+	if (!host)
+		return false;
+	if (!agent_connect(a, limit_s(LIMIT_CHECK_CONNECT), &err))
+		return true;
+	problem(m, "%s", err.text);
+	return false;
+}
+
+int check(struct migration *m)
+{
 	bool a, b;
 
 	check_module(m);
 	check_host(m, m->from, &m->host_a);
 	check_host(m, m->to, &m->host_b);
-	a = !agent_connect(&m->a, limit_s(LIMIT_CHECK_CONNECT), &err);
-	if (!a)
-		problem(m, "%s", err.text);
-	b = !agent_connect(&m->b, limit_s(LIMIT_CHECK_CONNECT), &err);
-	if (!b)
-		problem(m, "%s", err.text);
+	a = connects(m, &m->a, m->host_a);
+	b = connects(m, &m->b, m->host_b);
 	if (a && b && strcmp(js_str(m->a.hello, "hostvm_xen", ""), js_str(m->b.hello, "hostvm_xen", "")))
 		problem(m, "%s runs Xen %s, %s runs Xen %s: only the same version is known to work", m->from,
 			js_str(m->a.hello, "hostvm_xen", "?"), m->to, js_str(m->b.hello, "hostvm_xen", "?"));

@@ -1,31 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <string.h>
 
-#include "agent.h"
 #include "homes.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
 #include "text.h"
+#include "visit.h"
 
 int homes_tell(const struct config *config, const char *hostvm, const char *uuid, const char *op, struct error *err)
 {
-	const struct config_hostvm *h = config_hostvm(config, hostvm);
 	struct json_object *args = json_object_new_object();
-	struct patience patience;
-	uint32_t none = 0;
-	struct agent a;
+	struct visit v;
 	int rc;
 
 	js_add_str(args, "uuid", uuid);
-	patience_begin(&patience);
-	agent_init(&a, h->name, h->socket, NULL, "", &none, &none, &patience);
-	rc = agent_connect(&a, limit_s(LIMIT_CONNECT), err);
-	if (rc)
-		json_object_put(args);
-	else
-		rc = agent_call(&a, op, args, limit_s(LIMIT_SHORT), NULL, err);
-	agent_close(&a);
+	visit_init(&v, config_hostvm(config, hostvm));
+	rc = visit_ask(&v, limit_s(LIMIT_CONNECT), op, args, limit_s(LIMIT_SHORT), NULL, err);
+	agent_close(&v.agent);
 	return rc;
 }
 

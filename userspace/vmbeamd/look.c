@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent.h"
 #include "hostvm.h"
 #include "js.h"
 #include "limit.h"
 #include "look.h"
 #include "monitor.h"
+#include "visit.h"
 
 static const char *const states[] = {
 	[HOSTVM_UNKNOWN] = "unknown",
@@ -92,12 +92,10 @@ static struct json_object *look_at(const struct look *l, const struct config_hos
 {
 	struct json_object *h = json_object_new_object();
 	enum hostvm_state state;
-	struct patience patience;
 	struct message reply;
-	uint32_t none = 0, domid;
-	struct agent a;
+	struct visit v;
 	struct error err;
-	bool up = false, told = false;
+	uint32_t domid;
 
 	js_add_str(h, "name", c->name);
 	js_add_str(h, "socket", c->socket);
@@ -105,20 +103,17 @@ static struct json_object *look_at(const struct look *l, const struct config_hos
 	js_add_str(h, "state", states[state]);
 	if (domid)
 		js_add_u64(h, "domid", domid);
-	patience_begin(&patience);
-	agent_init(&a, c->name, c->socket, NULL, "", &none, &domid, &patience);
+	visit_init(&v, c);
 	if (state == HOSTVM_UP || state == HOSTVM_UNKNOWN) {
-		up = !agent_connect(&a, limit_s(LIMIT_CHECK_CONNECT), &err);
-		told = up && !agent_call(&a, "system", NULL, limit_s(LIMIT_SHORT), &reply, &err);
-		if (!told)
+		if (visit_ask(&v, limit_s(LIMIT_CHECK_CONNECT), "system", NULL, limit_s(LIMIT_SHORT), &reply, &err)) {
 			js_add_str(h, "error", err.text);
+		} else {
+			take_system(l, &v.agent, h, reply.json);
+			message_clear(&reply);
+		}
 	}
-	js_add_bool(h, "agent", up);
-	if (told) {
-		take_system(l, &a, h, reply.json);
-		message_clear(&reply);
-	}
-	agent_close(&a);
+	js_add_bool(h, "agent", v.agent.hello);
+	agent_close(&v.agent);
 	return h;
 }
 

@@ -88,8 +88,8 @@ void migration_between(struct migration *m, const struct config_hostvm *from, co
 {
 	snprintf(m->from, sizeof(m->from), "%s", from->name);
 	snprintf(m->to, sizeof(m->to), "%s", to->name);
-	agent_init(&m->a, from->name, from->socket, m->id, m->uuid, &m->dom_a, &m->host_a, &m->patience);
-	agent_init(&m->b, to->name, to->socket, m->id, m->uuid, &m->dom_b, &m->host_b, &m->patience);
+	agent_init(&m->a, from->name, from->socket, m->id, m->uuid, &m->dom_a, &m->patience);
+	agent_init(&m->b, to->name, to->socket, m->id, m->uuid, &m->dom_b, &m->patience);
 }
 
 int migration_name(struct migration *m, const char *name)

@@ -12,6 +12,7 @@
 #include "look.h"
 #include "requests_list.h"
 #include "text.h"
+#include "visit.h"
 #include "worker.h"
 
 static const struct config *config;
