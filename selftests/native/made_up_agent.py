@@ -16,6 +16,8 @@ Extent = tuple[int, int, int]   # pfn, gfn, number
 
 GUEST = "u1"
 UUID = "4ae1b2f0-0000-4000-8000-0123456789ab"
+OTHER = "u2"
+OTHER_UUID = "4ae1b2f0-0000-4000-8000-0123456789ac"
 GUEST_DOMID = 5       # on the source
 RESTORED_DOMID = 9    # on the destination
 REBOOTED_DOMID = 6    # of whatever else has the guest VM's UUID
@@ -132,6 +134,8 @@ class Faults:
     busy: dict[str, str] = field(default_factory=dict)      # likewise, with EBUSY
     mute: set[str] = field(default_factory=set)             # these are never answered
     late: set[str] = field(default_factory=set)             # these say "again" once
+    slow: dict[str, float] = field(default_factory=dict)    # these take so many seconds
+    waiting: dict[str, Callable[[], bool]] = field(default_factory=dict)    # these are at work until that is so
     forever: set[str] = field(default_factory=set)          # these say "again" at once, each time
     trickle_s: float = 0            # the stream's second part comes byte by byte, and so long apart
     instead: str = ""               # of suspending the guest VM: "reboot", "crash", "refuse"
@@ -184,6 +188,7 @@ class MadeUpAgent(threading.Thread):
         self._sent: list[bytes] = []            # what is left of the stream's parts
         self._went = False
         self._saved = 0                         # the domid of the save
+        self._restored = RESTORED_DOMID         # and of the restore
         self._received = b""
         self._result = Reply({})                # of the work that a "late" op has begun
         self._listening = socket.socket(socket.AF_UNIX)
@@ -207,8 +212,8 @@ class MadeUpAgent(threading.Thread):
         }
 
     def domain(self, domid: int | None = None) -> Domain | None:
-        """The guest VM's domain, or the one of its domains with that domid. A dying one is gone."""
-        return next((d for d in self.domains if d.uuid == UUID and not d.dying and domid in (None, d.domid)), None)
+        """The guest VM's domain, or any guest VM's with that domid. A dying one is gone."""
+        return next((d for d in self.domains if not d.dying and (d.uuid == UUID if domid is None else d.domid == domid)), None)
 
     def the_domain(self, domid: int | None = None) -> Domain:
         """The same, where it has to be there."""
@@ -304,12 +309,21 @@ class MadeUpAgent(threading.Thread):
         if request.get("again"):
             expect(not blob, f"{op} is asked for again, and sends its blob again")
             return self._result
+        self._take_time(op)
         reply = self._ops[op](request, blob)
         if op not in self.faults.late:
             return reply
         # The work is done once: the repetition only fetches what came of it.
         self._result = reply
         return Reply({"again": True})
+
+    def _take_time(self, op: str) -> None:
+        time.sleep(self.faults.slow.get(op, 0))
+        end = time.monotonic() + 10
+        while op in self.faults.waiting and not self.faults.waiting[op]():
+            if time.monotonic() > end:
+                raise OpError("ETIMEDOUT", f"{op} has waited in vain")
+            time.sleep(0.01)
 
     # The ops
 
@@ -377,7 +391,7 @@ class MadeUpAgent(threading.Thread):
         needs = [{"kind": "memory", "held_kib": 4 * FRAMES, "max_kib": 4 * FRAMES, "target_kib": 4 * FRAMES},
                  {"kind": "file", "id": "kernel", "path": KERNEL},
                  *(self._described(item) for item in self._needs_now()), {"kind": "clock", "realtime_ns": self._realtime_ns()}]
-        return Reply({"domid": domain.domid, "name": domain.name, "uuid": UUID, "frames": FRAMES, "max_kib": 4 * FRAMES,
+        return Reply({"domid": domain.domid, "name": domain.name, "uuid": domain.uuid, "frames": FRAMES, "max_kib": 4 * FRAMES,
                       "problems": [], "needs": needs})
 
     def _described(self, item: Json) -> Json:
@@ -406,7 +420,7 @@ class MadeUpAgent(threading.Thread):
         return Reply({"frames": FRAMES, "large": 64})
 
     def _dest_check(self, request: Json, _blob: bytes) -> Reply:
-        expect(request["uuid"] == UUID, f"dest-check of another: {request}")
+        expect(request["uuid"] in (UUID, OTHER_UUID), f"dest-check of another: {request}")
         return Reply({"problems": self.faults.problems, "offers": [self._offer(need, request["needs"]) for need in request["needs"]
                                                                    if need["kind"] not in self.faults.silent_about]})
 
@@ -473,7 +487,8 @@ class MadeUpAgent(threading.Thread):
 
     def _restore_begin(self, request: Json, _blob: bytes) -> Reply:
         self._received = b""
-        self.domains.append(Domain(RESTORED_DOMID, name=request["name"], paused=True))
+        self._restored = max([RESTORED_DOMID - 1, *(d.domid for d in self.domains)]) + 1
+        self.domains.append(Domain(self._restored, request["name"], request["uuid"], paused=True))
         return Reply({})
 
     def _restore_write(self, _request: Json, blob: bytes) -> Reply:
@@ -483,18 +498,18 @@ class MadeUpAgent(threading.Thread):
     def _restore_populated(self, request: Json, _blob: bytes) -> Reply:
         expect(self._received == saved_stream().before and request["frames"] == FRAMES,
                f"{len(self._received)} bytes of the stream's first part, {request['frames']} frames")
-        return Reply({"domid": RESTORED_DOMID})
+        return Reply({"domid": self._restored})
 
     def _restore_end(self, _request: Json, _blob: bytes) -> Reply:
         expect(self._received == b"".join(saved_stream()), f"{len(self._received)} bytes of the stream")
-        return Reply({"domid": RESTORED_DOMID})
+        return Reply({"domid": self._restored})
 
     def _restore_abort(self, _request: Json, _blob: bytes) -> Reply:
-        self._end(self.domain(RESTORED_DOMID))
+        self._end(self.domain(self._restored))
         return Reply({})
 
     def _destroy(self, request: Json, _blob: bytes) -> Reply:
-        expect(request["uuid"] == UUID, f"destroy without the UUID: {request}")
+        expect(request["uuid"] in (UUID, OTHER_UUID), f"destroy without the UUID: {request}")
         self._end(self.domain(request["domid"]))
         return Reply({})
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon_rig import DONE, REFUSED, Rig, wait_until
-from made_up_agent import UUID, Domain, MadeUpAgent
+from made_up_agent import GUEST, OTHER, OTHER_UUID, UUID, Domain, MadeUpAgent
 
 # Notes what it was asked for; the host VM's state is what fake-host.c reads. "fail-COMMAND": that fails.
 XL = """#!/bin/sh
@@ -288,6 +288,68 @@ def test_list_and_status(house: House) -> None:
     hv1 = next(h for h in result["hostvms"] if h["name"] == "hv1")
     assert hv1["agent"] and hv1["guests"][0]["guest"] == "u1" and hv1["guests"][0]["movable"]
     assert house.status_code() == DONE
+
+
+def test_looks_at_all_host_vms_at_a_time(house: House) -> None:
+    """The first one's agent is still at it when the second one's is asked."""
+    house.source.faults.waiting = {"system": lambda: "system" in house.destination.asked}
+    house.start()
+    hostvms = house.ask(cmd="status")[0]["hostvms"]
+    assert [h["name"] for h in hostvms if "guests" in h] == ["hv1", "hv2"], hostvms
+
+
+def asked_of(house: House, op: str) -> int:
+    """Of both agents."""
+    return sum(agent.asked.count(op) for agent in house.agents)
+
+
+def test_next_is_looked_at_while_this_one_is_tidied_up(house: House) -> None:
+    """The old domain is not gone before the destination is asked about the next guest VM, and it is not asked again."""
+    house.source.domains.append(Domain(6, OTHER, OTHER_UUID))
+    house.start()
+    # Two for the plan, one for the first guest VM, and the one that is asked for ahead.
+    house.source.faults.waiting = {"destroy": lambda: house.destination.asked.count("dest-check") >= 4}
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "done", result
+    assert "waited in vain" not in house.log()
+    assert asked_of(house, "guest-check") == asked_of(house, "dest-check") == 4
+    assert {d.name for d in house.destination.domains} == {GUEST, OTHER} and not house.source.domains
+    assert not house.exports()
+
+
+def test_next_is_not_the_next(house: House) -> None:
+    """It was called off meanwhile: what was looked at is not believed later."""
+    house.source.domains.append(Domain(6, OTHER, OTHER_UUID))
+    house.start()
+    held = threading.Event()
+    house.source.faults.waiting = {"destroy": held.is_set}
+    evacuation = threading.Thread(target=lambda: house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2"), daemon=True)
+    evacuation.start()
+    wait_until(lambda: house.destination.asked.count("dest-check") == 4)
+    client = house.client()
+    client.send(cmd="abort")
+    wait_until(lambda: house.status()["maintenance"]["aborting"])
+    held.set()
+    *_, result = client.until(lambda line: "result" in line)
+    evacuation.join(60)
+    assert result["result"]["outcome"] == "aborted"
+    assert {d.name for d in house.source.domains} == {GUEST, OTHER} and not house.destination.domains
+    checks = asked_of(house, "guest-check")
+    assert house.ask(cmd="migrate", guest=OTHER_UUID, **{"from": "hv1", "to": "hv2"})[0]["outcome"] == "done"
+    assert asked_of(house, "guest-check") == checks + 1
+
+
+def test_next_cannot_be_looked_at(house: House) -> None:
+    """Then its own check says why."""
+    house.source.domains.append(Domain(6, OTHER, OTHER_UUID))
+    house.start()
+    house.source.faults.waiting = {"quiesce": lambda: bool(house.source.faults.broken.setdefault("guest-check", "it is hidden"))}
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2", retries=0)
+    assert result["outcome"] == "unfinished" and "it is hidden" in result["waiting_for"], result
+    house.source.faults.broken = {}
+    house.source.faults.waiting = {}
+    assert house.ask(cmd="resume")[0]["outcome"] == "done"
+    assert len(house.destination.domains) == 2
 
 
 def test_adopt_lets_it_stay(house: House) -> None:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "check.h"
 #include "clock.h"
 #include "hostvm.h"
@@ -141,8 +142,7 @@ static void compare_items(struct migration *m, struct json_object *needs, struct
 	}
 }
 
-/* A clock among them is compared with our own. */
-static void stamp(struct json_object *items)
+void check_stamp(struct json_object *items)
 {
 	int64_t now = clock_ns();
 
@@ -154,52 +154,77 @@ static void stamp(struct json_object *items)
 	}
 }
 
-static void check_destination(struct migration *m)
+struct json_object *check_destination_args(const char *name, const char *uuid, struct json_object *needs)
 {
 	struct json_object *args = json_object_new_object();
+
+	js_add_str(args, "name", name);
+	js_add_str(args, "uuid", uuid);
+	json_object_object_add(args, "needs", json_object_get(needs));
+	return args;
+}
+
+/* What an agent says, in @items of it; NULL: it could not be asked, which is a problem then. To be put. */
+static struct json_object *ask(struct migration *m, struct agent *a, const char *op, struct json_object *args, const char *items)
+{
+	struct json_object *json;
 	struct message reply;
 	struct error err;
 
-	js_add_str(args, "name", m->name);
-	js_add_str(args, "uuid", m->uuid);
-	json_object_object_add(args, "needs", json_object_get(m->needs));
-	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
+	if (agent_call(a, op, args, limit_s(LIMIT_CHECK), &reply, &err)) {
 		problem(m, "%s", err.text);
-		return;
+		return NULL;
 	}
-	stamp(js_array(reply.json, "offers"));
-	problems_of(m, m->to, reply.json);
-	compare_items(m, m->needs, js_array(reply.json, "offers"));
+	json = json_object_get(reply.json);
+	check_stamp(js_array(json, items));
 	message_clear(&reply);
+	return json;
+}
+
+/* @reply: asked for ahead, or NULL. Is put. */
+static void check_destination(struct migration *m, struct json_object *reply)
+{
+	if (!reply)
+		reply = ask(m, &m->b, "dest-check", check_destination_args(m->name, m->uuid, m->needs), "offers");
+	if (!reply)
+		return;
+	problems_of(m, m->to, reply);
+	compare_items(m, m->needs, js_array(reply, "offers"));
+	json_object_put(reply);
+}
+
+/* Or by its UUID, or #DOMID: from here on it has its name. */
+static struct json_object *by_name(const struct migration *m)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_str(args, "name", m->name);
+	return args;
 }
 
 static void check_guest(struct migration *m, bool dest_up)
 {
-	struct json_object *args = json_object_new_object();
-	struct message reply;
+	struct json_object *reply, *ahead;
 	const char *name;
-	struct error err;
 
-	/* Or its UUID, or #DOMID: from here on it has its name. */
-	js_add_str(args, "name", m->name);
-	if (agent_call(&m->a, "guest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
-		problem(m, "%s", err.text);
+	ahead_take(m, &reply, &ahead);
+	if (!reply)
+		reply = ask(m, &m->a, "guest-check", by_name(m), "needs");
+	if (!reply)
 		return;
-	}
-	m->dom_a = js_u64(reply.json, "domid", 0);
-	m->max_kib = js_u64(reply.json, "max_kib", 0);
-	m->guest_frames = js_u64(reply.json, "frames", 0);
-	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(reply.json, "uuid", ""));
-	name = js_str(reply.json, "name", "");
+	m->dom_a = js_u64(reply, "domid", 0);
+	m->max_kib = js_u64(reply, "max_kib", 0);
+	m->guest_frames = js_u64(reply, "frames", 0);
+	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(reply, "uuid", ""));
+	name = js_str(reply, "name", "");
 	if (!*name || !text_is_clean(name) || !text_is_clean(m->uuid))
 		problem(m, "%s: the agent gives no name for %s that can be shown: is it of the same version as vmbeamd?",
 			m->from, m->guest);
 	else if (migration_name(m, name))
 		problem(m, "out of memory");
-	problems_of(m, m->from, reply.json);
+	problems_of(m, m->from, reply);
 	json_object_put(m->needs);
-	m->needs = json_object_get(js_array(reply.json, "needs"));
-	stamp(m->needs);
+	m->needs = json_object_get(js_array(reply, "needs"));
 	if (m->guest_frames > SAVESTREAM_MAX_PFN || m->max_kib / 4 > SAVESTREAM_MAX_PFN)
 		problem(m, "%s has more than the %llu GiB of memory that vmbeamd can move", m->guest, SAVESTREAM_MAX_PFN >> 18);
 	if (!m->dom_a || !m->uuid[0])
@@ -207,8 +232,9 @@ static void check_guest(struct migration *m, bool dest_up)
 	else if (!js_len(m->needs))
 		problem(m, "%s: the agent does not say what %s needs: is it of the same version as vmbeamd?", m->from, m->guest);
 	else if (dest_up)
-		check_destination(m);
-	message_clear(&reply);
+		check_destination(m, json_object_get(ahead));
+	json_object_put(ahead);
+	json_object_put(reply);
 }
 
 /* For a check alone: a migration tells afterwards what went how. */

@@ -160,6 +160,7 @@ static int move(const struct maintain_action *a)
 	const struct config_hostvm *from = config_hostvm(config, a->act == ACT_MOVE_AWAY ? home : refuge);
 	const struct config_hostvm *to = config_hostvm(config, a->act == ACT_MOVE_AWAY ? refuge : home);
 	struct migration *mig = from && to ? malloc(sizeof(*mig)) : NULL;
+	struct maintain_action next;
 
 	if (!mig)
 		return -1;
@@ -172,6 +173,9 @@ static int move(const struct maintain_action *a)
 		free(mig);
 		return -1;
 	}
+	next = drive_seen_next(&m, a);
+	if (next.act == a->act)
+		snprintf(mig->next, sizeof(mig->next), "%s", m.plan.guests[next.guest].uuid);
 	doing = MOVING;
 	worker_begin(mig);
 	return 0;

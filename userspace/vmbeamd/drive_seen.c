@@ -64,3 +64,15 @@ uint32_t drive_seen_domid(const struct maintenance *m, size_t guest)
 {
 	return js_u64(look_guest(look_hostvm(seen, maintain_home(m)), m->plan.guests[guest].uuid), "domid", 0);
 }
+
+struct maintain_action drive_seen_next(const struct maintenance *m, const struct maintain_action *a)
+{
+	struct maintain_seen s = drive_seen(m);
+	enum maintain_where now = where[a->guest];
+	struct maintain_action next;
+
+	where[a->guest] = a->act == ACT_MOVE_AWAY ? WHERE_REFUGE : WHERE_HOME;
+	next = maintain_next(m, &s);
+	where[a->guest] = now;
+	return next;
+}

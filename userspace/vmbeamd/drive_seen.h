@@ -13,4 +13,7 @@ struct maintain_seen drive_seen(const struct maintenance *m);
 uint32_t drive_seen_domid(const struct maintenance *m, size_t guest);
 void drive_seen_forget(void);
 
+/* What maintain_next() says once @a, a move, has ended well. */
+struct maintain_action drive_seen_next(const struct maintenance *m, const struct maintain_action *a);
+
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "clock.h"
 #include "js.h"
 #include "limit.h"
@@ -231,6 +232,7 @@ static int let_go(struct migration *m)
 	struct json_object *d = m->unpause_tried ? NULL : finish_domain(&m->b, m, m->dom_b);
 
 	m->unpause_tried = true;
+	ahead_begin(m);
 	if (!d) {
 		if (agent_hello(&m->b, &m->finishing))
 			return -1;
@@ -245,10 +247,12 @@ static int let_go(struct migration *m)
 		return -1;
 	if (!m->unpaused_ns)
 		m->unpaused_ns = clock_ns();
-	/* It runs. A's end takes longest: begun here, waited for in forward_a(), which sees to it if this fails. */
+	/* It runs. */
+	resumed(m);
+	ahead_hear(m);
+	/* A's end takes longest: begun here, waited for in forward_a(), which sees to it if this fails. */
 	if (m->a.up && !m->a.asked && finish_domain(&m->a, m, m->dom_a))
 		agent_begin(&m->a, "destroy", migration_domain(m, m->dom_a), &m->finishing);
-	resumed(m);
 	return 0;
 }
 
@@ -263,6 +267,7 @@ static int forward_b(struct migration *m)
 
 static int forward_a(struct migration *m)
 {
+	ahead_ask_destination(m);
 	if (m->a.asked && agent_end(&m->a, limit_s(LIMIT_LONG), NULL, &m->finishing))
 		log_warn("%s", m->finishing.text);
 	if (agent_connect(&m->a, limit_s(LIMIT_CONNECT), &m->finishing) || agent_hello(&m->a, &m->finishing))

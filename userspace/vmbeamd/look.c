@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hostvm.h"
@@ -88,33 +89,46 @@ static void take_system(const struct look *l, struct agent *a, struct json_objec
 	monitor_away(js_str(h, "name", ""), js_len(js_array(reply, "away")));
 }
 
-static struct json_object *look_at(const struct look *l, const struct config_hostvm *c)
+/* Of one host VM. */
+struct part {
+	struct json_object *hostvm;
+	struct visit visit;
+	struct error error;
+};
+
+/* Waits for its agent to answer at all, but not for what it says. */
+static void begin(struct part *p, const struct config_hostvm *c)
 {
-	struct json_object *h = json_object_new_object();
 	enum hostvm_state state;
-	struct message reply;
-	struct visit v;
-	struct error err;
 	uint32_t domid;
 
-	js_add_str(h, "name", c->name);
-	js_add_str(h, "socket", c->socket);
+	p->hostvm = json_object_new_object();
+	js_add_str(p->hostvm, "name", c->name);
+	js_add_str(p->hostvm, "socket", c->socket);
 	state = hostvm_state(c->name, &domid);
-	js_add_str(h, "state", states[state]);
+	js_add_str(p->hostvm, "state", states[state]);
 	if (domid)
-		js_add_u64(h, "domid", domid);
-	visit_init(&v, c);
-	if (state == HOSTVM_UP || state == HOSTVM_UNKNOWN) {
-		if (visit_ask(&v, limit_s(LIMIT_CHECK_CONNECT), "system", NULL, limit_s(LIMIT_SHORT), &reply, &err)) {
-			js_add_str(h, "error", err.text);
-		} else {
-			take_system(l, &v.agent, h, reply.json);
-			message_clear(&reply);
-		}
+		js_add_u64(p->hostvm, "domid", domid);
+	visit_init(&p->visit, c);
+	if ((state == HOSTVM_UP || state == HOSTVM_UNKNOWN) &&
+	    !agent_connect(&p->visit.agent, limit_s(LIMIT_CHECK_CONNECT), &p->error))
+		agent_begin(&p->visit.agent, "system", NULL, &p->error);
+}
+
+static struct json_object *end(const struct look *l, struct part *p)
+{
+	struct agent *a = &p->visit.agent;
+	struct message reply;
+
+	if (a->up && !agent_end(a, limit_s(LIMIT_SHORT), &reply, &p->error)) {
+		take_system(l, a, p->hostvm, reply.json);
+		message_clear(&reply);
+	} else if (p->error.text[0]) {
+		js_add_str(p->hostvm, "error", p->error.text);
 	}
-	js_add_bool(h, "agent", v.agent.hello);
-	agent_close(&v.agent);
-	return h;
+	js_add_bool(p->hostvm, "agent", a->up);
+	agent_close(a);
+	return p->hostvm;
 }
 
 struct json_object *look_hostvm(struct json_object *hostvms, const char *name)
@@ -202,13 +216,21 @@ static bool is_wanted(const struct look *l, const char *name)
 	return !l->only[0] || !strcmp(name, l->only[0]) || (l->only[1] && !strcmp(name, l->only[1]));
 }
 
+/* All of them are at it at a time. */
 void look_run(void *arg)
 {
 	struct look *l = arg;
+	struct part *parts = calloc(l->config->nr_hostvms, sizeof(*parts));
+	size_t nr = 0;
 
 	l->hostvms = json_object_new_array();
+	if (!parts)
+		abort();	/* the next daemon goes on from the journal */
 	for (size_t i = 0; i < l->config->nr_hostvms; i++)
 		if (is_wanted(l, l->config->hostvms[i].name))
-			json_object_array_add(l->hostvms, look_at(l, &l->config->hostvms[i]));
+			begin(&parts[nr++], &l->config->hostvms[i]);
+	for (size_t i = 0; i < nr; i++)
+		json_object_array_add(l->hostvms, end(l, &parts[i]));
+	free(parts);
 	find_homes(l->hostvms);
 }

@@ -43,6 +43,7 @@ struct migration_live {
 	const char *hooks;		/* their directory; NULL: none are run */
 	bool hooked;			/* those before it were run, so those after it have to be */
 	bool came_home;			/* the destination had it as away */
+	char next[40];			/* the UUID of the one that goes the same way after it, if all is well; "": none */
 	bool check_only;
 	bool uncounted;			/* of a check: nobody wants to know how many frames are in superpages */
 	struct json_object *needs;	/* of the guest VM, as its agent listed them in the check */

@@ -12,7 +12,6 @@
 #include "look.h"
 #include "requests_list.h"
 #include "text.h"
-#include "visit.h"
 #include "worker.h"
 
 static const struct config *config;

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "ahead.h"
+#include "check.h"
+#include "clock.h"
+#include "js.h"
+#include "limit.h"
+#include "log.h"
+
+/*
+ * As long as an answer is believed. What is needed is compared once more after the suspend; what is offered may be taken by
+ * others between any check and its restore.
+ */
+#define FRESH_MS	60000
+
+static const char guest_check[] = "guest-check";
+
+static struct {
+	char uuid[40], from[RECORD_HOSTVM], to[RECORD_HOSTVM];
+	int64_t heard_ms;
+	struct json_object *guest, *destination;	/* NULL: not told */
+} ahead;
+
+static void forget(void)
+{
+	json_object_put(ahead.guest);
+	json_object_put(ahead.destination);
+	memset(&ahead, 0, sizeof(ahead));
+}
+
+void ahead_begin(struct migration *m)
+{
+	struct json_object *args;
+	struct error err;
+
+	if (!*m->next || !m->a.up || m->a.asked)
+		return;
+	args = json_object_new_object();
+	js_add_str(args, "name", m->next);
+	/* If it fails, the check asks again, and says so. */
+	agent_begin(&m->a, guest_check, args, &err);
+}
+
+void ahead_hear(struct migration *m)
+{
+	struct message reply;
+	struct error err;
+
+	if (!m->a.asked || m->a.asked_op != guest_check)
+		return;
+	forget();
+	if (agent_end(&m->a, limit_s(LIMIT_CHECK), &reply, &err)) {
+		log_warn("%s", err.text);
+		return;
+	}
+	snprintf(ahead.uuid, sizeof(ahead.uuid), "%s", m->next);
+	snprintf(ahead.from, sizeof(ahead.from), "%s", m->from);
+	snprintf(ahead.to, sizeof(ahead.to), "%s", m->to);
+	ahead.heard_ms = clock_ms();
+	ahead.guest = json_object_get(reply.json);
+	check_stamp(js_array(ahead.guest, "needs"));
+	message_clear(&reply);
+}
+
+void ahead_ask_destination(struct migration *m)
+{
+	struct json_object *args;
+	struct message reply;
+	struct error err;
+
+	if (!ahead.guest || ahead.destination || !m->b.up)
+		return;
+	args = check_destination_args(js_str(ahead.guest, "name", ""), js_str(ahead.guest, "uuid", ""), js_array(ahead.guest, "needs"));
+	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
+		log_warn("%s", err.text);
+		return;
+	}
+	ahead.destination = json_object_get(reply.json);
+	check_stamp(js_array(ahead.destination, "offers"));
+	message_clear(&reply);
+}
+
+void ahead_take(const struct migration *m, struct json_object **guest, struct json_object **destination)
+{
+	/* A check that somebody asked for is to say how it is now. */
+	bool right = !m->check_only && ahead.guest && clock_ms() - ahead.heard_ms < FRESH_MS && !strcmp(ahead.uuid, m->name) &&
+		     !strcmp(ahead.from, m->from) && !strcmp(ahead.to, m->to);
+
+	*guest = right ? json_object_get(ahead.guest) : NULL;
+	*destination = right ? json_object_get(ahead.destination) : NULL;
+	forget();
+}
