@@ -41,11 +41,12 @@ def test_on_a_terminal(command: Command, name: str) -> None:
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
 def test_hook_that_fails(command: Command, terminal: bool) -> None:
     """It is told beside the block, which is drawn below it."""
-    hook = {"event": "hook", "hook": "50-dns", "error": "it ended with status 1\n"}
-    command.daemon.answer("maintain", *EVENTS, hook, {"result": REPORT})
+    begins = {"event": "hook", "hook": "50-dns", "when": "guest-after"}
+    ends = {**begins, "status": 1, "error": "the hook 50-dns failed with status 1\n"}
+    command.daemon.answer("maintain", *EVENTS, begins, ends, {"result": REPORT})
     ended = command.start(*LONG["maintain"], terminal=terminal).end()
     assert ended.code == DONE
-    assert ended.err == "vmbeam: the hook 50-dns failed: it ended with status 1\\x0a\n"
+    assert ended.err == "vmbeam: the hook 50-dns failed with status 1\\x0a\n"
 
 
 def test_terminal_that_obeys_nothing(command: Command) -> None:

@@ -223,6 +223,22 @@ def test_hook_before_a_guest_vm(house: House) -> None:
     assert "save-begin" not in house.source.asked
 
 
+def test_hooks_are_told_of(house: House) -> None:
+    """When each begins, and how it ends; the command says of those that fail."""
+    house.hook('case $VMBEAM_EVENT in guest-after) exit 3 ;; step-after) kill -9 $$ ;; esac\n')
+    house.start()
+    result, lines = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "done", result
+    hooks = [line for line in lines if line["event"] == "hook"]
+    assert [(h["when"], h.get("status", "none"), "error" in h) for h in hooks] == [
+        ("guest-before", "none", False), ("guest-before", 0, False), ("guest-after", "none", False), ("guest-after", 3, True),
+        ("step-after", "none", False), ("step-after", "none", True)], hooks
+    assert all(h["hook"] == "10-test" and (h["from"], h["to"]) == ("hv1", "hv2") for h in hooks)
+    assert all(h["guest"] == "u1" and h["uuid"] == UUID for h in hooks[:4])
+    assert hooks[5]["step"] == "evacuate" and hooks[5]["maintenance"] == result["id"]
+    assert "status 3" in hooks[3]["error"] and "signal 9" in hooks[5]["error"]
+
+
 def test_one_at_a_time(house: House) -> None:
     (house.directory / "fail-create").touch()
     house.start()

@@ -97,14 +97,6 @@ static void hear_undo(struct watch *w)
 	w->undo.fd = -1;
 }
 
-static void hook_failed(struct watch *w, struct json_object *event)
-{
-	char text[1024];
-
-	snprintf(text, sizeof(text), "the hook %s failed: %s", js_str(event, "hook", "?"), js_str(event, "error", "?"));
-	tell(w, text);
-}
-
 /* A line without "event" is about a phase, of the guest VM that was asked for. */
 static void complete(struct watch *w, struct json_object *event)
 {
@@ -132,8 +124,8 @@ static void happened(struct watch *w, struct json_object *event)
 		show_plan(stdout, js_get(event, "plan", json_type_object), table_terminal(stdout));
 		fflush(stdout);
 	}
-	if (!strcmp(kind, "hook"))
-		hook_failed(w, event);
+	if (!strcmp(kind, "hook") && js_str(event, "error", NULL))
+		tell(w, js_str(event, "error", ""));
 	if (!w->terminal) {
 		progress_say(stdout, event);
 		return;

@@ -137,7 +137,7 @@ int hooks_init(struct hooks *h, const char *dir, const struct hook_facts *facts)
 	return rc;
 }
 
-static const char *name_of(const struct hooks *h)
+const char *hooks_name(const struct hooks *h)
 {
 	return strrchr(h->names[h->at], '/') + 1;
 }
@@ -170,8 +170,8 @@ int hooks_next(struct hooks *h)
 		}
 		h->pid = 0;
 		if (h->before)
-			return error_set(&h->error, "the hook %s: %s", name_of(h), strerror(rc));
-		log_warn("the hook %s: %s", name_of(h), strerror(rc));
+			return error_set(&h->error, "the hook %s: %s", hooks_name(h), strerror(rc));
+		log_warn("the hook %s: %s", hooks_name(h), strerror(rc));
 		h->at++;
 	}
 	return h->error.text[0] ? -1 : 0;
@@ -180,7 +180,7 @@ int hooks_next(struct hooks *h)
 static void say(struct hooks *h, size_t len)
 {
 	if (len)
-		log_info("hook %s: %.*s", name_of(h), (int)len, h->line);
+		log_info("hook %s: %.*s", hooks_name(h), (int)len, h->line);
 }
 
 /* Lines, and what is longer than a line may be, in pieces. A byte of zero would hide the rest. */
@@ -194,7 +194,7 @@ static void take_output(struct hooks *h, size_t got)
 		if (h->line[i] != '\n')
 			continue;
 		if (i > from)
-			log_info("hook %s: %.*s", name_of(h), (int)(i - from), h->line + from);
+			log_info("hook %s: %.*s", hooks_name(h), (int)(i - from), h->line + from);
 		from = i + 1;
 	}
 	h->have = h->have + got - from;
@@ -229,7 +229,7 @@ void hooks_late(struct hooks *h, int seconds)
 	if (!h->pid)
 		return;
 	h->late = true;
-	log_warn("the hook %s does not end within %d s: it is killed", name_of(h), seconds);
+	log_warn("the hook %s does not end within %d s: it is killed", hooks_name(h), seconds);
 	kill(-h->pid, SIGKILL);
 }
 
@@ -247,20 +247,19 @@ static void read_rest(struct hooks *h)
 
 void hooks_ended(struct hooks *h, int status)
 {
-	struct error err;
-
 	read_rest(h);
+	memset(&h->failed, 0, sizeof(h->failed));
 	if (h->late)
-		error_set(&err, "the hook %s did not end in time", name_of(h));
+		error_set(&h->failed, "the hook %s did not end in time", hooks_name(h));
 	else if (WIFSIGNALED(status))
-		error_set(&err, "the hook %s was ended by signal %d", name_of(h), WTERMSIG(status));
-	else
-		error_set(&err, "the hook %s failed with status %d", name_of(h), WEXITSTATUS(status));
-	if (h->late || status) {
+		error_set(&h->failed, "the hook %s was ended by signal %d", hooks_name(h), WTERMSIG(status));
+	else if (status)
+		error_set(&h->failed, "the hook %s failed with status %d", hooks_name(h), WEXITSTATUS(status));
+	if (h->failed.text[0]) {
 		if (h->before)
-			h->error = err;
+			h->error = h->failed;
 		else
-			log_warn("%s", err.text);
+			log_warn("%s", h->failed.text);
 	}
 	h->pid = 0;
 	h->at++;

@@ -43,6 +43,7 @@ struct hooks {
 	bool late;		/* it was killed because its time was over */
 	char line[1024];	/* the begin of one, without its end */
 	size_t have;
+	struct error failed;	/* how the one that ended last has failed; "": it has not */
 	struct error error;	/* why it must not happen */
 };
 
@@ -62,6 +63,8 @@ void hooks_read(struct hooks *h);
 void hooks_late(struct hooks *h, int seconds);
 /* It ended with @status, as waitpid() has it; now hooks_next(). */
 void hooks_ended(struct hooks *h, int status);
+/* Which one runs, or is to be started next. */
+const char *hooks_name(const struct hooks *h);
 /* Kills what runs, which the loop then waits for by itself. */
 void hooks_clear(struct hooks *h);
 

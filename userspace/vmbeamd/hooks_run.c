@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <poll.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "clock.h"
 #include "hooks_run.h"
+#include "js.h"
 #include "limit.h"
+#include "worker.h"
 
 #define LOOK_MS	100
 
-static void wait_for(struct hooks *h)
+static int wait_for(struct hooks *h)
 {
 	int64_t until = clock_ms() + limit_ms(LIMIT_HOOK);
 	int status;
@@ -19,11 +22,44 @@ static void wait_for(struct hooks *h)
 		poll(&p, 1, LOOK_MS);
 		hooks_read(h);
 		if (waitpid(h->pid, &status, WNOHANG) == h->pid)
-			break;
+			return status;
 		if (!h->late && clock_ms() > until)
 			hooks_late(h, limit_s(LIMIT_HOOK));
 	}
+}
+
+/* An event: the hook begins; or, with @ended, has ended with @status. */
+static void tell(const struct hook_facts *f, const char *name, const struct hooks *ended, int status)
+{
+	struct json_object *o = json_object_new_object();
+	const char *const about[][2] = {
+		{ "guest", f->guest }, { "uuid", f->uuid }, { "from", f->from }, { "to", f->to },
+		{ "maintenance", f->maintenance }, { "step", f->step },
+	};
+
+	js_add_str(o, "event", "hook");
+	js_add_str(o, "hook", name);
+	js_add_str(o, "when", hook_events[f->event]);
+	for (size_t i = 0; i < sizeof(about) / sizeof(about[0]); i++)
+		if (about[i][1])
+			js_add_str(o, about[i][0], about[i][1]);
+	if (ended && WIFEXITED(status))
+		js_add_u64(o, "status", WEXITSTATUS(status));
+	if (ended && ended->failed.text[0])
+		js_add_str(o, "error", ended->failed.text);
+	worker_event(o);
+}
+
+static void run_one(struct hooks *h, const struct hook_facts *f)
+{
+	char name[256];
+	int status;
+
+	snprintf(name, sizeof(name), "%s", hooks_name(h));
+	tell(f, name, NULL, 0);
+	status = wait_for(h);
 	hooks_ended(h, status);
+	tell(f, name, h, status);
 }
 
 int hooks_run(const char *dir, const struct hook_facts *facts, struct error *err)
@@ -32,7 +68,7 @@ int hooks_run(const char *dir, const struct hook_facts *facts, struct error *err
 	int rc = hooks_init(&h, dir, facts);
 
 	while (!rc && (rc = hooks_next(&h)) > 0) {
-		wait_for(&h);
+		run_one(&h, facts);
 		rc = 0;
 	}
 	if (rc)

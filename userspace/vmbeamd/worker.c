@@ -120,6 +120,11 @@ void worker_progress(const struct migration *m, struct json_object *line)
 	say(SAID_PROGRESS, to_text(line));
 }
 
+void worker_event(struct json_object *event)
+{
+	say(SAID_PROGRESS, to_text(event));
+}
+
 char *worker_report(void)
 {
 	char *text;

@@ -54,6 +54,8 @@ void worker_stop(void);
 
 /* The worker's own side. */
 
+/* An event that is no migration's, consumed. */
+void worker_event(struct json_object *event);
 /* An event, consumed: see SAID_PROGRESS. And what worker_report() gives from now on. */
 void worker_progress(const struct migration *m, struct json_object *line);
 /* What a status shows is what this was called with last. */
