@@ -15,7 +15,8 @@ from made_up_daemon import PATIENCE_S, MadeUpDaemon
 PLAN: Json = {"what": "maintain", "from": "hv1", "to": "hv2", "guests": [
     {"guest": "u1", "uuid": "a", "way": "move", "need_kib": 1 << 20, "pause_ms": 120.4},
     {"guest": "u2", "uuid": "b", "way": "move", "need_kib": 1 << 19},
-    {"guest": "u3", "uuid": "c", "way": "shutdown", "need_kib": 1 << 18}],
+    {"guest": "u3", "uuid": "c", "way": "shutdown", "need_kib": 1 << 18,
+     "blockers": ["it has a PCI device", "its disk\x07 is not there"]}],
     "sums": {"moving": 2, "need_kib": 3 << 19, "pause_ms": 120.4, "unknown_pauses": 1}}
 REPORT: Json = {
     "outcome": "done", "what": "maintain", "from": "hv1", "to": "hv2", "system": "hv1", "xen_before": "4.20.0",

@@ -100,6 +100,26 @@ TEST_F(plan, the_large_ones_first)
 	EXPECT_EQ(2, self->p.unknown_pauses);
 }
 
+TEST_F(plan, why_one_cannot_move_is_in_it)
+{
+	struct json_object *json;
+	struct plan back;
+	struct error err;
+
+	self->o.unmovable = UNMOVABLE_SHUTDOWN;
+	block(&self->c[0], "it has a PCI device");
+	block(&self->c[0], "it is pinned");
+	ASSERT_EQ(0, make(self, 8 * GIB));
+	ASSERT_STREQ("large:m db1:m db2:m small:s", order(&self->p));
+	json = plan_to_json(&self->p);
+	ASSERT_EQ(0, plan_from_json(&back, json, &err));
+	EXPECT_EQ(2, js_len(back.guests[3].blockers));
+	EXPECT_TRUE(told(back.guests[3].blockers, "it is pinned"));
+	EXPECT_EQ(NULL, back.guests[0].blockers);
+	plan_clear(&back);
+	json_object_put(json);
+}
+
 TEST_F(plan, a_return_is_the_reverse)
 {
 	self->o.what = PLAN_RETURN;

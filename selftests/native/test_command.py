@@ -240,6 +240,7 @@ def test_plan_alone(command: Command) -> None:
     assert ended.code == DONE and not ended.err
     assert re.search(r"u1 +moves to hv2 +1024 +120 ms\nu2 +moves to hv2 +512 +not known\nu3 +is shut down +256\n",
                      ended.out)
+    assert "u3 cannot move: it has a PCI device\nu3 cannot move: its disk\\x07 is not there\n" in ended.out
     assert "2 guest VMs to move to hv2, 1536 MiB, down for about 120 ms in all (not known of 1)\n" in ended.out
     assert json.loads(command(*LONG["maintain"], "--dry-run", "--json").out)["plan"] == PLAN
 

@@ -453,6 +453,9 @@ def test_journal_that_cannot_be_written(house: House) -> None:
 def test_unmovable_is_shut_down_and_started_again(house: House) -> None:
     house.destination.bridges = set()
     house.start()
+    shown, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", unmovable="shutdown", dry_run=True)
+    (guest,) = shown["plan"]["guests"]
+    assert guest["way"] == "shutdown" and any("xenbr0" in why for why in guest["blockers"]), shown
     result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", unmovable="shutdown")
     assert result["outcome"] == "done", result
     assert house.source.asked.index("guest-shutdown") < house.source.asked.index("power-off") < house.source.asked.index("guest-start")

@@ -17,11 +17,23 @@ static void add_way(struct table *t, struct json_object *plan, struct json_objec
 	else if (!strcmp(way, "shutdown"))
 		table_add(t, home ? "is started" : "is shut down");
 	else if (!strcmp(way, "leave"))
-		table_add(t, "stays: it cannot move");
-	else if (!strcmp(way, "excluded"))
 		table_add(t, "stays");
+	else if (!strcmp(way, "excluded"))
+		table_add(t, "stays, as asked");
 	else
 		table_add(t, "%s", way);
+}
+
+/* Why one cannot move that is not going to. Of one that is to move all the same, it is among what is refused. */
+static void show_blockers(FILE *f, struct json_object *guest)
+{
+	struct json_object *blockers = js_array(guest, "blockers");
+
+	if (!strcmp(js_str(guest, "way", ""), "move"))
+		return;
+	for (size_t i = 0; i < js_len(blockers); i++)
+		cli_say(f, "%s cannot move: %s\n", js_str(guest, "guest", "?"),
+			json_object_get_string(json_object_array_get_idx(blockers, i)));
 }
 
 static void show_sums(FILE *f, struct json_object *plan)
@@ -62,6 +74,8 @@ void show_plan(FILE *f, struct json_object *plan, size_t width)
 	}
 	if (t.rows)
 		table_print(&t, f, width);
+	for (size_t i = 0; i < js_len(guests); i++)
+		show_blockers(f, json_object_array_get_idx(guests, i));
 	show_sums(f, plan);
 }
 

@@ -210,6 +210,8 @@ int plan_make(struct plan *p, const struct plan_options *o, const char *from, co
 		snprintf(g->uuid, sizeof(g->uuid), "%s", c->uuid);
 		g->need_kib = c->need_kib;
 		g->pause_ms = c->pause_ms;
+		if (js_len(c->blockers) && chosen(o, c) && !c->down)
+			g->blockers = json_object_get(c->blockers);
 		if (!chosen(o, c))
 			g->way = PLAN_EXCLUDED;
 		else if (c->down && o->what == PLAN_RETURN)
@@ -229,8 +231,10 @@ int plan_make(struct plan *p, const struct plan_options *o, const char *from, co
 
 void plan_clear(struct plan *p)
 {
-	for (size_t i = 0; i < p->nr; i++)
+	for (size_t i = 0; i < p->nr; i++) {
 		free(p->guests[i].name);
+		json_object_put(p->guests[i].blockers);
+	}
 	free(p->guests);
 	free(p->from);
 	free(p->to);
@@ -268,6 +272,8 @@ struct json_object *plan_to_json(const struct plan *p)
 		js_add_str(g, "way", plan_ways[p->guests[i].way]);
 		js_add_u64(g, "need_kib", p->guests[i].need_kib);
 		add_pause(g, p->guests[i].pause_ms);
+		if (p->guests[i].blockers)
+			json_object_object_add(g, "blockers", json_object_get(p->guests[i].blockers));
 		json_object_array_add(guests, g);
 	}
 	json_object_object_add(o, "guests", guests);
@@ -293,6 +299,7 @@ static int guest_from_json(struct plan_guest *g, struct json_object *json)
 	g->way = way;
 	g->need_kib = js_u64(json, "need_kib", 0);
 	g->pause_ms = json_object_object_get_ex(json, "pause_ms", &v) ? json_object_get_double(v) : -1;
+	g->blockers = json_object_get(js_array(json, "blockers"));
 	return g->name ? 0 : -1;
 }
 

@@ -54,6 +54,7 @@ struct plan_guest {
 	enum plan_way way;
 	uint64_t need_kib;
 	double pause_ms;
+	struct json_object *blockers;		/* why it cannot move, an array of sentences; NULL: it can, or it is excluded */
 };
 
 struct plan {
