@@ -154,6 +154,7 @@ class Faults:
     problems: list[str] = field(default_factory=list)       # what is wrong with this host VM as a destination
     left: str = ""                  # what guard-back could not put back
     unread: list[str] = field(default_factory=list)         # the problems that it tells of its own system
+    many: bool = False              # there is more of this host VM than fits into an answer
     xen: str = "4.20"               # the version of the host VM's
     refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
 
@@ -370,7 +371,8 @@ class MadeUpAgent(threading.Thread):
         boots = self._boots()
         return Reply({"version": "x", "boot": f"{self.boot}-{boots}", "xen": f"{self.faults.xen}.{boots}", "hostvm_xen": self.faults.xen,
                       "down": [{"uuid": d.uuid, "name": d.name} for d in self.down.values()],
-                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": self.faults.unread,
+                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib,
+                      "problems": self.faults.unread, **({"more": True} if self.faults.many else {}),
                       "guests": [self._in_system(domain) for domain in self.domains],
                       "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})
 

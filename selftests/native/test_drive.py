@@ -128,6 +128,20 @@ def test_blockers_are_told_before_anything_is_touched(house: House) -> None:
     assert house.on("hv1") and "save-begin" not in house.source.asked and not house.xl()
 
 
+@pytest.mark.parametrize("hostvm", ["hv1", "hv2"])
+def test_plan_is_not_made_from_half_of_it(house: House, hostvm: str) -> None:
+    """What an agent could not read, or had no room for, would be left behind."""
+    agent = next(a for a in house.agents if a.hostvm == hostvm)
+    agent.faults.unread = ["which guest VMs are away cannot be read"]
+    agent.faults.many = True
+    house.start()
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "refused", result
+    first, second = result["problems"]
+    assert first == f"{hostvm}: which guest VMs are away cannot be read" and second.startswith(f"{hostvm} has more guest VMs")
+    assert "save-begin" not in house.source.asked
+
+
 def test_agent_does_not_power_off(house: House) -> None:
     """It is older, and does not know the op."""
     house.source.faults.unknown = {"power-off"}

@@ -24,13 +24,32 @@ static void __attribute__((format(printf, 2, 3))) problem(struct survey *s, cons
 	json_object_array_add(s->problems, json_object_new_string(err.text));
 }
 
+/* A plan that is made from half of what there is would leave guest VMs behind. */
+static void tell_what_is_missing(struct survey *s, struct json_object *h)
+{
+	struct json_object *problems = js_array(h, "problems");
+	const char *name = js_str(h, "name", "?");
+
+	for (size_t i = 0; i < js_len(problems); i++) {
+		struct json_object *text = json_object_array_get_idx(problems, i);
+
+		problem(s, "%s: %s", name, json_object_is_type(text, json_type_string) ? json_object_get_string(text) :
+			"a problem that the agent does not name");
+	}
+	if (js_bool(h, "more"))
+		problem(s, "%s has more guest VMs, or more that are away from it, than its agent can tell of: move some of them one by one first (vmbeam migrate)",
+			name);
+}
+
 /* The host VM, if its agent answers. */
 static struct json_object *answers(struct survey *s, struct json_object *hostvms, const char *name)
 {
 	struct json_object *h = look_hostvm(hostvms, name);
 
-	if (h && js_array(h, "guests"))
+	if (h && js_array(h, "guests")) {
+		tell_what_is_missing(s, h);
 		return h;
+	}
 	problem(s, "%s", js_str(h, "error", "there is no such host VM"));
 	return NULL;
 }
