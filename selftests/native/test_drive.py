@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -462,6 +463,28 @@ def test_journal_that_cannot_be_written(house: House) -> None:
     assert len(house.xl()) == 0 and house.on("hv2")
     full.unlink()
     assert waiting.go_on()["outcome"] == "done" and house.on("hv1")
+
+
+@pytest.mark.parametrize("how", ["damaged", "senseless"])
+def test_journal_of_maintenances_is_of_no_use(house: House, how: str) -> None:
+    """The migration that was cut off is brought to its end; none is begun until somebody has dealt with the file."""
+    file = house.directory / "journal.maintenance"
+    house.kill_at("swap-half")
+    text = '{"maintenance":"m1","step":"evacuate","plan":{}}'
+    good = f"{zlib.crc32(text.encode()):08x} {text}\n"
+    file.write_text(f"no record\n{good}" if how == "damaged" else good)
+    house.start()
+    wait_until(lambda: house.last_state() == "rolled-back")
+    house.assert_on_source()
+    (waiting,) = house.status()["waiting"]
+    assert f"mv {file} {file}.damaged" in waiting
+    for request in ({"cmd": "evacuate", "from": "hv1", "to": "hv2"}, {"cmd": "resume"}, {"cmd": "abort"}):
+        result, _ = house.ask(**request)
+        assert result["outcome"] == "refused" and result["error"] == waiting, result
+    assert house.ask(cmd="check", guest="u1", **{"from": "hv1", "to": "hv2"})[0]["outcome"] == "ok"
+    file.rename(f"{file}.damaged")
+    assert not house.status()["waiting"]
+    assert house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
 
 
 def test_unmovable_is_shut_down_and_started_again(house: House) -> None:

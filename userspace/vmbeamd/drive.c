@@ -28,6 +28,8 @@ static sd_event_source *timer;
 static const struct config *config;
 static struct journal *migrations;
 static struct journal journal;
+static char *journal_path;
+static struct error broken;			/* what is wrong with it; "": nothing */
 static void (*tell)(struct json_object *report);
 
 static struct maintenance m;
@@ -423,10 +425,12 @@ int drive_adopt(const char *uuid, struct error *err)
 static int take_over(struct json_object *last, struct error *err)
 {
 	const char *was = js_str(last, "boot_id", "");
+	struct error why;
 	char boot_id[40];
 
-	if (maintain_from_json(&m, last, err))
-		return -1;
+	if (maintain_from_json(&m, last, &why))
+		return error_set(err, "%s: no evacuation, return or maintenance can begin until you have seen where the guest VMs are (vmbeam list) and moved the file away (mv %s %s.damaged)",
+				 why.text, journal_path, journal_path);
 	migration_boot_id(boot_id, sizeof(boot_id));
 	if (maintain_over(&m) && !monitor_has(m.id))
 		monitor_over(maintain_report(&m, NULL, m.began_ms[m.step]));
@@ -437,9 +441,12 @@ static int take_over(struct json_object *last, struct error *err)
 		maintain_clear(&m);
 		return 0;
 	}
-	if (!config_hostvm(config, m.plan.from) || !config_hostvm(config, m.plan.to))
-		return error_set(err, "%s is not over, and the configuration has not both %s and %s: put them back until it is",
-				 drive_what(), m.plan.from, m.plan.to);
+	if (!config_hostvm(config, m.plan.from) || !config_hostvm(config, m.plan.to)) {
+		error_set(err, "%s is not over, and the configuration of vmbeamd no longer has both %s and %s: put them back until it is, and restart vmbeamd; or give it up: move %s away",
+			  drive_what(), m.plan.from, m.plan.to, journal_path);
+		maintain_clear(&m);
+		return -1;
+	}
 	under_way = true;
 	monitor_maintenance(true, m.asked.text[0]);
 	log_info("%s goes on where it was: %s", drive_what(), maintain_steps[m.step]);
@@ -448,26 +455,48 @@ static int take_over(struct json_object *last, struct error *err)
 	return 0;
 }
 
+/* Opens the journal, and takes over what is in it. */
+static void open_journal(void)
+{
+	struct json_object *last = NULL;
+	int rc = journal_open(&journal, journal_path, recover_remember, &last);
+
+	memset(&broken, 0, sizeof(broken));
+	if (rc == -EBADMSG)
+		error_set(&broken, "the journal of maintenances is damaged in the middle, so no evacuation, return or maintenance can begin: see where the guest VMs are (vmbeam list), bring them where they belong (vmbeam migrate), and move the file away (mv %s %s.damaged)",
+			  journal_path, journal_path);
+	else if (rc)
+		error_set(&broken, "the journal of maintenances, %s, cannot be read, so no evacuation, return or maintenance can begin: %s",
+			  journal_path, strerror(-rc));
+	else if (last)
+		take_over(last, &broken);
+	json_object_put(last);
+	if (broken.text[0])
+		journal_close(&journal);
+}
+
+const char *drive_problem(void)
+{
+	if (broken.text[0] && !stopping) {
+		open_journal();
+		if (!broken.text[0])
+			log_info("the journal %s is in order again", journal_path);
+		drive_go();
+	}
+	return broken.text[0] ? broken.text : NULL;
+}
+
 int drive_open(sd_event *event, const struct config *c, struct journal *j, void (*told)(struct json_object *report),
 	       struct error *err)
 {
-	struct json_object *last = NULL;
-	char *path;
-	int rc;
-
 	loop = event;
 	config = c;
 	migrations = j;
 	tell = told;
-	if (asprintf(&path, "%s.maintenance", c->journal) < 0)
+	if (asprintf(&journal_path, "%s.maintenance", c->journal) < 0)
 		return error_set(err, "out of memory");
-	rc = journal_open(&journal, path, recover_remember, &last);
-	if (rc)
-		error_set(err, "%s: %s", path, rc == -EBADMSG ? "damaged in the middle; see where the guest VMs are, and move the file away" :
-			  strerror(-rc));
-	if (!rc && last)
-		rc = take_over(last, err);
-	json_object_put(last);
-	free(path);
-	return rc ? -1 : 0;
+	open_journal();
+	if (broken.text[0])
+		log_err("%s", broken.text);
+	return 0;
 }

@@ -14,11 +14,17 @@
 
 /*
  * @migrations: the journal that they write. That of a maintenance is beside it. Goes on with what an earlier daemon has
- * not come to the end of. @told gets the report when one is over, and when an operator is asked; consumed.
+ * not come to the end of. What is wrong with that journal is no error, but drive_problem(): a migration that is not over has to
+ * be brought to its end all the same. @told gets the report when one is over, and when an operator is asked; consumed.
  */
 int drive_open(sd_event *event, const struct config *config, struct journal *migrations,
 	       void (*told)(struct json_object *report), struct error *err);
 
+/*
+ * Why none can begin, with what an operator is to do; NULL: one can. Looks again whether that has been done: then what is in
+ * the journal goes on. Lives until the next call.
+ */
+const char *drive_problem(void);
 /* Is one under way? */
 bool drive_busy(void);
 /* As a sentence has it: "a maintenance of hv1"; only while one is under way. */

@@ -171,9 +171,11 @@ static int hear_worker(sd_event_source *source, int fd, uint32_t events, void *a
 static struct json_object *status(void)
 {
 	struct json_object *o = json_object_new_object(), *waiting = json_object_new_array(), *drive = drive_report();
-	const char *asked = js_str(drive, "waiting_for", NULL);
+	const char *asked = js_str(drive, "waiting_for", NULL), *problem = drive_problem();
 	char *now = worker_report();
 
+	if (problem)
+		json_object_array_add(waiting, json_object_new_string(problem));
 	if (asked)
 		json_object_array_add(waiting, json_object_new_string(asked));
 	json_object_object_add(o, "maintenance", drive);
@@ -340,12 +342,15 @@ static void request_events(struct client *c)
 /* What makes a plan, if nothing stands in its way. */
 static void request_what(struct client *c, struct json_object *json, enum plan_what what)
 {
+	const char *problem = drive_problem();
 	struct worker_state now;
 
 	hear_all();
 	worker_state(&now);
 	if (stopping)
 		control_refuse(c, "refused", "vmbeamd is being stopped");
+	else if (problem)
+		control_refuse(c, "refused", "%s", problem);
 	else if (drive_busy())
 		control_refuse(c, "refused", "%s is under way: vmbeam status tells how far it is", drive_what());
 	else if (worker_busy())

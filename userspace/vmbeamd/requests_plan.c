@@ -168,12 +168,19 @@ static void not_now(struct client *c, const struct error *err)
 	control_refuse(c, "refused", "%s", err->text);
 }
 
+static void none(struct client *c)
+{
+	const char *problem = drive_problem();
+
+	control_refuse(c, "refused", "%s", problem ? problem : "no evacuation, return or maintenance is under way");
+}
+
 void request_resume(struct client *c)
 {
 	struct error err;
 
 	if (!drive_busy())
-		control_refuse(c, "refused", "no evacuation, return or maintenance is under way");
+		none(c);
 	else if (!watch(c) && drive_resume(&err))
 		not_now(c, &err);
 }
@@ -183,7 +190,7 @@ void request_abort(struct client *c, const char *id)
 	struct error err;
 
 	if (!drive_busy())
-		control_refuse(c, "refused", "no evacuation, return or maintenance is under way");
+		none(c);
 	else if (!watch(c) && drive_abort(id, &err))
 		not_now(c, &err);
 }
