@@ -465,6 +465,19 @@ def test_journal_that_cannot_be_written(house: House) -> None:
     assert waiting.go_on()["outcome"] == "done" and house.on("hv1")
 
 
+def test_maintenance_that_could_not_be_written_down(house: House) -> None:
+    """It was refused, and the next daemon does not begin it."""
+    house.start()
+    full = house.directory / "disk-full"
+    full.touch()
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "refused" and "nothing was begun" in result["error"], result
+    full.unlink()
+    house.restart()
+    assert house.status()["maintenance"] is None
+    assert house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
+
+
 @pytest.mark.parametrize("how", ["damaged", "senseless"])
 def test_journal_of_maintenances_is_of_no_use(house: House, how: str) -> None:
     """The migration that was cut off is brought to its end; none is begun until somebody has dealt with the file."""

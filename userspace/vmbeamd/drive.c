@@ -104,6 +104,17 @@ static int write_journal(void)
 	return rc ? -1 : 0;
 }
 
+/* Whoever asked for it is told that it was refused, so no later daemon is to find it. */
+static void take_back(void)
+{
+	int rc = journal_take_back(&journal);
+
+	unwritten = false;
+	if (rc)
+		log_err("%s cannot be written: %s; move it away before vmbeamd is restarted, or that begins what was refused",
+			journal.path, strerror(-rc));
+}
+
 static int look_later(sd_event_source *source, uint64_t usec, void *arg)
 {
 	(void)source;
@@ -353,8 +364,9 @@ int drive_begin(struct plan *plan, struct error *err)
 	if (maintain_init(&m, id, plan, now_ms()))
 		return error_set(err, "out of memory");
 	if (write_journal()) {
+		take_back();
 		maintain_clear(&m);
-		return error_set(err, "the journal %s cannot be written: see the log", journal.path);
+		return error_set(err, "the journal %s cannot be written (is its disk full?), so nothing was begun", journal.path);
 	}
 	under_way = true;
 	monitor_maintenance(true, false);

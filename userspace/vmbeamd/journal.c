@@ -134,6 +134,7 @@ int journal_open(struct journal *j, const char *path, int (*record)(struct json_
 		goto fail;
 	rc = replay(text, len, &good, &last, &j->records, record, arg);
 	if (!rc && good) {
+		j->good = good;
 		j->last = strndup(text + last, good - last);
 		rc = j->last ? 0 : -ENOMEM;
 	}
@@ -196,6 +197,7 @@ static int renew(struct journal *j, const char *line)
 		/* After a crash it may be the old one that is there: nothing may be built on the new one. */
 		rc = sync_dir_of(j->path);
 		j->doubtful = rc;
+		j->good = (j->last ? strlen(j->last) : 0) + (line && !rc ? strlen(line) : 0);
 	}
 	free(temp);
 	return rc;
@@ -218,10 +220,12 @@ int journal_append(struct journal *j, struct json_object *json)
 		/* What is on the disk after a failure is unknown, and a second fsync would not tell. */
 		if (!rc && fsync(j->fd))
 			rc = -errno;
-		if (rc)
+		if (rc) {
 			j->doubtful = true;
-		else
+		} else {
 			j->records++;
+			j->good += strlen(line);
+		}
 	}
 	if (!rc) {
 		free(j->last);
@@ -230,6 +234,12 @@ int journal_append(struct journal *j, struct json_object *json)
 		free(line);
 	}
 	return rc;
+}
+
+int journal_take_back(struct journal *j)
+{
+	/* That may fail as the append did. To cut it off takes no room, and whoever reads the file sees it at once. */
+	return renew(j, NULL) && ftruncate(j->fd, j->good) ? -errno : 0;
 }
 
 int journal_shorten(struct journal *j)

@@ -9,11 +9,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <json-c/json.h>
 
 struct journal {
 	int fd;
 	size_t records;
+	off_t good;	/* where the last record that is on the disk ends */
 	char *path;
 	char *last;	/* the last record that is on the disk, as a line; NULL: there is none */
 	bool doubtful;	/* what came after that could not be written: nobody knows how much of it is there */
@@ -31,6 +33,11 @@ int journal_open(struct journal *j, const char *path, int (*record)(struct json_
  * was full, or failed once, costs the records of that time and no others.
  */
 int journal_append(struct journal *j, struct json_object *json);
+/*
+ * After journal_append() has failed: the record is not to be found by a later daemon, either. Nothing is known of what a crash
+ * of the host would leave. 0 or -errno.
+ */
+int journal_take_back(struct journal *j);
 /* Puts a journal that has only its last record in the place of this one. 0 or -errno; see journal_append(). */
 int journal_shorten(struct journal *j);
 void journal_close(struct journal *j);
