@@ -383,6 +383,29 @@ def test_next_cannot_be_looked_at(house: House) -> None:
     assert len(house.destination.domains) == 2
 
 
+def test_listeners_keep_nobody_out(house: House) -> None:
+    """What an operator says is heard while as many listen as can, and as many watch."""
+    house.start()
+    waiting = Waiting(house)
+    clients = [house.client() for _ in range(8 + 16)]
+    for client in clients[:8]:
+        client.send(cmd="events")
+        client.ask(cmd="status")
+    for client in clients[8:]:
+        client.send(cmd="resume")
+    # The request itself was the first to watch, and had to make room.
+    waiting.join(60)
+    assert waiting.result["outcome"] == "unfinished" and "make room" in waiting.result["error"], waiting.result
+    late = house.client()
+    late.send(cmd="abort")
+    wait_until(lambda: house.status()["maintenance"]["aborting"])
+    waiting.go_on()
+    *_, result = late.until(lambda line: "result" in line)
+    assert result["result"]["outcome"] == "aborted" and house.on("hv1")
+    for client in [*clients, late]:
+        client.close()
+
+
 def test_adopt_lets_it_stay(house: House) -> None:
     house.start()
     house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")

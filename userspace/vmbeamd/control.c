@@ -14,7 +14,6 @@
 #include "log.h"
 #include "requests.h"
 
-#define CLIENTS	16
 /* A guest VM's name may have 16 KiB, and JSON may double it. */
 #define LINE	65536
 /* A client that has left so much unread gets nothing more. One answer may be longer. */
@@ -31,7 +30,7 @@ struct client {
 };
 
 static sd_event *loop;
-static struct client clients[CLIENTS];
+static struct client clients[CONTROL_CLIENTS];
 static int listening = -1;
 
 static void drop(struct client *c)
@@ -180,7 +179,7 @@ static int accept_client(sd_event_source *source, int socket, uint32_t events, v
 	(void)source;
 	(void)events;
 	(void)arg;
-	for (int i = 0; fd >= 0 && i < CLIENTS; i++) {
+	for (int i = 0; fd >= 0 && i < CONTROL_CLIENTS; i++) {
 		if (clients[i].fd >= 0)
 			continue;
 		if (sd_event_add_io(loop, &clients[i].source, fd, EPOLLIN, serve, &clients[i]) < 0)
@@ -190,8 +189,11 @@ static int accept_client(sd_event_source *source, int socket, uint32_t events, v
 		clients[i].ended = false;
 		return 0;
 	}
-	if (fd >= 0)
+	if (fd >= 0) {
+		log_warn("%d clients are connected, and one more was turned away: end some of them (vmbeam events, or commands that wait)",
+			 CONTROL_CLIENTS);
 		close(fd);
+	}
 	return 0;
 }
 
@@ -202,7 +204,7 @@ int control_open(sd_event *event, const char *path, struct error *err)
 	int rc;
 
 	loop = event;
-	for (int i = 0; i < CLIENTS; i++)
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
 		clients[i].fd = -1;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return error_set(err, "%s: too long for a socket", path);
@@ -211,7 +213,7 @@ int control_open(sd_event *event, const char *path, struct error *err)
 	/* Safe to remove: the journal's lock says that there is no other daemon. */
 	unlink(path);
 	mask = umask(077);
-	rc = listening < 0 || bind(listening, (struct sockaddr *)&addr, sizeof(addr)) || listen(listening, CLIENTS);
+	rc = listening < 0 || bind(listening, (struct sockaddr *)&addr, sizeof(addr)) || listen(listening, CONTROL_CLIENTS);
 	umask(mask);
 	if (rc)
 		return error_set(err, "%s: %s", path, strerror(errno));

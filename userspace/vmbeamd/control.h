@@ -11,6 +11,9 @@
 
 #include "error.h"
 
+/* So many at a time: those who hear of events, see events.h; those who watch, see requests_plan.c; and the rest for others. */
+#define CONTROL_CLIENTS	32
+
 /* Lives until requests_gone(), which may come from within each of the functions here that send. */
 struct client;
 

@@ -6,26 +6,42 @@
 #include "events.h"
 
 /* Each takes a client's place, and the others are for those who ask for something. */
-#define SUBSCRIBERS	8
+#define LISTENERS	8
 
 /* NULL: the place is free. */
-static struct client *subscribers[SUBSCRIBERS];
+static struct client *subscribers[CONTROL_CLIENTS];
+static bool listens[CONTROL_CLIENTS];
 static struct client *asker;
 
-int events_subscribe(struct client *c)
+static void subscribe(struct client *c, bool only_listens)
 {
-	struct client **place = NULL;
+	int place = 0;
 
-	for (int i = 0; i < SUBSCRIBERS; i++) {
+	for (int i = 0; i < CONTROL_CLIENTS; i++) {
 		if (subscribers[i] == c)
-			return 0;
+			return;
 		if (!subscribers[i])
-			place = &subscribers[i];
+			place = i;
 	}
-	if (!place)
+	subscribers[place] = c;
+	listens[place] = only_listens;
+}
+
+int events_listen(struct client *c)
+{
+	int nr = 0;
+
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
+		nr += subscribers[i] && subscribers[i] != c && listens[i];
+	if (nr >= LISTENERS)
 		return -1;
-	*place = c;
+	subscribe(c, true);
 	return 0;
+}
+
+void events_watch(struct client *c)
+{
+	subscribe(c, false);
 }
 
 void events_asker(struct client *c)
@@ -35,7 +51,7 @@ void events_asker(struct client *c)
 
 void events_gone(struct client *c)
 {
-	for (int i = 0; i < SUBSCRIBERS; i++)
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
 		if (subscribers[i] == c)
 			subscribers[i] = NULL;
 	if (asker == c)
@@ -51,7 +67,7 @@ void events_send(struct json_object *event)
 	clock_gettime(CLOCK_REALTIME, &now);
 	json_object_object_add(event, "time", json_object_new_int64(now.tv_sec * 1000LL + now.tv_nsec / 1000000));
 	text = json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN);
-	for (int i = 0; i < SUBSCRIBERS; i++) {
+	for (int i = 0; i < CONTROL_CLIENTS; i++) {
 		told = told || subscribers[i] == asker;
 		control_send(subscribers[i], "%s\n", text);
 	}

@@ -10,8 +10,10 @@
 
 struct client;
 
-/* @c hears of all from now on. -1: so many do already that it cannot. */
-int events_subscribe(struct client *c);
+/* @c, which only listens, hears of all from now on. -1: so many do already that it cannot. */
+int events_listen(struct client *c);
+/* Likewise for one who waits for a result: there is room for each. */
+void events_watch(struct client *c);
 /* @c asked for what is under way, and hears of that. NULL: it has its result, or nobody asked. */
 void events_asker(struct client *c);
 /* Neither any more. */

@@ -335,7 +335,7 @@ static void request_history(struct client *c, struct json_object *json)
 
 static void request_events(struct client *c)
 {
-	if (events_subscribe(c))
+	if (events_listen(c))
 		control_refuse(c, "refused", "as many clients hear of all events as can: end one of them");
 }
 

@@ -12,8 +12,10 @@
 static const struct config *config;
 static struct journal *migrations;
 /* Who waits for the plan or for its end. NULL: the place is free. */
-#define WATCHERS	8
+#define WATCHERS	16
 static struct client *watchers[WATCHERS];
+/* Whose place is taken next if there is none. */
+static unsigned int next_to_go;
 /* The plan that is being made, and the request, which it points into. */
 static struct survey survey;
 static struct json_object *request;
@@ -31,19 +33,28 @@ void requests_plan_gone(struct client *c)
 			watchers[i] = NULL;
 }
 
-/* @c hears of all that happens, and gets the result. 0, or -1: it was refused. */
-static int watch(struct client *c)
+/* What somebody says now counts more than who looks on: one of those is sent away. */
+static struct client **place(void)
 {
-	for (int i = 0; i < WATCHERS; i++) {
-		if (watchers[i])
-			continue;
-		if (events_subscribe(c))
-			break;
-		watchers[i] = c;
-		return 0;
-	}
-	control_refuse(c, "refused", "as many clients hear of all events as can: end one of them");
-	return -1;
+	struct client **place, *c;
+
+	for (int i = 0; i < WATCHERS; i++)
+		if (!watchers[i])
+			return &watchers[i];
+	place = &watchers[next_to_go++ % WATCHERS];
+	c = *place;
+	*place = NULL;
+	events_gone(c);
+	control_refuse(c, "unfinished", "%d others watch, too, and this one had to make room: vmbeam status tells how it goes on",
+		       WATCHERS - 1);
+	return place;
+}
+
+/* @c hears of all that happens, and gets the result. */
+static void watch(struct client *c)
+{
+	*place() = c;
+	events_watch(c);
 }
 
 void requests_plan_told(struct json_object *report)
@@ -154,8 +165,7 @@ void request_plan(struct client *c, struct json_object *json, enum plan_what wha
 			return;
 		}
 	}
-	if (watch(c))
-		return;
+	watch(c);
 	request = json_object_get(json);
 	worker_errand(survey_run, surveyed, &survey);
 }
@@ -179,9 +189,12 @@ void request_resume(struct client *c)
 {
 	struct error err;
 
-	if (!drive_busy())
+	if (!drive_busy()) {
 		none(c);
-	else if (!watch(c) && drive_resume(&err))
+		return;
+	}
+	watch(c);
+	if (drive_resume(&err))
 		not_now(c, &err);
 }
 
@@ -189,8 +202,11 @@ void request_abort(struct client *c, const char *id)
 {
 	struct error err;
 
-	if (!drive_busy())
+	if (!drive_busy()) {
 		none(c);
-	else if (!watch(c) && drive_abort(id, &err))
+		return;
+	}
+	watch(c);
+	if (drive_abort(id, &err))
 		not_now(c, &err);
 }
