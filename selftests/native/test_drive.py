@@ -254,6 +254,22 @@ def test_hooks_are_told_of(house: House) -> None:
     assert "status 3" in hooks[3]["error"] and "signal 9" in hooks[5]["error"]
 
 
+@pytest.mark.parametrize("point", ["swap-half", "resume"])
+def test_hook_after_a_restart(house: House, point: str) -> None:
+    """What was begun before the daemon died is ended, and the hook is told that it is another daemon."""
+    told = house.directory / "told"
+    house.hook(f'echo "$VMBEAM_EVENT $VMBEAM_GUEST $VMBEAM_OUTCOME $VMBEAM_RESTARTED" >>{told}\n')
+    house.kill_at(point)
+    assert told.read_text() == "guest-before u1  \n"
+    house.start()
+    outcome = "rolled-back" if point == "swap-half" else "done"
+    wait_until(lambda: told.read_text().count("\n") == 2)
+    assert told.read_text().splitlines()[1] == f"guest-after u1 {outcome} yes"
+    # A migration of its own.
+    house.ask(cmd="migrate", guest="u1", **{"from": "hv1", "to": "hv2"} if point == "swap-half" else {"from": "hv2", "to": "hv1"})
+    assert told.read_text().splitlines()[-1] == "guest-after u1 done "
+
+
 def test_one_at_a_time(house: House) -> None:
     (house.directory / "fail-create").touch()
     house.start()

@@ -74,6 +74,7 @@ static int set_all(struct hooks *h, const struct hook_facts *f)
 		{ "VMBEAM_STEP", f->step },
 		{ "VMBEAM_OUTCOME", f->outcome },
 		{ "VMBEAM_ERROR", f->error },
+		{ "VMBEAM_RESTARTED", f->restarted ? "yes" : NULL },
 	};
 	size_t nr = 0;
 

@@ -30,6 +30,7 @@ struct hook_facts {
 	const char *guest, *uuid, *from, *to;
 	const char *maintenance, *what, *step;
 	const char *outcome, *error;		/* afterwards */
+	bool restarted;				/* likewise: by another daemon than ran those before; VMBEAM_RESTARTED=yes */
 };
 
 struct hooks {

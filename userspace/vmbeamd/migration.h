@@ -41,7 +41,7 @@ struct migration_live {
 	int rebind_tries;
 	int64_t rebind_until_ms;	/* 0: not tried yet */
 	const char *hooks;		/* their directory; NULL: none are run */
-	bool hooked;			/* those before it were run, so those after it have to be */
+	bool left;			/* by a daemon that died: this one only brings it to its end */
 	bool came_home;			/* the destination had it as away */
 	char next[40];			/* the UUID of the one that goes the same way after it, if all is well; "": none */
 	bool check_only;

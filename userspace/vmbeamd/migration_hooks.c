@@ -23,9 +23,10 @@ void migration_hooks_after(const struct migration *m, const char *outcome)
 	struct hook_facts f = facts(m, HOOK_GUEST_AFTER);
 	struct error err;
 
-	if (!m->hooked)
+	if (!m->hooked || !m->hooks)
 		return;
 	f.outcome = outcome;
+	f.restarted = m->left;
 	f.error = m->error.text[0] ? m->error.text : NULL;
 	if (hooks_run(m->hooks, &f, &err))
 		log_warn("%s", err.text);

@@ -26,6 +26,7 @@ struct json_object *record_to_json(const struct record *r, enum state state)
 	js_add_u64(o, "txn", r->txn_id);
 	js_add_bool(o, "went", r->went);
 	js_add_bool(o, "resumed", r->resumed);
+	js_add_bool(o, "hooked", r->hooked);
 	if (r->error.text[0])
 		js_add_str(o, "error", r->error.text);
 	if (r->lost.text[0])
@@ -75,6 +76,7 @@ int record_from_json(struct record *r, struct json_object *json, struct error *e
 	r->txn_id = js_u64(json, "txn", 0);
 	r->went = js_bool(json, "went");
 	r->resumed = js_bool(json, "resumed");
+	r->hooked = js_bool(json, "hooked");
 	snprintf(r->error.text, sizeof(r->error.text), "%s", js_str(json, "error", ""));
 	snprintf(r->lost.text, sizeof(r->lost.text), "%s", js_str(json, "lost", ""));
 	return 0;

@@ -23,6 +23,7 @@ struct record {
 	uint64_t txn_id;		/* 0: there was none */
 	enum state state;
 	bool went;			/* the guest may have been told to suspend */
+	bool hooked;			/* the hooks before it were run, so those after it have to be */
 	bool resumed;			/* the end has let it run: back on A, or on B */
 	struct error error;		/* why it was not done; the first of the problems when it was refused */
 	struct error lost;		/* the guest VM is on neither side any more: how, and what is left of it */
