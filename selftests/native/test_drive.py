@@ -280,6 +280,33 @@ def test_one_at_a_time(house: House) -> None:
         assert result["outcome"] == "refused" and "a maintenance of hv1" in result["error"]
 
 
+@pytest.mark.parametrize("how", ["maintenance", "request"])
+def test_stopped_during_an_errand(house: House, how: str) -> None:
+    """What is told of it is about that, and of no migration."""
+    house.limits |= {"stop": 1}
+    house.configure_house()
+    house.start()
+    if how == "maintenance":
+        waiting = Waiting(house)
+    else:
+        held = threading.Event()
+        house.source.faults.waiting = {"system": held.is_set}
+        client = house.client()
+        client.send(cmd="list")
+        wait_until(lambda: "system" in house.source.asked)
+    assert house.stop() == 0
+    assert "migration  of" not in house.log()
+    if how == "maintenance":
+        assert "a maintenance of hv1 is brought to the end of a step" in house.log()
+        assert "the next vmbeamd goes on with it" in house.log()
+        (house.directory / "go").touch()
+        waiting.join(60)
+    else:
+        held.set()
+        client.close()
+        assert "what somebody asked for is brought" in house.log()
+
+
 STEPS = ["evacuate", "stop", "run", "start", "agent", "probe", "return"]
 
 
@@ -457,7 +484,10 @@ class Waiting(threading.Thread):
 
     def run(self) -> None:
         command = f"touch {self._there}; while [ ! -e {self._go} ]; do sleep 0.05; done"
-        self.result = self.house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", run=command)[0]
+        try:
+            self.result = self.house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", run=command)[0]
+        except AssertionError:
+            pass    # the daemon was stopped, and the result is empty
 
     def go_on(self) -> dict[str, Any]:
         self._go.touch()

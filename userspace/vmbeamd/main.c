@@ -86,6 +86,12 @@ static int open_journal(struct migration **left, struct json_object **last, stru
 	return rc;
 }
 
+/* What the worker is at when it is no migration. */
+static const char *errand(void)
+{
+	return drive_busy() ? drive_what() : "what somebody asked for";
+}
+
 static int stop_in_vain(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct worker_state now;
@@ -93,8 +99,12 @@ static int stop_in_vain(sd_event_source *source, uint64_t usec, void *arg)
 	(void)usec;
 	(void)arg;
 	worker_state(&now);
-	log_warn("migration %s of %s has not come to its end in the %d s that the limit \"stop\" allows: the next vmbeamd finishes it",
-		 now.id, now.guest, limit_s(LIMIT_STOP));
+	if (*now.id)
+		log_warn("migration %s of %s has not come to its end in the %d s that the limit \"stop\" allows: the next vmbeamd finishes it",
+			 now.id, now.guest, limit_s(LIMIT_STOP));
+	else
+		log_warn("%s could not be stopped between two steps in the %d s that the limit \"stop\" allows: %s", errand(),
+			 limit_s(LIMIT_STOP), drive_busy() ? "the next vmbeamd goes on with it" : "it has to be asked for again");
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
@@ -111,7 +121,9 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *si, void
 	/* There is nothing to wait for. */
 	if (now.stuck)
 		return sd_event_exit(event, 0);
-	if (worker_busy())
+	if (worker_busy() && !*now.id)
+		log_info("being stopped: %s is brought to the end of a step, for at most %d s", errand(), limit_s(LIMIT_STOP));
+	else if (worker_busy())
 		log_info("being stopped: migration %s of %s is %s, for at most %d s", now.id, now.guest,
 			 now.closing ? "brought to its end" : "called off", limit_s(LIMIT_STOP));
 	worker_stop();
