@@ -280,6 +280,47 @@ def test_one_at_a_time(house: House) -> None:
         assert result["outcome"] == "refused" and "a maintenance of hv1" in result["error"]
 
 
+def test_two_at_once(house: House) -> None:
+    """The later one is refused, also while the first one's plan is still being made."""
+    house.start()
+    clients = [house.client(), house.client()]
+    for client in clients:
+        client.send(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    results = [client.until(lambda line: "result" in line)[-1]["result"] for client in clients]
+    for client in clients:
+        client.close()
+    assert sorted(r["outcome"] for r in results) == ["done", "refused"], results
+    refused = next(r for r in results if r["outcome"] == "refused")
+    assert refused["error"].startswith("a maintenance of hv1 is under way"), refused
+    assert house.source.asked.count("power-off") == 1 and house.on("hv1")
+
+
+def test_others_during_a_maintenance(house: House) -> None:
+    house.start()
+    waiting = Waiting(house)
+    for request in ({"cmd": "evacuate", "from": "hv2", "to": "hv1"}, {"cmd": "return", "to": "hv1"},
+                    {"cmd": "migrate", "guest": "u1", "from": "hv2", "to": "hv1"},
+                    {"cmd": "check", "guest": "u1", "from": "hv2", "to": "hv1"}):
+        result, _ = house.ask(**request)
+        assert result["outcome"] == "refused" and result["error"].startswith("a maintenance of hv1 is under way"), result
+    assert house.on("hv2")
+    assert waiting.go_on()["outcome"] == "done"
+
+
+def test_others_during_a_migration(house: House) -> None:
+    """Of that guest VM, and of another one."""
+    house.source.domains.append(Domain(6, OTHER, OTHER_UUID))
+    migration = house.migrate_and_hold("swap-half")
+    for request in ({"cmd": "migrate", "guest": OTHER, "from": "hv1", "to": "hv2"},
+                    {"cmd": "evacuate", "from": "hv1", "to": "hv2"}, {"cmd": "maintain", "from": "hv1", "to": "hv2"}):
+        result, _ = house.ask(**request)
+        assert result["outcome"] == "refused" and result["error"].startswith("a migration of u1 is under way"), result
+    result, _ = house.ask(cmd="abort")
+    assert result["outcome"] == "refused" and "no evacuation, return or maintenance" in result["error"], result
+    assert migration.go_on().code == DONE
+    assert house.source.asked.count("save-begin") == 1
+
+
 @pytest.mark.parametrize("how", ["maintenance", "request"])
 def test_stopped_during_an_errand(house: House, how: str) -> None:
     """What is told of it is about that, and of no migration."""

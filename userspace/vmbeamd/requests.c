@@ -256,11 +256,12 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 		return;
 	}
 	if (drive_busy()) {
-		control_refuse(c, "refused", "%s is under way: vmbeam status tells how far it is", drive_what());
+		control_refuse(c, "refused", "%s is under way, and nothing else can be begun meanwhile: vmbeam status tells how far it is", drive_what());
 		return;
 	}
 	if (worker_busy()) {
-		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
+		control_refuse(c, "refused", "a migration of %s is under way, and there can be one at a time: vmbeam status tells how far it is",
+			       *now.guest ? now.guest : "another guest VM");
 		return;
 	}
 	from = requests_hostvm(c, js_str(json, "from", ""));
@@ -352,9 +353,10 @@ static void request_what(struct client *c, struct json_object *json, enum plan_w
 	else if (problem)
 		control_refuse(c, "refused", "%s", problem);
 	else if (drive_busy())
-		control_refuse(c, "refused", "%s is under way: vmbeam status tells how far it is", drive_what());
+		control_refuse(c, "refused", "%s is under way, and nothing else can be begun meanwhile: vmbeam status tells how far it is", drive_what());
 	else if (worker_busy())
-		control_refuse(c, "refused", "a migration of %s is under way: one at a time", *now.guest ? now.guest : "another guest VM");
+		control_refuse(c, "refused", "a migration of %s is under way, and there can be one at a time: vmbeam status tells how far it is",
+			       *now.guest ? now.guest : "another guest VM");
 	else
 		request_plan(c, json, what);
 }
@@ -376,7 +378,7 @@ static bool must_wait(struct client *c, struct json_object *json)
 	if (!worker_busy() || stopping || !(needs || adopts))
 		return false;
 	if (nr_held == MAX_HELD)
-		control_refuse(c, "refused", "%d requests wait already", MAX_HELD);
+		control_refuse(c, "refused", "%d requests wait already: ask again in a moment", MAX_HELD);
 	else
 		held[nr_held++] = (struct held){ c, json_object_get(json) };
 	return true;
