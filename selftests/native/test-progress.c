@@ -187,7 +187,7 @@ TEST_F(progress, without_a_terminal)
 {
 	EXPECT_STREQ("", say(self, U1_SWAP "\"done\":1,\"total\":3}"));
 	EXPECT_STREQ("u1: swap, 12.3 ms\n", say(self, U1_SWAP "\"ms\":12.34}"));
-	EXPECT_STREQ("step: stop\n", say(self, "{\"event\":\"step\",\"step\":\"stop\"}"));
+	EXPECT_STREQ("step: stop (the host VM is shut down)\n", say(self, "{\"event\":\"step\",\"step\":\"stop\"}"));
 	EXPECT_STREQ("u1: rolled-back: no\\x1b[2Jmemory\n",
 		     say(self, "{\"event\":\"outcome\",\"guest\":\"u1\",\"outcome\":\"rolled-back\","
 			 "\"error\":\"no\\u001b[2Jmemory\"}"));

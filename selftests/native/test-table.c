@@ -161,7 +161,7 @@ TEST(the_status)
 		     "hv1          3  4.20.1  6.12    1 d 2 h      1000          2  0.1\n"
 		     "hv2          -  -       -             -         -          -  does not answer\n"
 		     "under way: u1 from hv1 to hv2, swap, 5 of 10 frames\n"
-		     "under way: the maintenance of hv1 via hv2, step evacuate\n"
+		     "under way: the maintenance of hv1 via hv2, step evacuate (the guest VMs leave)\n"
 		     "  u2: hv1, no memory\n"
 		     "waits for you: u2 could not leave hv1; vmbeam maintain --resume tries again\n", text);
 	SHOW(show_status,
@@ -177,8 +177,9 @@ TEST(the_status)
 			       "  lost: it was destroyed\n"));
 	SHOW(show_status,
 	     "{\"maintenance\":{\"id\":\"m8\",\"what\":\"return\",\"from\":\"hv2\",\"to\":\"hv1\","
-	     "\"step\":\"return\"}}", 0);
-	EXPECT_NE(NULL, strstr(text, "under way: the return from hv2 to hv1, step return (m8)\n"));
+	     "\"step\":\"return\",\"guests\":[{\"guest\":\"u2\",\"where\":\"none\"},{\"guest\":\"u3\",\"where\":\"hv1\"}]}}", 0);
+	EXPECT_NE(NULL, strstr(text, "  u2: on neither host VM\n  u3: hv1\n"));
+	EXPECT_NE(NULL, strstr(text, "under way: the return from hv2 to hv1, step return (the guest VMs come home) (m8)\n"));
 	SHOW(show_status, "{\"warnings\":[\"u1 runs on hv1, which it has left\"]}", 0);
 	EXPECT_NE(NULL, strstr(text, "warning: u1 runs on hv1, which it has left\nnothing is under way\n"));
 	SHOW(show_status, "{\"hostvms\":[{\"name\":\"hv1\"}]}", 0);

@@ -18,7 +18,7 @@ def test_where_there_is_no_terminal(command: Command) -> None:
     assert ended.code == DONE and not ended.err
     assert "\x1b" not in ended.out and "\r" not in ended.out
     assert ended.out.count("is shut down") == 1
-    assert ended.out.index("moves to hv2") < ended.out.index("step: evacuate\nu1: swap, 12.3 ms\nu1: done\n")
+    assert ended.out.index("moves to hv2") < ended.out.index("step: evacuate (the guest VMs leave)\nu1: swap, 12.3 ms\nu1: done\n")
 
 
 @pytest.mark.parametrize("name", sorted(set(LONG) - {"migrate"}))

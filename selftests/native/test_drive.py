@@ -162,6 +162,7 @@ def test_agent_that_does_not_know_whether_its_system_is_empty(house: House) -> N
     house.source.faults.mute = {"hello"}
     result, _ = house.ask(cmd="resume")
     assert result["outcome"] == "unfinished" and not house.xl(), result
+    assert "vmbeam-agent runs" in result["waiting_for"] and "vmbeam maintain --resume" in result["waiting_for"], result
 
 
 def test_command_does_not_run_beside_the_system(house: House) -> None:
@@ -394,6 +395,8 @@ def test_guest_that_came_meanwhile_is_not_shut_down_with_its_host(house: House) 
     (house.hooks / "10-test").unlink()
     result, _ = house.ask(cmd="resume")
     assert result["outcome"] == "unfinished" and "does not have" in result["waiting_for"]
+    # Nothing is moved meanwhile.
+    assert "shut them down there" in result["waiting_for"] and "vmbeam maintain --abort" in result["waiting_for"]
     assert not house.xl()
 
 
@@ -557,6 +560,7 @@ def test_refuge_is_silent_at_the_return(house: House) -> None:
     house.destination.faults.mute = {"hello"}
     result = waiting.go_on()
     assert result["outcome"] == "unfinished" and "cannot be said until the agents" in result["waiting_for"], result
+    assert "vmbeam maintain --resume" in result["waiting_for"], result
     house.destination.faults.mute = set()
     assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
 

@@ -45,6 +45,10 @@ int cli_options(int argc, char **argv, const char *help, bool *json);
 int cli_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* printf() for text that the daemon, agents and guest VMs have a part in: only a line end at the end is taken as one. */
 void cli_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What a step of a maintenance is, for people: "stop (the host VM is shut down)"; of one that is not known here, its name. */
+const char *cli_step(const char *step);
+/* Likewise where a guest VM is: a host VM's name stays as it is. */
+const char *cli_where(const char *where);
 /* A number, decimal or 0x..., of the whole string. */
 bool cli_number(const char *text, uint64_t max, uint64_t *value);
 void cli_print(struct json_object *json);

@@ -34,6 +34,7 @@ static const char evacuate_help[] =
 static const char return_help[] =
 	"usage: vmbeam return HOSTVM [OPTIONS]\n\n"
 	"Brings all guest VMs home that were evacuated from a host VM, and starts those that were shut down for that.\n\n"
+	"  --from HOSTVM         those that are there alone; otherwise wherever they are, which must be one host VM\n"
 	HELP_WHO
 	"  --unmovable WHAT      of a guest VM that cannot move: refuse (so that nothing is done at all), or leave (it stays)\n"
 	HELP_HOW;
@@ -93,7 +94,7 @@ static void say_not_done(struct json_object *r)
 
 	fflush(stdout);
 	if (!strcmp(outcome, "aborted"))
-		cli_say(stderr, "vmbeam: called off\n");
+		cli_say(stderr, "vmbeam: called off; each guest VM is where the table says\n");
 	else
 		cli_say(stderr, "vmbeam: not finished: %s\n", js_str(r, "waiting_for", js_str(r, "error", "see vmbeam status")));
 }

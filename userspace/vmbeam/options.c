@@ -24,6 +24,7 @@ static const struct {
 	int commands;
 } known[] = {
 	{ "to", "to", TEXT, EVACUATE },
+	{ "from", "from", TEXT, RETURN },
 	{ "via", "to", TEXT, MAINTAIN },
 	{ "only", "only", PATTERN, EVACUATE | RETURN },
 	{ "except", "except", PATTERN, EVACUATE | RETURN },

@@ -283,7 +283,7 @@ void progress_say(FILE *f, struct json_object *event)
 	const char *kind = js_str(event, "event", ""), *guest = js_str(event, "guest", "");
 
 	if (!strcmp(kind, "step")) {
-		cli_say(f, "step: %s\n", js_str(event, "step", ""));
+		cli_say(f, "step: %s\n", cli_step(js_str(event, "step", "")));
 	} else if (!strcmp(kind, "waiting")) {
 		cli_say(f, "waiting: %s\n", js_str(event, "why", ""));
 	} else if (!strcmp(kind, "phase") && cli_double(event, "ms", -1) >= 0) {

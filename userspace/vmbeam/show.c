@@ -199,10 +199,10 @@ static void show_maintenance(FILE *f, struct json_object *m)
 		cli_say(f, "under way: the evacuation of %s to %s", from, to);
 	else
 		cli_say(f, "under way: the maintenance of %s via %s", from, to);
-	cli_say(f, ", step %s", js_str(m, "step", "?"));
+	cli_say(f, ", %sstep %s", js_bool(m, "aborting") ? "called off, " : "", cli_step(js_str(m, "step", "?")));
 	show_id(f, m);
 	for (size_t i = 0; i < js_len(guests); i++)
-		cli_say(f, "  %s: %s%s%s\n", js_str(at(guests, i), "guest", "?"), js_str(at(guests, i), "where", "?"),
+		cli_say(f, "  %s: %s%s%s\n", js_str(at(guests, i), "guest", "?"), cli_where(js_str(at(guests, i), "where", "unknown")),
 			js_str(at(guests, i), "error", NULL) ? ", " : "", js_str(at(guests, i), "error", ""));
 }
 

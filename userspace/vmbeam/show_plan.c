@@ -79,19 +79,6 @@ void show_plan(FILE *f, struct json_object *plan, size_t width)
 	show_sums(f, plan);
 }
 
-static void add_where(struct table *t, struct json_object *guest)
-{
-	static const char *const words[][2] = {
-		{ "both", "on both host VMs" }, { "none", "on neither host VM" }, { "unknown", "not known" },
-	};
-	const char *where = js_str(guest, "where", "");
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!strcmp(where, words[i][0]))
-			where = words[i][1];
-	table_add(t, "%s", where);
-}
-
 void show_report(FILE *f, struct json_object *report, size_t width)
 {
 	static const char *const headings[] = { "GUEST VM", "WHERE", "NOTE", "WHY" };
@@ -104,7 +91,7 @@ void show_report(FILE *f, struct json_object *report, size_t width)
 		const char *way = js_str(g, "way", "");
 
 		table_add(&t, "%s", js_str(g, "guest", "?"));
-		add_where(&t, g);
+		table_add(&t, "%s", cli_where(js_str(g, "where", "")));
 		table_add(&t, "%s", js_bool(g, "adopted") ? "adopted" : !strcmp(way, "shutdown") ? "was shut down" :
 				    !strcmp(way, "leave") || !strcmp(way, "excluded") ? "stays" : "");
 		table_add(&t, "%s", js_str(g, "error", ""));

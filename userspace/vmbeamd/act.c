@@ -40,7 +40,7 @@ static int run_command(const struct act *a, struct error *err)
 static int start(const struct act *a, struct error *err)
 {
 	if (!a->system_config)
-		return error_set(err, "the configuration does not say from what xl is to create it (\"config\" of the host VM)");
+		return error_set(err, "vmbeamd's configuration does not say from what xl is to create it: add it as \"config\" of the host VM, and restart vmbeamd");
 	return system_start(maintain_home(a->m), a->system_config, err);
 }
 

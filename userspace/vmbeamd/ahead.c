@@ -70,7 +70,8 @@ void ahead_ask_destination(struct migration *m)
 	struct message reply;
 	struct error err;
 
-	if (!ahead.guest || ahead.destination || !m->b.up)
+	/* Not one that an earlier migration has left. */
+	if (!*m->next || strcmp(ahead.uuid, m->next) || !ahead.guest || ahead.destination || !m->b.up)
 		return;
 	args = check_destination_args(js_str(ahead.guest, "name", ""), js_str(ahead.guest, "uuid", ""), js_array(ahead.guest, "needs"));
 	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {

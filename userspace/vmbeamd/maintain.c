@@ -172,6 +172,7 @@ static bool all_adopted(struct view *v)
  * sentence, %G is the guest VM, %H its home, %R the refuge, %E why the guest VM's last try failed.
  */
 #define ANY MAINTAIN_STEPS
+#define SILENT "the agent of %H does not answer: see that vmbeam-agent runs in its management VM, then type vmbeam maintain --resume"
 #define RETRY "; vmbeam maintain --resume tries again, vmbeam maintain --abort brings all home"
 
 static const struct rule {
@@ -190,7 +191,7 @@ static const struct rule {
 	{ ANY, "it is being aborted, and an operator has adopted all that are not home", all_adopted, ACT_STEP, MAINTAIN_ABORTED, NULL },
 
 	{ MAINTAIN_EVACUATE, "it is not known where a guest VM is", unknown, ACT_LOOK, 0,
-	  "where %G is cannot be said until the agents of %H and %R answer" },
+	  "where %G is cannot be said until the agents of %H and %R answer: see that both host VMs and vmbeam-agent in them run, then type vmbeam maintain --resume" },
 	{ MAINTAIN_EVACUATE, "a guest VM is moving", moving, ACT_WAIT, 0, "%G is moving" },
 	{ MAINTAIN_EVACUATE, "it is being aborted", aborting, ACT_STEP, MAINTAIN_RETURN, NULL },
 	{ MAINTAIN_EVACUATE, "a guest VM is at home that can move and has tries left", movable, ACT_MOVE_AWAY, 0, NULL },
@@ -204,29 +205,29 @@ static const struct rule {
 	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %G" },
 	{ MAINTAIN_EVACUATE, "nothing but an evacuation is wanted", evacuation, ACT_STEP, MAINTAIN_DONE, NULL },
 	{ MAINTAIN_EVACUATE, "the host VM is gone, and all that were on it are elsewhere", gone, ACT_STEP, MAINTAIN_STOP, NULL },
-	{ MAINTAIN_EVACUATE, "the home's agent is silent", silent, ACT_LOOK, 0, "the agent of %H does not answer" },
+	{ MAINTAIN_EVACUATE, "the home's agent is silent", silent, ACT_LOOK, 0, SILENT },
 	{ MAINTAIN_EVACUATE, "guest VMs are at home that the plan does not have", others, ACT_ASK, 0,
-	  "guest VMs have come to %H that the plan does not have: move them or shut them down, then type vmbeam maintain --resume" },
+	  "guest VMs have come to %H that the plan does not have: shut them down there and type vmbeam maintain --resume; or type vmbeam maintain --abort, and begin anew with them" },
 	{ MAINTAIN_EVACUATE, "otherwise", always, ACT_STEP, MAINTAIN_STOP, NULL },
 
 	{ MAINTAIN_STOP, "the host VM is gone", gone, ACT_STEP, MAINTAIN_RUN, NULL },
-	{ MAINTAIN_STOP, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known" },
+	{ MAINTAIN_STOP, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known: see that xl list works on the host, then type vmbeam maintain --resume" },
 	{ MAINTAIN_STOP, "somebody has restarted it", another_boot, ACT_STEP, MAINTAIN_EVACUATE, NULL },
 	{ MAINTAIN_STOP, "a guest VM is on it", occupied, ACT_STEP, MAINTAIN_EVACUATE, NULL },
 	{ MAINTAIN_STOP, "it is being aborted, and the host VM was not told to stop", unharmed, ACT_STEP, MAINTAIN_RETURN, NULL },
 	{ MAINTAIN_STOP, "its agent is silent, and it was not told to stop", not_told, ACT_LOOK, 0,
-	  "the agent of %H does not answer" },
+	  SILENT },
 	{ MAINTAIN_STOP, "otherwise", always, ACT_STOP_SYSTEM, 0, NULL },
 
 	{ MAINTAIN_RUN, "there is no command, or it ran, or it is being aborted", nothing_to_run, ACT_STEP, MAINTAIN_START, NULL },
 	{ MAINTAIN_RUN, "somebody has started it", is_up, ACT_STEP, MAINTAIN_EVACUATE, NULL },
-	{ MAINTAIN_RUN, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known" },
+	{ MAINTAIN_RUN, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known: see that xl list works on the host, then type vmbeam maintain --resume" },
 	{ MAINTAIN_RUN, "otherwise", always, ACT_RUN, 0, NULL },
 
 	{ MAINTAIN_START, "the host VM is there", is_up, ACT_STEP, MAINTAIN_AGENT, NULL },
-	{ MAINTAIN_START, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known" },
+	{ MAINTAIN_START, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known: see that xl list works on the host, then type vmbeam maintain --resume" },
 	{ MAINTAIN_START, "it was started three times", no_more_starts, ACT_ASK, 0,
-	  "%H ends again whenever it is started; all guest VMs run on %R: see its console, then type vmbeam maintain --resume" },
+	  "%H ends again whenever it is started; all guest VMs run on %R: see the console of %H, then type vmbeam maintain --resume; or type vmbeam maintain --abort: then it is started from its old configuration" },
 	{ MAINTAIN_START, "otherwise", always, ACT_START_SYSTEM, 0, NULL },
 
 	{ MAINTAIN_AGENT, "the host VM is gone", gone, ACT_STEP, MAINTAIN_START, NULL },
@@ -235,11 +236,11 @@ static const struct rule {
 	  "the agent of %H does not answer after the restart; all guest VMs run on %R: see the console of %H, then type vmbeam maintain --resume; or type vmbeam maintain --abort and xl destroy %H: then it is started from its old configuration" },
 
 	{ MAINTAIN_PROBE, "none is wanted, or it went well, or it is being aborted", nothing_to_probe, ACT_STEP, MAINTAIN_RETURN, NULL },
-	{ MAINTAIN_PROBE, "the home's agent is silent", silent, ACT_LOOK, 0, "the agent of %H does not answer" },
+	{ MAINTAIN_PROBE, "the home's agent is silent", silent, ACT_LOOK, 0, SILENT },
 	{ MAINTAIN_PROBE, "otherwise", always, ACT_PROBE, 0, NULL },
 
 	{ MAINTAIN_RETURN, "it is not known where a guest VM is", unknown, ACT_LOOK, 0,
-	  "where %G is cannot be said until the agents of %H and %R answer" },
+	  "where %G is cannot be said until the agents of %H and %R answer: see that both host VMs and vmbeam-agent in them run, then type vmbeam maintain --resume" },
 	{ MAINTAIN_RETURN, "a guest VM is moving", moving, ACT_WAIT, 0, "%G is moving" },
 	{ MAINTAIN_RETURN, "nothing but a return was wanted, and is being aborted", not_wanted, ACT_STEP, MAINTAIN_ABORTED, NULL },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere, with tries left", startable, ACT_START_GUEST, 0, NULL },

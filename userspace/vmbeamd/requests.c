@@ -170,8 +170,9 @@ static int hear_worker(sd_event_source *source, int fd, uint32_t events, void *a
 
 static struct json_object *status(void)
 {
+	const char *problem = drive_problem();
 	struct json_object *o = json_object_new_object(), *waiting = json_object_new_array(), *drive = drive_report();
-	const char *asked = js_str(drive, "waiting_for", NULL), *problem = drive_problem();
+	const char *asked = js_str(drive, "waiting_for", NULL);
 	char *now = worker_report();
 
 	if (problem)

@@ -85,8 +85,8 @@ static void warn_of_doubles(struct json_object *warnings, struct json_object *h)
 		if (!look_guest(h, js_str(a, "uuid", "")))
 			continue;
 		text_short(called, sizeof(called), js_str(a, "name", "?"));
-		warn(warnings, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt",
-		     called, js_str(h, "name", "?"), js_str(h, "name", "?"));
+		warn(warnings, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt %s",
+		     called, js_str(h, "name", "?"), js_str(h, "name", "?"), called);
 	}
 }
 

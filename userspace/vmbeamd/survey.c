@@ -225,7 +225,8 @@ void survey_run(void *arg)
 	if (!s->from && to) {
 		find_missing(s, look.hostvms, to, named);
 		if (!js_len(s->problems))
-			problem(s, "no guest VM is away from %s, by what the agents say", s->to);
+			problem(s, "no guest VM is away from %s, by what the agents say: vmbeam list shows where each one belongs",
+				s->to);
 	}
 	if (from && to && !js_len(s->problems)) {
 		s->free_kib = js_u64(to, "free_mib", 0) << 10;

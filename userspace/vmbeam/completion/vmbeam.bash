@@ -21,7 +21,7 @@ _vmbeam() {
 		return
 	fi
 	case $prev in
-	--to|--via|--hostvm) _vmbeam_reply < <(_vmbeam_names hostvms); return ;;
+	--to|--from|--via|--hostvm) _vmbeam_reply < <(_vmbeam_names hostvms); return ;;
 	--only|--except|--guest) _vmbeam_reply < <(_vmbeam_names guests | sed 's,^[^/]*/,,'); return ;;
 	--unmovable) _vmbeam_reply < <(printf '%s\n' refuse leave shutdown); return ;;
 	--kind) _vmbeam_reply < <(printf '%s\n' migration maintenance); return ;;
@@ -36,7 +36,7 @@ _vmbeam() {
 	# Which of the arguments that are no options is it?
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--to|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--names|--config|--run|--retries|--last|--since|--until)
+		--to|--from|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--names|--config|--run|--retries|--last|--since|--until)
 			i=$((i + 1)) ;;
 		-*) ;;
 		*) place=$((place + 1)) ;;
