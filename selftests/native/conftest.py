@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the native tests share. They are to run in the build tree: see lab/tree.sh."""
-import fcntl
-import subprocess
 from pathlib import Path
 from typing import Iterator
 
@@ -10,19 +8,7 @@ import pytest
 from command_rig import Command
 from daemon_rig import Rig
 from made_up_daemon import MadeUpDaemon
-
-NATIVE = Path(__file__).parent
-BUILD = NATIVE.parent.parent / "build/selftests/native-san"
-
-
-def make(*names: str) -> Path:
-    """Builds programs from the sources around this file, with the sanitizers; where the first one is."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    # Two at a time, as of pytest-xdist, would write the same file.
-    with (BUILD / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["make", "-s", "-C", NATIVE, "SAN=1", f"O={BUILD}", *(BUILD / name for name in names)], check=True)
-    return BUILD / names[0]
+from native_build import make
 
 
 @pytest.fixture(scope="session")

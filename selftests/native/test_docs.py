@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from conftest import make
+from native_build import make
 
 TOP = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import parser as text_format
 from prometheus_client.openmetrics import parser as openmetrics
 
-from conftest import make
+from native_build import make
 
 
 @pytest.fixture

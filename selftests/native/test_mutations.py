@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """Can the native tests fail? Each line of mutations/{modules,daemon,hypervisor}.txt takes one check, or one step, out of
-the code; of the hypervisor's, those count that name a native test. A copy is built with it, and each test that the line names must fail there. That it does not build, or
-does not end, is no answer."""
+the code; of the hypervisor's, those count that name a native test. A copy is built with it, and each test that the line
+names must fail there. That it does not build, or does not end, is no answer."""
+import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, Sequence
+from typing import Iterable, NamedTuple, Sequence
 from xml.etree import ElementTree
 
 import pytest
+
+from kselftest import selects
+from native_build import BUILD, make
 
 pytestmark = pytest.mark.mutations
 
@@ -46,19 +51,24 @@ MUTATIONS = mutations()
 
 
 class Copy:
-    """The sources that native tests are built from, and what was built from them."""
+    """The sources that native tests are built from, and what was built from them for some programs."""
 
-    def __init__(self, top: Path, programs: Path) -> None:
-        """@programs: what was built of the sources as they are; make builds anew what an edit has to do with"""
+    def __init__(self, top: Path, programs: Iterable[str]) -> None:
+        """@programs: those that the tests need; make builds anew what an edit has to do with"""
         self.top = top
         self._native = top / "selftests/native"
         self._built = top / "build/selftests/native-san"
+        self._programs = list(programs)
         for part in BUILT_FROM:
             if (TOP / part).is_file():
                 shutil.copy(TOP / part, top / part)
                 continue
             shutil.copytree(TOP / part, top / part, ignore=shutil.ignore_patterns("__pycache__", "*.o", "*.ko"))
-        shutil.copytree(programs, self._built, ignore=shutil.ignore_patterns("test-*", "kernel", ".lock"))
+        for part in ["include", "kernel", *(f"objects/{program}" for program in self._programs)]:
+            if (BUILD / part).is_dir():
+                shutil.copytree(BUILD / part, self._built / part)
+        for program in self._programs:
+            shutil.copy2(BUILD / program, self._built / program)
 
     def edit(self, mutation: Mutation) -> None:
         path = self.top / mutation.file
@@ -66,38 +76,59 @@ class Copy:
         subprocess.run(["sed", "-i", "-E", "-z", mutation.edit, path], check=True)
         assert path.read_bytes() != before, "the edit finds nothing"
 
-    def build(self, *programs: str) -> None:
+    def build(self) -> None:
         ended = subprocess.run(["make", "-s", "-C", self._native, "SAN=1", f"O={self._built}",
-                                *(self._built / program for program in programs)],
+                                *(self._built / program for program in self._programs)],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert ended.returncode == 0, f"it does not build:\n{ended.stdout}"
 
-    def fails(self, test: str) -> tuple[bool, str]:
-        """Whether it does, and what it says."""
-        name = test.removeprefix("native/")
-        if "::" in name:
-            return self._python_test_fails(name)
-        self.build(f"test-{name}")
-        ended = self._run([self._built / f"test-{name}"])
-        return ended.returncode not in (0, KSFT_SKIP), ended.stdout
+    def c_test_fails(self, test: str) -> tuple[bool, str]:
+        """Whether it does, and what it says. @test: its address"""
+        code, output = self._run([self._built / program_of(test)])
+        return code not in (0, KSFT_SKIP), output
 
-    def _python_test_fails(self, name: str) -> tuple[bool, str]:
-        self.build("vmbeamd", "vmbeam")
+    def python_tests_that_fail(self, tests: Sequence[str]) -> tuple[list[str], str]:
+        """Which of them do, and what they say. @tests: their addresses"""
         results = self.top / "results.xml"
         # The copy's own conftest.py alone, and no option that was given to this run.
-        ended = self._run([
+        _, output = self._run([
             sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--rootdir", self._native,
-            "--confcutdir", self._native, "-c", os.devnull, f"--junitxml={results}", self._native / name])
+            "--confcutdir", self._native, "-c", os.devnull, f"--junitxml={results}",
+            *(self._native / test.removeprefix("native/") for test in tests)])
         # By the exit code, a fixture that fails would be the same; here it is a case of its own, of the same name.
-        cases = ElementTree.parse(results).findall(".//testcase")
-        failed = {case.get("name") for case in cases if case.find("failure") is not None}
-        return bool(cases) and failed == {case.get("name") for case in cases}, ended.stdout
+        good: set[str] = set()
+        bad: set[str] = set()
+        for case in ElementTree.parse(results).findall(".//testcase"):
+            address = f"native/{case.get('classname')}.py::{case.get('name')}"
+            (bad if case.find("failure") is not None else good).add(address)
+        return [test for test in tests if any(selects(test, a) for a in bad)
+                and not any(selects(test, a) for a in good)], output
 
-    def _run(self, command: Sequence[str | Path]) -> "subprocess.CompletedProcess[str]":
+    def _run(self, command: Sequence[str | Path]) -> tuple[int, str]:
         # Those of a pytest above this one are not meant for it.
         env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-        return subprocess.run(command, cwd=self._native, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", timeout=LIMIT_S)
+        with subprocess.Popen(command, cwd=self._native, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", start_new_session=True) as process:
+            try:
+                output, _ = process.communicate(timeout=LIMIT_S)
+            except BaseException:
+                # With what it has started: a daemon may be in an endless loop.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return process.returncode, output
+
+
+def is_python(test: str) -> bool:
+    return "::" in test
+
+
+def program_of(test: str) -> str:
+    return f"test-{test.removeprefix('native/')}"
+
+
+@functools.cache
+def built(*programs: str) -> None:
+    make(*programs)
 
 
 def test_names_are_unique() -> None:
@@ -106,12 +137,21 @@ def test_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation.name for mutation in MUTATIONS])
-def test_is_noticed(mutation: Mutation, programs: Path, tmp_path: Path) -> None:
+def test_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
+    in_python = [test for test in mutation.tests if is_python(test)]
+    in_c = [test for test in mutation.tests if not is_python(test)]
+    programs = [program_of(test) for test in in_c] + (["vmbeamd", "vmbeam"] if in_python else [])
+    built(*programs)
     copy = Copy(tmp_path, programs)
     copy.edit(mutation)
-    for test in mutation.tests:
-        failed, output = copy.fails(test)
+    copy.build()
+    for test in in_c:
+        failed, output = copy.c_test_fails(test)
         assert failed, f"{test} does not fail:\n{output}"
         print(f"--- {test} fails:\n{output}")
-    # Some 20 MB each; of those that were not noticed it is kept.
-    shutil.rmtree(tmp_path / "build")
+    if in_python:
+        failing, output = copy.python_tests_that_fail(in_python)
+        assert failing == in_python, f"{' '.join(t for t in in_python if t not in failing)} does not fail:\n{output}"
+        print(f"--- {' '.join(in_python)} fails:\n{output}")
+    # Some 10 MB each; of those that were not noticed it is kept.
+    shutil.rmtree(tmp_path)
