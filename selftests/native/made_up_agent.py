@@ -140,7 +140,7 @@ class Faults:
     trickle_s: float = 0            # the stream's second part comes byte by byte, and so long apart
     instead: str = ""               # of suspending the guest VM: "reboot", "crash", "refuse"
     blind: bool = False             # save-status does not see that the domain has gone
-    unlisted: bool = False          # hello's lists had to be cut, and nothing is in them
+    unlisted: bool = False          # hello's and system's lists had to be cut, and nothing is in them
     crowd: int = 0                  # so many domains and exports of others are there, too
     garbage: bool = False           # in the place of the stream's second part
     truncated: bool = False         # the stream lacks its last record
@@ -371,9 +371,9 @@ class MadeUpAgent(threading.Thread):
         boots = self._boots()
         return Reply({"version": "x", "boot": f"{self.boot}-{boots}", "xen": f"{self.faults.xen}.{boots}", "hostvm_xen": self.faults.xen,
                       "down": [{"uuid": d.uuid, "name": d.name} for d in self.down.values()],
-                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib,
-                      "problems": self.faults.unread, **({"more": True} if self.faults.many else {}),
-                      "guests": [self._in_system(domain) for domain in self.domains],
+                      "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": self.faults.unread,
+                      "guests": [self._in_system(domain) for domain in self.domains if not self.faults.unlisted],
+                      "more": self.faults.many or self.faults.unlisted,
                       "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})
 
     def _in_system(self, domain: Domain) -> Json:

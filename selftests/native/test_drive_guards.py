@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What an evacuation, a return or a maintenance does not do, and what its next daemon knows of it."""
+import json
+import threading
+import zlib
+from typing import Any
+
+import pytest
+
+from daemon_rig import wait_until
+from made_up_agent import GUEST, UUID, Domain
+from test_drive import House, Waiting, house    # pylint: disable=unused-import # noqa: F401
+
+STRANGER = "00000000-0000-4000-8000-000000000001"
+
+
+def evacuate(house: House, **others: Any) -> dict[str, Any]:
+    return house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2", **others)[0]
+
+
+def maintain(house: House, **others: Any) -> dict[str, Any]:
+    return house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", **others)[0]
+
+
+def waits_for_an_operator(house: House) -> None:
+    """The guest VM is on hv1, and what kept it there is over."""
+    house.source.faults.broken = {"quiesce": "it is stuck"}
+    house.start()
+    assert evacuate(house, retries=0)["outcome"] == "unfinished"
+    house.source.faults.broken = {}
+
+
+def test_guest_vm_is_renamed_meanwhile(house: House) -> None:
+    waits_for_an_operator(house)
+    house.source.the_domain().name = "u9"
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "done" and house.on("hv2"), json.dumps(result)
+
+
+def test_abort_of_another(house: House) -> None:
+    waits_for_an_operator(house)
+    result, _ = house.ask(cmd="abort", maintenance="20260102T030405-00000000")
+    assert result["outcome"] == "refused" and "and not 20260102T030405-00000000" in result["error"], result
+    assert not house.status()["maintenance"]["aborting"]
+
+
+def test_adopt_of_nobody(house: House) -> None:
+    waits_for_an_operator(house)
+    assert house.ask(cmd="adopt", guest="nobody")[0]["outcome"] == "refused"
+    assert house.status()["waiting"]
+
+
+def test_abort_starts_from_the_old_configuration(house: House) -> None:
+    (house.directory / "fail-create").touch()
+    house.start()
+    assert maintain(house, config="/etc/xen/new.cfg")["outcome"] == "unfinished"
+    (house.directory / "fail-create").unlink()
+    assert house.ask(cmd="abort")[0]["outcome"] == "aborted" and house.on("hv1")
+    assert house.xl()[-2:] == ['create /etc/xen/new.cfg name="hv1"', 'create /etc/xen/hv1.cfg name="hv1"']
+
+
+def hooks_that_ran(house: House) -> list[str]:
+    return (house.directory / "hooks.log").read_text().splitlines()
+
+
+@pytest.mark.parametrize("movable", [True, False], ids=["movable", "unmovable"])
+def test_hooks_of_all_that_happens(house: House, movable: bool) -> None:
+    house.hook(f'echo "$VMBEAM_EVENT $VMBEAM_GUEST $VMBEAM_OUTCOME $VMBEAM_STEP" >>{house.directory}/hooks.log\n')
+    if not movable:
+        house.destination.bridges = set()
+    house.start()
+    assert maintain(house, unmovable="shutdown")["outcome"] == "done"
+    ran = hooks_that_ran(house)
+    for event in ("guest-before u1 ", "guest-after u1 done"):
+        assert len([line for line in ran if line.startswith(event)]) == 2, ran
+    # The end is no step that anything could keep from beginning.
+    assert "step-after   return" in ran and not [line for line in ran if line.endswith(" done")], ran
+
+
+def test_hook_before_a_shutdown(house: House) -> None:
+    house.destination.bridges = set()
+    house.hook('[ "$VMBEAM_EVENT" != guest-before ] || { echo not now; exit 1; }\n')
+    house.start()
+    result = maintain(house, unmovable="shutdown", retries=0)
+    assert result["outcome"] == "unfinished" and "10-test" in result["waiting_for"], result
+    assert "guest-shutdown" not in house.source.asked and house.on("hv1")
+
+
+def change_journal(house: House, **changes: str) -> None:
+    """Its last record, while no daemon runs."""
+    path = house.directory / "journal.maintenance"
+    text = json.dumps({**json.loads(path.read_text().splitlines()[-1][9:]), **changes})
+    path.write_text(f"{zlib.crc32(text.encode()):08x} {text}\n")
+
+
+def test_host_was_restarted(house: House) -> None:
+    """All that it knew is of another boot: no step of it is done now."""
+    waits_for_an_operator(house)
+    house.kill()
+    change_journal(house, boot_id="of another", asked="")
+    house.start()
+    assert house.status()["maintenance"] is None
+    assert "was cut off by a restart of the host" in house.log()
+    assert house.on("hv1")
+
+
+def test_configuration_without_a_host_vm_of_it(house: House) -> None:
+    waits_for_an_operator(house)
+    house.kill()
+    house.configure("hv1")
+    assert house.run_to_its_end() != 0
+    assert "is not over, and the configuration has not both hv1 and hv2" in house.log()
+
+
+def test_is_in_the_history_once(house: House) -> None:
+    """Also if the daemon died before it was."""
+    house.start()
+    assert evacuate(house)["outcome"] == "done"
+    house.restart()
+    assert len(house.history(kind="maintenance")) == 1
+    house.kill()
+    house.history_file.unlink()
+    house.start()
+    (record,) = house.history(kind="maintenance")
+    assert record["outcome"] == "done" and record["what"] == "evacuate"
+
+
+def test_stopped_in_the_middle_of_a_move(house: House) -> None:
+    """It is no try: the next daemon moves the guest VM."""
+    house.hold("swap-half")
+    house.start()
+
+    def ask() -> None:
+        try:
+            evacuate(house, retries=0)
+        except (AssertionError, OSError):
+            pass
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    wait_until(lambda: house.is_held("swap-half"))
+    assert house.daemon
+    house.daemon.terminate()
+    wait_until(lambda: "being stopped" in house.log())
+    house.let_go("swap-half")
+    house.has_died()
+    assert house.on("hv1")
+    house.restart()
+    wait_until(lambda: house.status()["maintenance"] is None or house.status()["waiting"])
+    assert house.on("hv2") and house.status()["maintenance"] is None
+    asking.join(10)
+
+
+def test_return_leaves_those_of_the_refuge(house: House) -> None:
+    house.start()
+    assert evacuate(house)["outcome"] == "done"
+    house.destination.domains.append(Domain(44, name="other", uuid=STRANGER))
+    result, _ = house.ask(cmd="return", to="hv1")
+    assert result["outcome"] == "done" and [g["guest"] for g in result["guests"]] == ["u1"], result
+    assert house.on("hv1") and [d.name for d in house.destination.domains if not d.dying] == ["other"]
+
+
+def test_return_does_not_start_what_runs(house: House) -> None:
+    """It did not shut down in time, and its configuration stayed."""
+    house.source.down = {UUID: house.source.the_domain()}
+    house.start()
+    house.ask(cmd="return", to="hv1")
+    assert "guest-start" not in house.source.asked
+
+
+def listed(house: House, hostvm: str) -> list[dict[str, Any]]:
+    return next(h["guests"] for h in house.ask(cmd="list")[0]["hostvms"] if h["name"] == hostvm)
+
+
+def test_list_of_those_that_are_there(house: House) -> None:
+    """One that is dying is not, and where it is at home it is not away from."""
+    house.source.away = {UUID: GUEST}
+    house.source.domains.append(Domain(33, name="gone", uuid=STRANGER, dying=True))
+    house.start()
+    (guest,) = listed(house, "hv1")
+    assert guest["guest"] == "u1" and "home" not in guest
+
+
+def test_list_says_why_one_cannot_move(house: House) -> None:
+    house.source.settings.append({"kind": "pci", "id": "00:1f", "problems": ["a PCI device of the host cannot move"]})
+    house.start()
+    (guest,) = listed(house, "hv1")
+    assert not guest["movable"] and guest["reasons"] == ["a PCI device of the host cannot move"]
+
+
+def test_list_that_was_cut_is_no_proof(house: House) -> None:
+    """One that is not in it may be there all the same."""
+    house.limits |= {"system": 2, "check-connect": 1}
+    house.configure_house()
+    house.start()
+    waiting = Waiting(house)
+    house.destination.faults.unlisted = True
+    result = waiting.go_on()
+    assert result["outcome"] == "unfinished" and "cannot be said until the agents" in result["waiting_for"], result
+    house.destination.faults.unlisted = False
+    assert house.ask(cmd="resume")[0]["outcome"] == "done" and house.on("hv1")
+
+
+def test_survey_of_a_silent_host_vm(house: House) -> None:
+    house.limits |= {"check-connect": 1}
+    house.configure_house()
+    house.destination.faults.broken = {"system": "the guest VMs cannot be listed"}
+    house.start()
+    result = evacuate(house)
+    assert result["outcome"] == "refused" and "cannot be listed" in result["error"], result
+    assert house.on("hv1") and "save-begin" not in house.source.asked
