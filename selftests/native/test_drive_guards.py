@@ -188,6 +188,22 @@ def test_list_says_why_one_cannot_move(house: House) -> None:
     assert not guest["movable"] and guest["reasons"] == ["a PCI device of the host cannot move"]
 
 
+@pytest.mark.parametrize("fault", ["broken", "mute"])
+def test_check_that_fails_is_no_reason_to_shut_it_down(house: House, fault: str) -> None:
+    """Whether it can move is not known then."""
+    house.limits |= {"check": 1}
+    house.configure_house()
+    if fault == "broken":
+        house.destination.faults.broken = {"dest-check": "it is stuck"}
+    else:
+        house.destination.faults.mute = {"disk-blocks"}
+    house.start()
+    for unmovable in ("leave", "shutdown"):
+        result = evacuate(house, unmovable=unmovable)
+        assert result["outcome"] == "refused" and ("it is stuck" if fault == "broken" else "hv2") in result["error"], result
+    assert "guest-shutdown" not in house.source.asked
+
+
 def test_list_that_was_cut_is_no_proof(house: House) -> None:
     """One that is not in it may be there all the same."""
     house.limits |= {"system": 2, "check-connect": 1}

@@ -66,6 +66,12 @@ static uint64_t need_kib(struct json_object *needs, uint64_t otherwise)
 	return otherwise;
 }
 
+/* Did both agents answer to the end, and was each thing that it needs compared? */
+static bool is_compared(const struct migration *m)
+{
+	return !m->common && m->a.up && m->b.up && js_len(m->items) && js_len(m->items) == js_len(m->needs);
+}
+
 /* A check of the guest VM, by its UUID. */
 static void check_one(struct survey *s, struct plan_candidate *c)
 {
@@ -80,9 +86,13 @@ static void check_one(struct survey *s, struct plan_candidate *c)
 	migration_between(m, config_hostvm(s->config, s->from), config_hostvm(s->config, s->to));
 	if (!migration_name(m, c->uuid))
 		migrate(m);
-	/* No reason of this guest VM's: whatever is to become of those that cannot move does not apply. */
-	if (m->common || !m->dom_a || (m->error.text[0] && !js_len(m->problems)))
-		problem(s, "%s: %s", c->name, m->error.text);
+	/* Nobody knows whether it can move: whatever is to become of those that cannot does not apply. */
+	if (!is_compared(m)) {
+		for (size_t i = 0; i < js_len(m->problems); i++)
+			problem(s, "%s: %s", c->name, json_object_get_string(json_object_array_get_idx(m->problems, i)));
+		if (!js_len(m->problems))
+			problem(s, "%s: %s", c->name, m->error.text[0] ? m->error.text : "it could not be checked");
+	}
 	c->blockers = json_object_get(m->problems);
 	c->need_kib = need_kib(m->needs, c->need_kib);
 	migration_clear(m);
