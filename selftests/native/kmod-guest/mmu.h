@@ -16,6 +16,7 @@ static u8 owner[MFNS];
 static u64 m2p[MFNS];
 static int refs[MFNS];		/* of a frame of somebody's */
 static int updates_left = -1;	/* until the domain dies; -1: it does not */
+static bool mmu_keeps;		/* it refuses to take a frame out of a slot */
 static int unflushed;		/* updates since the last flush that took a frame out */
 
 unsigned long machine_to_phys_nr = MFNS;
@@ -62,9 +63,15 @@ void vunmap(const void *addr)
 {
 	const pte_t *ptes = addr;
 
-	for (unsigned int i = 0; i < VMBEAM_CHUNK_SLOTS; i++)
-		if (ptes[i].pte && (ptes[i].pte & XEN_PTE_MFN_MASK) >> PAGE_SHIFT != DUMMY)
+	for (unsigned int i = 0; i < VMBEAM_CHUNK_SLOTS; i++) {
+		u64 mfn = (ptes[i].pte & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;
+
+		if (!ptes[i].pte || mfn == DUMMY)
+			continue;
+		if (!mmu_keeps)
 			abort();
+		refs[mfn]--;
+	}
 	/* A TLB may still have what was in it. */
 	if (unflushed)
 		abort();
@@ -82,6 +89,8 @@ int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t
 {
 	if (domid != DOMID_SELF && (domid < 1 || domid > 3))
 		return -ESRCH;
+	if (domid == DOMID_SELF && mmu_keeps)
+		return -EINVAL;
 	for (*done = 0; *done < nr; ++*done) {
 		pte_t *pte = (pte_t *)(uintptr_t)updates[*done].ptr;
 		u64 mfn = (updates[*done].val & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;

@@ -195,6 +195,165 @@ static bool ids_from_before_a_reload(void)
 	return true;
 }
 
+static bool requests_that_make_no_sense(void)
+{
+	struct vmbeam_query query = { .size = sizeof(query), .__reserved = 1 };
+	struct vmbeam_export_open open = { .size = sizeof(open), .__reserved = 1 };
+	const struct vmbeam_frame frame = { 500, 1000 };
+	struct vmbeam_extent e;
+	const u64 pfn = 500;
+	long fd = create(1);
+
+	CHECK(fd >= 0);
+	CHECK(add(fd, &frame, 0, NULL) == -EINVAL && remove_pfns(fd, &pfn, 0) == -EINVAL);
+	CHECK(add(fd, &frame, VMBEAM_MAX_BATCH + 1, NULL) == -E2BIG);
+	CHECK(remove_pfns(fd, &pfn, VMBEAM_MAX_BATCH + 1) == -E2BIG);
+	CHECK(test_pread(fd, &e, sizeof(e) - 1, 0) == -EINVAL && test_pread(fd, &e, sizeof(e), -16) == -EINVAL);
+	CHECK(add_run(fd, 500, 3) == 3 && end(fd, VMBEAM_EXPORT_ARM) == 0);
+	open.id = id;
+	CHECK(test_ioctl(dev, VMBEAM_EXPORT_OPEN, &open) == -EINVAL && open.out_fd == -1);
+	CHECK(end(fd, VMBEAM_EXPORT_RELEASE) == 0);
+	test_close(fd);
+	CHECK(test_ioctl(dev, VMBEAM_QUERY, &query) == -EINVAL);
+	query.__reserved = 0;
+	CHECK(test_ioctl(dev, VMBEAM_QUERY, &query) == 0 && query.role == VMBEAM_ROLE_GUEST);
+	return true;
+}
+
+/* A reader that goes on sees what there was when it began; one that begins anew sees what there is. */
+static bool read_while_it_changes(void)
+{
+	const u64 pfn = 501;
+	struct vmbeam_extent e[4];
+	long fd = create(1);
+
+	CHECK(fd >= 0 && add_run(fd, 500, 3) == 3);
+	CHECK(test_pread(fd, e, sizeof(e), 0) == sizeof(e[0]) && e[0].nr == 3);
+	CHECK(add_run(fd, 600, 2) == 2 && remove_pfns(fd, &pfn, 1) == 1);
+	CHECK(test_pread(fd, e, sizeof(e), sizeof(e[0])) == 0);
+	CHECK(test_pread(fd, e, sizeof(e), 0) == 3 * sizeof(e[0]) && e[0].nr == 1 && e[1].pfn == 502 && e[2].nr == 2);
+	CHECK(test_pread(fd, e, sizeof(e), sizeof(e[0])) == 2 * sizeof(e[0]) && e[0].pfn == 502);
+	CHECK(remove_pfns(fd, &e[1].pfn, 1) == 1);
+	CHECK(test_pread(fd, e, sizeof(e), 2 * sizeof(e[0])) == sizeof(e[0]) && e[0].pfn == 600 && e[0].nr == 2);
+	CHECK(test_pread(fd, e, sizeof(e), 0) == 3 * sizeof(e[0]) && e[2].pfn == 601 && e[2].nr == 1);
+	test_close(fd);
+	return true;
+}
+
+static bool too_many_exports(void)
+{
+	static struct vmbeam_export *all[VMBEAM_MAX_EXPORTS];
+	long fd;
+
+	if (seed)
+		return true;
+	for (u32 i = 0; i < VMBEAM_MAX_EXPORTS; i++) {
+		all[i] = vmbeam_export_new(1);
+		CHECK(!IS_ERR(all[i]));
+	}
+	CHECK(create(1) == -ENOSPC);
+	for (u32 i = 0; i < VMBEAM_MAX_EXPORTS; i++) {
+		vmbeam_export_end(all[i]);
+		vmbeam_export_put(all[i]);
+	}
+	fd = create(1);
+	CHECK(fd >= 0 && test_close(fd) == 0);
+	return true;
+}
+
+/* Pfns that follow each other, of frames that do not; and the M2P's own word for a frame that has no pfn. */
+static bool frames_from_elsewhere(void)
+{
+	const struct vmbeam_frame frames[] = { { 500, 1000 }, { 501, 1500 }, { ~0ULL, 1003 } };
+	struct vmbeam_extent e[4];
+	u8 status[3];
+	long fd = create(1);
+
+	m2p[1500] = 501;
+	m2p[1003] = ~0ULL;
+	CHECK(fd >= 0 && add(fd, frames, 3, status) == 2 && status[2] == VMBEAM_FRAME_M2P);
+	CHECK(test_pread(fd, e, sizeof(e), 0) == 2 * sizeof(e[0]) && e[0].nr == 1 && e[1].gfn == 1500);
+	test_close(fd);
+	mmu_fill();
+	return true;
+}
+
+/* Whatever ends it, what is pinned by then is counted. */
+static bool ended_in_the_middle(void)
+{
+	const struct vmbeam_frame frames[] = { { 500, 1000 }, { 501, 1001 }, { 502, 1002 } };
+	const u64 pfns[] = { 500, 501 };
+	struct vmbeam_export *e = vmbeam_export_new(1);
+	u32 nr = 0, removed = 0;
+	u8 status[3] = {};
+	int rc;
+
+	CHECK(!IS_ERR(e));
+	e->nr_frames = VMBEAM_EXPORT_MAX_FRAMES - 2;
+	rc = vmbeam_frames_add(e, frames, status, 3, &nr);
+	CHECK(rc == -ENOSPC && nr == 2 && mmu_pinned() == 2);
+	test_killed = true;
+	rc = vmbeam_frames_remove(e, pfns, 2, &removed);
+	test_killed = false;
+	CHECK(rc == -EINTR && removed == 1 && mmu_pinned() == 1);
+	nr = 0;
+	e->nr_frames = 1;
+	test_killed = true;
+	rc = vmbeam_frames_add(e, frames, status, 3, &nr);
+	test_killed = false;
+	CHECK(rc == -EINTR && nr == 1 && mmu_pinned() == 2);
+	vmbeam_export_end(e);
+	vmbeam_export_put(e);
+	return true;
+}
+
+/* What cannot be unpinned is not kept for the next export: the kernel takes it out, with the page table. */
+static bool hypervisor_that_does_not_let_go(void)
+{
+	long fd = create(1);
+
+	CHECK(fd >= 0 && add_run(fd, 500, 3) == 3);
+	mmu_keeps = true;
+	test_warnings = 0;
+	test_close(fd);
+	CHECK(test_warnings == 1 && mmu_pinned() == 0);
+	test_warnings = -1;
+	mmu_keeps = false;
+	return true;
+}
+
+static bool page_tables_that_are_kept(void)
+{
+	static struct vmbeam_chunk *chunks[4096 + 2];
+	long before;
+
+	if (seed)
+		return true;
+	unload();
+	load();
+	before = test_allocated;
+	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
+		chunks[i] = vmbeam_chunk_get();
+	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
+		vmbeam_chunk_put(chunks[i]);
+	/* Each is a page and what describes it. */
+	CHECK(test_allocated - before == 2 * 4096);
+	return true;
+}
+
+static bool only_where_and_for_whom_it_is(void)
+{
+	unload();
+	test_no_dom0 = true;
+	CHECK(test_insmod() == -ENODEV);
+	test_no_dom0 = false;
+	load();
+	test_no_capability = true;
+	CHECK(test_open_dev() == -EPERM);
+	test_no_capability = false;
+	return true;
+}
+
 /* What was done must not look as if it had failed; and what nobody was told of is not there. */
 static bool without_reply(void)
 {
@@ -264,7 +423,10 @@ static bool each_allocation_fails_once(void)
 static const struct test tests[] = {
 	TEST(pins_until_it_is_closed), TEST(armed_outlives_its_fd), TEST(what_does_not_fit_is_not_in_it),
 	TEST(as_a_model), TEST(the_domain_dies), TEST(list_in_the_callers_size), TEST(ids_from_before_a_reload),
-	TEST(without_reply), TEST(each_allocation_fails_once),
+	TEST(without_reply), TEST(each_allocation_fails_once), TEST(requests_that_make_no_sense),
+	TEST(read_while_it_changes), TEST(too_many_exports), TEST(only_where_and_for_whom_it_is),
+	TEST(frames_from_elsewhere), TEST(ended_in_the_middle), TEST(hypervisor_that_does_not_let_go),
+	TEST(page_tables_that_are_kept),
 };
 
 int main(int argc, char **argv)

@@ -39,6 +39,7 @@ typedef unsigned int gfp_t;
 
 /* What a test sets and looks at. */
 extern __thread bool test_no_reply;	/* the caller's memory cannot be written to */
+extern __thread int test_replies_left;	/* after as many it cannot; 0: does not matter */
 extern __thread bool test_killed;		/* a fatal signal is pending */
 extern long test_fail_at;	/* this many more of what may fail do not; -1: none fails */
 extern bool test_failed;	/* one did */
@@ -46,6 +47,9 @@ extern long test_allocated;	/* pieces of memory that the module has */
 extern long test_modules;	/* references to the module, beside those of its files */
 extern bool test_threads;	/* there are several: let them meet */
 extern void (*test_on_sleep)(void);
+extern bool test_no_capability;	/* whoever opens the device has none */
+extern bool test_no_dom0;	/* this is not Xen's dom0 */
+extern int test_warnings;	/* WARN()s that are expected; -1: none is */
 bool test_fault(void);
 
 /* Locks */
@@ -53,14 +57,21 @@ bool test_fault(void);
 struct mutex { pthread_mutex_t m; };
 typedef struct { pthread_mutex_t m; } spinlock_t;
 
+/* Read here, where the sanitizers see it: a lock in memory that is free is a fault, and not a wait without end. */
+static inline pthread_mutex_t *test_lock(pthread_mutex_t *m)
+{
+	(void)*(volatile char *)m;
+	return m;
+}
+
 #define DEFINE_MUTEX(name)		struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
 #define DEFINE_SPINLOCK(name)		spinlock_t name = { PTHREAD_MUTEX_INITIALIZER }
 #define mutex_init(lock)		pthread_mutex_init(&(lock)->m, NULL)
-#define mutex_lock(lock)		pthread_mutex_lock(&(lock)->m)
+#define mutex_lock(lock)		pthread_mutex_lock(test_lock(&(lock)->m))
 #define mutex_unlock(lock)		pthread_mutex_unlock(&(lock)->m)
 #define mutex_destroy(lock)		pthread_mutex_destroy(&(lock)->m)
 #define spin_lock_init(lock)		pthread_mutex_init(&(lock)->m, NULL)
-#define spin_lock(lock)			pthread_mutex_lock(&(lock)->m)
+#define spin_lock(lock)			pthread_mutex_lock(test_lock(&(lock)->m))
 #define spin_unlock(lock)		pthread_mutex_unlock(&(lock)->m)
 #define lockdep_assert_held(lock)	((void)(lock))
 
@@ -110,7 +121,7 @@ static inline int kref_put(struct kref *k, void (*release)(struct kref *k))
 #define current				NULL
 #define fatal_signal_pending(task)	((void)(task), test_killed)
 #define ktime_get_ns()			((u64)0)
-#define capable(cap)			true
+#define capable(cap)			(!test_no_capability)
 
 /* Memory */
 
@@ -151,11 +162,11 @@ u64 get_random_u64(void);
 #define PTR_ERR(ptr)	((long)(ptr))
 #define ERR_PTR(err)	((void *)(long)(err))
 
-/* A WARN() of the kernel fails the test. */
+/* A WARN() of the kernel fails the test, unless the test counts them. */
 #define WARN_ON(cond)		({ bool w__ = (cond); if (w__) test_warned(__FILE__, __LINE__); w__; })
 #define WARN_ON_ONCE(cond)	WARN_ON(cond)
 #define WARN_ONCE(cond, ...)	WARN_ON(cond)
-void test_warned(const char *file, int line) __attribute__((noreturn));
+void test_warned(const char *file, int line);
 static inline __attribute__((format(printf, 1, 2))) void test_log(const char *fmt, ...)
 {
 	(void)fmt;
@@ -183,7 +194,11 @@ static inline int copy_from_user(void *to, const void *from, size_t len)
 
 static inline int copy_to_user(void *to, const void *from, size_t len)
 {
-	return test_no_reply && len ? -EFAULT : copy_from_user(to, from, len);
+	if (test_no_reply && len)
+		return -EFAULT;
+	if (test_replies_left && --test_replies_left == 0)
+		test_no_reply = true;
+	return copy_from_user(to, from, len);
 }
 
 static inline int clear_user(void *to, size_t len)
@@ -439,7 +454,7 @@ void test_rmmod(void);
 
 /* Xen */
 
-#define xen_initial_domain()	true
+#define xen_initial_domain()	(!test_no_dom0)
 #define xen_pv_domain()		true
 long HYPERVISOR_memory_op(unsigned int cmd, void *arg);
 

@@ -23,6 +23,10 @@ static u64 hv_calls;
 static u64 hv_excluded;		/* extents of excluded pairs that it was given */
 static long hv_refuses;		/* what it says to any call; 0: it has the op */
 static int hv_gone;		/* this domain does not exist */
+static int hv_dying;		/* no frame of this one can be mapped any more */
+static int hv_miscounts;	/* this many more than it was given are done, or fewer */
+static int hv_kills_at = -1;	/* hypercalls until a fatal signal comes during one; -1: none does */
+static unsigned int hv_torn;	/* batches that begin within a superpage of domain A */
 static int fail_at = -1;	/* pairs until a hypercall breaks off; -1: never */
 static unsigned int nr_in_place;	/* batches of the caller's own list, all of which was swapped */
 
@@ -115,6 +119,9 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 	hv_excluded += op->nr_excluded;
 	hv_invalidates += !!(op->flags & XEN_P2M_SWAP_INVALIDATE);
 	hv_first = op->nr_extents ? extents[0].gfn_a : 0;
+	hv_torn += hv_first % 512 != 0;
+	if (hv_kills_at >= 0)
+		test_killed = hv_kills_at-- == 0;
 	memset(excluded, 0, pairs);
 	hv_mark_excluded(op, excluded);
 	for (u32 i = 0; i < op->nr_extents; i++) {
@@ -134,7 +141,7 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 			all = all && status[k] == XEN_P2M_SWAP_ST_SWAPPED;
 		}
 	}
-	op->nr_done = k;
+	op->nr_done = k + hv_miscounts;
 	hv_pairs += k;
 	nr_in_place += all && k && !op->nr_excluded && op->nr_extents > 1;
 	return 0;
@@ -191,7 +198,7 @@ int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t
 
 	if (nr != 1)
 		abort();
-	if (hv_gone == domid)
+	if (hv_gone == domid || (hv_dying && hv_dying == domid))
 		return -ESRCH;
 	if (updates->val) {
 		u64 gfn = (updates->val & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;

@@ -38,7 +38,7 @@ static inline struct vmbeam_txn_outcome told_of(u64 which)
 {
 	struct vmbeam_txn_outcome told = { .size = sizeof(told), .id = which };
 
-	if (test_ioctl(dev, VMBEAM_TXN_OUTCOME, &told) || told.id != which)
+	if (test_ioctl(dev, VMBEAM_TXN_OUTCOME, &told) || told.id != which || told.size != sizeof(told))
 		abort();
 	return told;
 }

@@ -113,6 +113,14 @@ static bool forgotten_by_name_only(void)
 	return true;
 }
 
+static unsigned int nr_sleeps;
+
+static void count_sleep(void)
+{
+	nr_sleeps++;
+}
+
+/* It does not come back: nothing is waited for. */
 static bool a_domain_is_gone(void)
 {
 	int fd;
@@ -121,7 +129,11 @@ static bool a_domain_is_gone(void)
 		return false;
 	memset(refused, 0, sizeof(refused));
 	hv_gone = 1 + seed % 2;
+	nr_sleeps = 0;
+	test_on_sleep = count_sleep;
 	release();
+	test_on_sleep = NULL;
+	CHECK(nr_sleeps == 0);
 	hv_gone = 0;
 	CHECK(told().state == VMBEAM_TXN_STUCK && told().stuck_error == ESRCH && told().nr_stuck == FRAMES);
 	fd = reopen(id);
@@ -163,10 +175,11 @@ static bool no_other_domain_is_taken(void)
 {
 	const struct vmbeam_extent_pair pair = PAIR(0, 0, 10);
 
-	hv_gone = 1 + seed % 2;
+	*(seed / 2 % 2 ? &hv_dying : &hv_gone) = 1 + seed % 2;
 	if (!begin())
 		return false;
 	hv_gone = 0;
+	hv_dying = 0;
 	CHECK(swap_list(0, &pair, 1, NULL, 0) == -ESRCH && all_back());
 	release();
 	return true;

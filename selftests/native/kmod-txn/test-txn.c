@@ -43,6 +43,9 @@ static bool swap_some(u64 *moved)
 	struct vmbeam_extent_pair *pairs = calloc(nr, sizeof(*pairs)), *excluded = NULL;
 	struct vmbeam_txn_swap arg = {
 		.size = sizeof(arg), .nr_pairs = nr, .flags = rand() % 2 ? VMBEAM_SWAP_EXCHANGE : 0,
+		/* What the caller has in there does not count. */
+		.nr_done = 3, .nr_swapped = 3, .nr_exchanged = 3, .nr_busy = 3, .nr_refused = 3, .nr_kept = 3,
+		.nr_large = 3,
 	};
 	bool apart = rand() % 2;
 	u64 frames = 0;
@@ -85,6 +88,9 @@ static bool swap_some(u64 *moved)
 	      arg.nr_kept);
 	for (u64 i = 0; i < arg.nr_done; i++)
 		CHECK(status[i] != VMBEAM_PAIR_SKIPPED && status[i] != 0xee);
+	/* Without memory it may not have come so far as to write any. */
+	for (u64 i = arg.nr_done; i < frames && rc != -ENOMEM; i++)
+		CHECK(status[i] == VMBEAM_PAIR_SKIPPED);
 	free(status);
 	return true;
 }
@@ -286,6 +292,8 @@ static bool domains_are_in_one_transaction_at_a_time(void)
 static bool ioctls_of_another_shape(void)
 {
 	struct vmbeam_txn_end arg = { .size = sizeof(arg), .flags = 1 };
+	alignas(8) static u8 page[PAGE_SIZE];
+	struct vmbeam_query *query = (void *)page;
 
 	if (!begin())
 		return false;
@@ -296,6 +304,27 @@ static bool ioctls_of_another_shape(void)
 	arg.size = PAGE_SIZE + 1;
 	CHECK(test_ioctl(txn, VMBEAM_TXN_COMMIT, &arg) == -E2BIG);
 	CHECK(told().state == VMBEAM_TXN_OPEN);
+	/* From a caller that knows more than the module. */
+	memset(page, 0, sizeof(page));
+	query->size = sizeof(page);
+	CHECK(test_ioctl(dev, VMBEAM_QUERY, page) == 0 && query->role == VMBEAM_ROLE_HOST);
+	page[sizeof(page) - 1] = 1;
+	CHECK(test_ioctl(dev, VMBEAM_QUERY, page) == -E2BIG);
+	release();
+	return true;
+}
+
+/* Once it has an fd, nothing may be left that can fail. */
+static bool begin_with_one_reply(void)
+{
+	long rc;
+
+	srand(seed);
+	hv_fill();
+	test_replies_left = 1;
+	rc = try_begin();
+	test_no_reply = false;
+	CHECK(rc == 0 && told().state == VMBEAM_TXN_OPEN);
 	release();
 	return true;
 }
@@ -372,8 +401,10 @@ static bool batches_tear_no_superpage(void)
 	much.gfn_b = rand() % 1000;
 	CHECK(swap_list(0, &much, 1, NULL, 0) == 0);
 	CHECK(hv_first > much.gfn_a && hv_first % 512 == 0);
+	/* The last one of a rollback has the beginning of the extent, wherever that is. */
+	hv_torn = 0;
 	release();
-	CHECK(all_back());
+	CHECK(all_back() && (hv_busy || hv_torn <= 1));
 	return true;
 }
 
@@ -459,7 +490,9 @@ static bool scattered_pairs_go_back_fast(void)
 	if (!begin())
 		return false;
 	nr = scattered(pairs, 1);
-	CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, pairs, nr, NULL, 0) == 0);
+	/* There and back: what was in an earlier batch of the rollback comes again. */
+	for (int i = 0; i < 2; i++)
+		CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, pairs, nr, NULL, 0) == 0);
 	nr_compared = 0;
 	release();
 	CHECK(all_back() && nr_compared == 0);
@@ -563,7 +596,95 @@ static bool loads_only_where_the_op_is(void)
 		CHECK(test_insmod() == refusals[i]);
 	}
 	hv_refuses = 0;
+	test_no_dom0 = true;
+	CHECK(test_insmod() == -ENODEV);
+	test_no_dom0 = false;
 	load();
+	test_no_capability = true;
+	CHECK(test_open_dev() == -EPERM);
+	test_no_capability = false;
+	return true;
+}
+
+static bool reserved_fields(void)
+{
+	struct vmbeam_query query = { .size = sizeof(query), .__reserved = 1 };
+	struct vmbeam_txn_outcome outcome = { .size = sizeof(outcome), .__reserved = 1 };
+
+	if (!begin())
+		return false;
+	CHECK(test_ioctl(dev, VMBEAM_QUERY, &query) == -EINVAL);
+	query.__reserved = 0;
+	CHECK(test_ioctl(dev, VMBEAM_QUERY, &query) == 0 && query.role == VMBEAM_ROLE_HOST);
+	outcome.id = id;
+	CHECK(test_ioctl(dev, VMBEAM_TXN_OUTCOME, &outcome) == -EINVAL);
+	release();
+	return true;
+}
+
+/* The statuses cannot be written: nothing is swapped. */
+static bool statuses_that_cannot_be_told(void)
+{
+	const struct vmbeam_extent_pair pair = PAIR(0, 0, 10);
+	u8 status[10];
+	struct vmbeam_txn_swap arg = {
+		.size = sizeof(arg), .pairs = (uintptr_t)&pair, .nr_pairs = 1, .status = (uintptr_t)status,
+	};
+	long rc;
+
+	if (!begin())
+		return false;
+	test_no_reply = true;
+	rc = test_ioctl(txn, VMBEAM_TXN_SWAP, &arg);
+	test_no_reply = false;
+	CHECK(rc == -EFAULT && all_back());
+	release();
+	return true;
+}
+
+/* Between two batches it ends, and tells how far it came. */
+static bool killed_in_the_middle(void)
+{
+	const struct vmbeam_extent_pair much = PAIR(0, 0, FRAMES);
+	struct vmbeam_txn_swap arg = { .size = sizeof(arg), .pairs = (uintptr_t)&much, .nr_pairs = 1 };
+	long rc;
+
+	if (!begin())
+		return false;
+	hv_kills_at = 0;
+	rc = test_ioctl(txn, VMBEAM_TXN_SWAP, &arg);
+	test_killed = false;
+	CHECK(rc == -EINTR && arg.nr_done && arg.nr_done < FRAMES);
+	release();
+	CHECK(all_back());
+	return true;
+}
+
+/* What it says to have done is believed no further than what it was given. */
+static bool hypervisor_that_miscounts(void)
+{
+	const struct vmbeam_extent_pair pair = PAIR(0, 0, 100);
+	u8 status[100];
+	struct vmbeam_txn_swap arg = {
+		.size = sizeof(arg), .flags = VMBEAM_SWAP_EXCHANGE, .pairs = (uintptr_t)&pair, .nr_pairs = 1,
+		.status = (uintptr_t)status,
+	};
+	long rc;
+
+	if (!begin())
+		return false;
+	hv_miscounts = seed % 2 ? 1 : -1;
+	test_warnings = 0;
+	rc = test_ioctl(txn, VMBEAM_TXN_SWAP, &arg);
+	hv_miscounts = 0;
+	CHECK(test_warnings == 1);
+	test_warnings = -1;
+	CHECK(rc == (seed % 2 ? 0 : -EIO) && arg.nr_done == (seed % 2 ? 100 : 99));
+	/* A pair that it has moved and does not tell of is not swapped back. */
+	if (seed % 2 == 0)
+		swap(a[99], b[99]);
+	release();
+	CHECK(all_back());
 	return true;
 }
 
@@ -643,7 +764,8 @@ static const struct test tests[] = {
 	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
 	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room),
 	TEST(too_many_are_open), TEST(loads_only_where_the_op_is), TEST(excluded_pairs_that_meet_are_joined),
-	TEST(each_allocation_fails_once),
+	TEST(each_allocation_fails_once), TEST(reserved_fields), TEST(statuses_that_cannot_be_told),
+	TEST(killed_in_the_middle), TEST(hypervisor_that_miscounts), TEST(begin_with_one_reply),
 };
 
 int main(int argc, char **argv)
