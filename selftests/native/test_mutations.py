@@ -17,8 +17,6 @@ import pytest
 from kselftest import selects
 from native_build import BUILD, make
 
-pytestmark = pytest.mark.mutations
-
 TOP = Path(__file__).parents[2]
 # Each with where its files are.
 LISTS = {"modules": "", "daemon": "", "hypervisor": "xen/hypervisor/xen/arch/x86/mm/p2m-swap/"}
@@ -96,13 +94,14 @@ class Copy:
             "--confcutdir", self._native, "-c", os.devnull, f"--junitxml={results}",
             *(self._native / test.removeprefix("native/") for test in tests)])
         # By the exit code, a fixture that fails would be the same; here it is a case of its own, of the same name.
-        good: set[str] = set()
-        bad: set[str] = set()
-        for case in ElementTree.parse(results).findall(".//testcase"):
-            address = f"native/{case.get('classname')}.py::{case.get('name')}"
-            (bad if case.find("failure") is not None else good).add(address)
-        return [test for test in tests if any(selects(test, a) for a in bad)
-                and not any(selects(test, a) for a in good)], output
+        cases = {case: f"native/{case.get('classname')}.py::{case.get('name')}"
+                 for case in ElementTree.parse(results).findall(".//testcase")}
+        failed = {address for case, address in cases.items() if case.find("failure") is not None}
+
+        def fails(test: str) -> bool:
+            named = {address for address in cases.values() if selects(test, address)}
+            return bool(named) and named <= failed
+        return [test for test in tests if fails(test)], output
 
     def _run(self, command: Sequence[str | Path]) -> tuple[int, str]:
         # Those of a pytest above this one are not meant for it.
@@ -136,6 +135,15 @@ def test_names_are_unique() -> None:
     assert sorted(names) == sorted(set(names))
 
 
+def test_edits_apply() -> None:
+    """Each changes its file: seen at once, and not when somebody runs the mutations the next time."""
+    for mutation in MUTATIONS:
+        before = (TOP / mutation.file).read_bytes()
+        after = subprocess.run(["sed", "-E", "-z", mutation.edit], input=before, stdout=subprocess.PIPE, check=True).stdout
+        assert after != before, f"the edit of {mutation.name} finds nothing in {mutation.file}"
+
+
+@pytest.mark.mutations
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation.name for mutation in MUTATIONS])
 def test_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
     in_python = [test for test in mutation.tests if is_python(test)]
