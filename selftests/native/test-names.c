@@ -86,4 +86,19 @@ TEST_F(names, a_dying_one_is_none)
 	EXPECT_EQ(9, find(self->list, self->nr, UUID_OF_U1));
 }
 
+TEST(which_names_travel)
+{
+	char name[300];
+
+	EXPECT_TRUE(domain_name_travels("u1"));
+	EXPECT_TRUE(domain_name_travels("malm\xc3\xa9 \"1\" \\"));
+	EXPECT_FALSE(domain_name_travels("malm\xe9"));
+	EXPECT_FALSE(domain_name_travels("a/b"));
+	memset(name, 'x', sizeof(name));
+	name[246] = 0;
+	EXPECT_FALSE(domain_name_travels(name));
+	name[245] = 0;
+	EXPECT_TRUE(domain_name_travels(name));
+}
+
 TEST_HARNESS_MAIN

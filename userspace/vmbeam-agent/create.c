@@ -20,13 +20,13 @@ static int create(struct session *s, libxl_domain_config *config, uint32_t *domi
 	return rc;
 }
 
-/* libxl reads no name that is not UTF-8: such a one was kept in another form. */
+/* Not every name travels: see domain_keep(). */
 static int give_name(struct session *s, uint32_t domid, const char *form)
 {
 	char *name = text_unname(form);
 	int rc = name ? 0 : ERROR_NOMEM;
 
-	if (name && !text_is_utf8(name, strlen(name)))
+	if (name && !domain_name_travels(name))
 		rc = libxl_domain_rename(s->ctx, domid, NULL, name);
 	free(name);
 	return rc;

@@ -142,8 +142,13 @@ int domain_rename(uint32_t domid, const char *form)
 {
 	char *name = text_unname(form);
 	struct session s;
-	int rc = name ? session_open(&s, false) : -ENOMEM;
+	int rc = name ? 0 : -ENOMEM;
 
+	if (rc || domain_name_travels(name)) {
+		free(name);
+		return rc;
+	}
+	rc = session_open(&s, false);
 	if (!rc) {
 		rc = libxl_domain_rename(s.ctx, domid, NULL, name) ? -EIO : 0;
 		session_close(&s);
@@ -188,20 +193,21 @@ static int write_header(struct session *s, int fd, const char *json)
 }
 
 /*
- * libxl writes a name of any bytes into its JSON, and refuses to read one that is not UTF-8. So such a name travels as it is
- * shown, and the destination's agent gives the domain its own name back.
+ * libxl writes a name of any bytes into its JSON, and refuses to read one that is not UTF-8; xl opens a log that is called
+ * by it, and fails if it cannot, with the domain restored. The destination's agent gives the domain its name back.
  */
 static int carry_name(libxl_domain_create_info *c)
 {
-	char *form;
+	char *name;
 
-	if (!c->name || text_is_utf8(c->name, strlen(c->name)))
+	if (!c->name || domain_name_travels(c->name))
 		return 0;
-	form = text_name(c->name);
-	if (!form)
+	name = malloc(UUID_TEXT);
+	if (!name)
 		return ERROR_NOMEM;
+	uuid_text(&c->uuid, name);
 	free(c->name);
-	c->name = form;
+	c->name = name;
 	return 0;
 }
 

@@ -34,12 +34,17 @@ void domains_free(struct domain *list, size_t nr);
  * this order: no name can stand in the way of a UUID. NULL: there is none; one that is dying is none.
  */
 const struct domain *domains_find(const struct domain *list, size_t nr, const char *meant);
+/*
+ * names.c: can xl restore a domain of that name? libxl reads none that is not UTF-8, and xl makes a file's name of it. One
+ * that cannot travels as its UUID, and gets its name when it is there.
+ */
+bool domain_name_travels(const char *name);
 /* 0, -ESRCH when there is no such domain, or -errno. A dying domain is still there. */
 int domain_read(uint32_t domid, struct domain *d);
 
 /* The configuration as libxl has it in JSON, to be put; or -errno, and NULL, and @why. */
 int domain_config(uint32_t domid, struct json_object **config, char *why, size_t size);
-/* @form: the name as struct domain has it. 0 or -errno. */
+/* @form: the name as struct domain has it. Does nothing for a name that travels. 0 or -errno. */
 int domain_rename(uint32_t domid, const char *form);
 /* The program that libxl runs to save and to restore. */
 const char *domain_helper(void);

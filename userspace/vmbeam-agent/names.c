@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Whom an operator means. */
+/* Whom an operator means, and which names the toolstack can use. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "domain.h"
+
+/* Of what xl makes of it, "xl-NAME.log.10", a file system takes 255 bytes. */
+#define MAX_TRAVELS 245
 
 void domains_free(struct domain *list, size_t nr)
 {
@@ -50,4 +53,11 @@ const struct domain *domains_find(const struct domain *list, size_t nr, const ch
 	found = name ? find_name(list, nr, name) : NULL;
 	free(name);
 	return found ?: find_name(list, nr, meant);
+}
+
+bool domain_name_travels(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len <= MAX_TRAVELS && !memchr(name, '/', len) && text_is_utf8(name, len);
 }

@@ -304,16 +304,6 @@ int op_restore_populated(struct request *r)
 	}
 }
 
-/* Does it stand for a name that is not UTF-8? */
-static bool is_escaped(const char *form)
-{
-	char *name = text_unname(form);
-	bool is = name && !text_is_utf8(name, strlen(name));
-
-	free(name);
-	return is;
-}
-
 int op_restore_end(struct request *r)
 {
 	int64_t until = clock_ms() + AGAIN_MS;
@@ -343,13 +333,11 @@ int op_restore_end(struct request *r)
 	restore.domid = find_new();
 	if (!restore.domid)
 		return fail(r, -ESRCH, "xl restored %s, but there is no such domain now", restore.called);
-	/* One that is not UTF-8 travelled in another form: see domain_save(). */
-	if (is_escaped(restore.name)) {
-		rc = domain_rename(restore.domid, restore.name);
-		if (rc)
-			return fail(r, rc, "domain %u, which xl restored, cannot be given its name %s: %s", restore.domid,
-				    restore.called, strerror(-rc));
-	}
+	/* It may have travelled under another one: see domain_save(). */
+	rc = domain_rename(restore.domid, restore.name);
+	if (rc)
+		return fail(r, rc, "domain %u, which xl restored, cannot be given its name %s: %s", restore.domid, restore.called,
+			    strerror(-rc));
 done:
 	put_number(r, "domid", restore.domid);
 	return 0;
