@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest VM that is changed while it moves: the change goes with it, or the migration is called off; it is never lost."""
+
+import pytest
+
+from failing import ROLLED_BACK, Hold, Migration, Outcome, stays_on_hv1
+from laden import ATTACH, DETACH, SEEN, attach, connected, detach, spares
+from vmbeam_lab.lab import Lab
+
+# From the first step after the check to the last before the commit. At "suspend" the guest VM still runs.
+POINTS = ("prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit")
+# Each of these takes most of a migration: the others are for the soak.
+QUICK = {("suspend", "disk"), ("commit", "vif")}
+
+
+def changed_at(lab: Lab, point: str, change: str) -> Outcome:
+    hold = Hold(lab, "host", f"vmbeamd:{point}")
+    migration = Migration(lab, "u1", "hv1", "hv2")
+    hold.wait(migration)
+    lab.run("hv1", change)
+    hold.release()
+    return migration.end()
+
+
+def called_off(outcome: Outcome, words: str) -> None:
+    assert outcome.status == ROLLED_BACK, str(outcome)
+    assert words in outcome.words, f"it does not say: {words}\n{outcome}"
+
+
+@pytest.mark.parametrize(("point", "device"), [pytest.param(p, d, marks=() if (p, d) in QUICK else pytest.mark.soak)
+                                               for p in POINTS for d in ATTACH])
+def test_attached(guests_lab_shared: Lab, point: str, device: str) -> None:
+    lab = guests_lab_shared
+    with stays_on_hv1(lab), spares(lab):
+        called_off(changed_at(lab, point, ATTACH[device]), "was attached to u1 after the check")
+        connected(lab, "hv1")
+        lab.waiter.until(f"u1 to have the {device}", lambda: lab.succeeds("u1", SEEN[device]))
+        detach(lab, "hv1", device)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("device", ATTACH)
+def test_detached(guests_lab_shared: Lab, device: str) -> None:
+    lab = guests_lab_shared
+    with stays_on_hv1(lab), spares(lab):
+        attach(lab, "hv1", device)
+        called_off(changed_at(lab, "suspend", f"{DETACH[device]} || {DETACH[device]}"), "was detached from u1 after the check")
+        assert not lab.succeeds("u1", SEEN[device])
+
+
+@pytest.mark.soak
+def test_detach_hangs(guests_lab_shared: Lab) -> None:
+    """Of a suspended guest VM, which cannot let go of it: xl gives up, and the guest VM does so when it runs again."""
+    lab = guests_lab_shared
+    with stays_on_hv1(lab), spares(lab):
+        attach(lab, "hv1", "disk")
+        called_off(changed_at(lab, "state", f"! {DETACH['disk']}"), "is being detached from u1")
+        lab.waiter.until("u1 to let go of it", lambda: not lab.succeeds("u1", SEEN["disk"]))
+        detach(lab, "hv1", "disk")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("point", "change", "undo", "words"), [
+    ("suspend", "xl vcpu-pin u1 0 1", "xl vcpu-pin u1 0 all", "the pin of vCPU 0 was attached to u1 after the check"),
+    ("commit", "xl vcpu-pin u1 0 1", "xl vcpu-pin u1 0 all", "the pin of vCPU 0 was attached to u1 after the check"),
+    ("suspend", "xl cpupool-rename Pool-0 trial", "xl cpupool-rename trial Pool-0", "has another name than at the check"),
+], ids=["suspend-pin", "commit-pin", "suspend-cpupool"])
+def test_placed_elsewhere(guests_lab_shared: Lab, point: str, change: str, undo: str, words: str) -> None:
+    lab = guests_lab_shared
+    with stays_on_hv1(lab):
+        called_off(changed_at(lab, point, change), words)
+        lab.run("hv1", undo)
+
+
+@pytest.mark.soak
+def test_vcpu_is_taken(guests_lab_shared: Lab) -> None:
+    """While the guest VM runs: its kernel does it."""
+    lab = guests_lab_shared
+    with stays_on_hv1(lab):
+        hold = Hold(lab, "host", "vmbeamd:suspend")
+        migration = Migration(lab, "u1", "hv1", "hv2")
+        hold.wait(migration)
+        lab.run("hv1", "xl vcpu-set u1 1")
+        lab.waiter.until("u1 to have one CPU", lambda: lab.text("u1", "/sys/devices/system/cpu/online") == "0")
+        hold.release()
+        called_off(migration.end(), "has another online than at the check")
+        lab.run("hv1", "xl vcpu-set u1 2")
+        lab.waiter.until("u1 to have two CPUs", lambda: lab.succeeds("u1", "echo 1 >/sys/devices/system/cpu/cpu1/online"))
+
+
+@pytest.mark.soak
+def test_memory_is_given_back(guests_lab: Lab) -> None:
+    """While the guest VM runs, after its frames were announced: its balloon has no place in the stream."""
+    lab = guests_lab
+    with stays_on_hv1(lab):
+        hold = Hold(lab, "host", "vmbeamd:suspend")
+        migration = Migration(lab, "u1", "hv1", "hv2")
+        hold.wait(migration)
+        lab.run("hv1", "xl mem-set u1 248")
+        lab.waiter.until("u1 to have given memory back", lambda: memory(lab, "hv1") <= 248, lambda: memory(lab, "hv1"))
+        hold.release()
+        called_off(migration.end(), "keep its balloon still")
+        lab.run("hv1", "xl mem-set u1 256")
+        lab.waiter.until("u1 to have its memory again", lambda: memory(lab, "hv1") == 256, lambda: memory(lab, "hv1"))
+
+
+def memory(lab: Lab, hostvm: str) -> int:
+    """What u1 holds, in MiB."""
+    return int(lab.run(hostvm, "xl list u1 | tail -n 1").split()[2])
