@@ -14,7 +14,7 @@ from vmbeam_lab.migrate import Wrong, check_unhurt, vmbeam_migrate
 from vmbeam_lab.migrate import vmbeam_status as status
 
 HOLD = "/run/vmbeam/hold"
-ROLLED_BACK, REFUSED = 3, 2
+ROLLED_BACK, REFUSED, NO_DAEMON = 3, 2, 5
 
 
 @dataclass
@@ -118,4 +118,4 @@ def refused(lab: Lab, words: str) -> None:
     assert words in outcome.words, f"it does not say: {words}\n{outcome}"
 
 
-__all__ = ["HOLD", "Hold", "Migration", "Outcome", "REFUSED", "ROLLED_BACK", "refused", "settle", "status", "stays_on_hv1"]
+__all__ = ["HOLD", "Hold", "Migration", "NO_DAEMON", "Outcome", "REFUSED", "ROLLED_BACK", "refused", "settle", "status", "stays_on_hv1"]
