@@ -91,7 +91,7 @@ check_mypy() {
 	(cd lab && mypy --strict vmbeam_lab) || rc=1
 	for dir in selftests selftests/*/; do
 		compgen -G "$dir/*.py" >/dev/null || continue
-		(cd "$dir" && MYPYPATH=$copy/lab:$copy/selftests mypy --strict ./*.py) || rc=1
+		(cd "$dir" && MYPYPATH=$copy/lab:$copy/selftests:$copy/selftests/migration mypy --strict ./*.py) || rc=1
 	done
 	return $rc
 }
