@@ -128,6 +128,22 @@ int domain_populate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int orde
 	return 0;
 }
 
+int domain_depopulate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order)
+{
+	xen_pfn_t first[CHUNK];
+	uint64_t done = 0;
+
+	while (done < nr) {
+		unsigned int n = 0;
+
+		for (; n < CHUNK && done < nr; done += 1UL << order)
+			first[n++] = gfn + done;
+		if (xc_domain_decrease_reservation_exact(xch, domid, n, order, first))
+			return -1;
+	}
+	return 0;
+}
+
 int domain_punch(uint32_t domid, uint64_t gfn)
 {
 	xen_pfn_t frame = gfn;

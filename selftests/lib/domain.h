@@ -38,6 +38,11 @@ uint64_t domain_heap_free(void);
 int domain_populate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order);
 /* Takes the memory of one frame away. */
 int domain_punch(uint32_t domid, uint64_t gfn);
+/*
+ * Takes away what domain_populate() gave. Of a domain that lives the hypervisor takes memory as it is, while that of a
+ * destroyed one is scrubbed by idle processors, nobody knows until when: in the way of whoever measures next.
+ */
+int domain_depopulate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order);
 
 /* Lets domain @to map a frame, writable or not, by this reference. */
 int domain_grant(uint32_t domid, uint32_t ref, uint32_t to, uint64_t gfn);

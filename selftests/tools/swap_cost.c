@@ -15,6 +15,7 @@
 #include <x86intrin.h>
 
 #include "domain.h"
+#include "pairs.h"
 #include "txn.h"
 
 #define SUPER 512
@@ -24,7 +25,7 @@ static int dev;
 static struct vmbeam_query query;
 static const char *marked;	/* name of a case, or NULL */
 static uint32_t a, b;
-static struct vmbeam_extent_pair pairs[PAIRS], excluded[PAIRS / SUPER * 8];
+static struct vmbeam_extent_pair *pairs, excluded[PAIRS / SUPER * 8];
 
 static void die(const char *what)
 {
@@ -52,22 +53,6 @@ static void destroy(void)
 	if (domain_destroy(a) || domain_destroy(b))
 		die("the domains do not go");
 	sleep(SCRUB_S);
-}
-
-/* A random order of 0 .. n - 1. */
-static uint32_t *shuffled(uint32_t n)
-{
-	uint32_t *v = malloc(n * sizeof(*v)), i, j, t;
-
-	for (i = 0; i < n; i++)
-		v[i] = i;
-	for (i = n - 1; i; i--) {
-		j = (((uint64_t)random() << 31) | random()) % (i + 1);
-		t = v[i];
-		v[i] = v[j];
-		v[j] = t;
-	}
-	return v;
 }
 
 #define MARK(digit) __asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 'v', 'm', 'b', '" digit "'" : : : "memory")
@@ -185,20 +170,25 @@ static void empty(void)
 	destroy();
 }
 
+static void use(struct vmbeam_extent_pair *list)
+{
+	if (!list)
+		die("no memory for the list of pairs");
+	free(pairs);
+	pairs = list;
+}
+
 static void runs_of_512(uint32_t nr)
 {
-	for (uint32_t i = 0; i < nr; i++)
-		pairs[i] = (struct vmbeam_extent_pair){ .gfn_a = i * SUPER, .gfn_b = i * SUPER, .nr = SUPER };
+	use(pairs_in_runs(nr, SUPER));
 }
 
 static void small(void)
 {
-	uint32_t *va = shuffled(PAIRS), *vb = shuffled(PAIRS);
 	void *addr;
 
 	make(PAIRS, ORDER_4K);
-	for (uint32_t i = 0; i < PAIRS; i++)
-		pairs[i] = (struct vmbeam_extent_pair){ .gfn_a = va[i], .gfn_b = vb[i], .nr = 1 };
+	use(pairs_scattered(PAIRS));
 	measure("4k scattered", PAIRS, 1, 0, 0, 1);
 
 	runs_of_512(PAIRS / SUPER);
@@ -211,8 +201,6 @@ static void small(void)
 	measure("contents exchanged", 1, SUPER, 0, VMBEAM_SWAP_EXCHANGE, 1);
 	domain_unmap(addr, SUPER);
 	destroy();
-	free(va);
-	free(vb);
 }
 
 static void large(void)
