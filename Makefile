@@ -27,6 +27,9 @@ swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.js
 swap-profile: deps ## where they go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"
 	selftests/swap-profile.sh "$(or $(CASE),2m)"
 
+bench: deps ## how long swaps and migrations take beside what else there is; build/bench. SIZE="128 256" RUNS=10 ROW="memory/128/swap-2m" KEEP=1
+	lab/lab bench $(if $(SIZE),--size "$(SIZE)") $(if $(ROW),--row "$(ROW)") $(if $(RUNS),--runs "$(RUNS)") $(if $(KEEP),--keep)
+
 bench-native: deps ## what a swap costs on this very processor, beside memcpy; build/bench/native.json. BENCH="--docs" or bench.c's options
 	$(TREE) build python3 selftests/native/p2m-swap/bench.py $(BENCH)
 
@@ -60,4 +63,4 @@ clean: ## what was built in the checkout; lab/lab clean deletes the snapshots, a
 deps: # what the host needs to make the trees; everything else is in them
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq mmdebstrap debian-archive-keyring; }
 
-.PHONY: help demo check tests soak mutations swap-cost swap-profile bench-native modules tools xen qemu lint install clean deps
+.PHONY: help demo check tests soak mutations swap-cost swap-profile bench bench-native modules tools xen qemu lint install clean deps

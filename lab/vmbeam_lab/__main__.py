@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import demo, deploy, guests, logs, snapshot
+from . import bench, demo, deploy, guests, logs, snapshot
 from .config import ADDRESSES, Config
 from .errors import LabError
 from .lab import Lab, show
@@ -149,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("monitor", monitor, "ask QEMU's monitor")
     c.add_argument("command", nargs=argparse.REMAINDER)
     command("demo", demo.main, "what make demo does")
+    bench.arguments(command("bench", bench.main, "what make bench does"))
     command("status", status, "whether it is up; status 3 if not")
     command("down", down, "end it")
     command("clean", clean, "end it, and delete its snapshots")

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make bench: measures, in one boot of the lab, what a swap and a migration take beside what else a user has. Writes the
+raw runs, a report, and plots into build/bench. See docs/performance.md."""
+
+import argparse
+import json
+import platform
+import re
+import subprocess
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from . import bench_cpu, bench_memory, bench_report, guests, snapshot
+from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
+from .config import Config
+from .errors import LabError
+from .lab import Lab
+from .machine import qemu_program
+from .paths import TOP, say
+
+OUT = TOP / "build/bench"
+# In the host management VM, gone with it: which start of the lab this is. The kernel's boot id is the snapshot's own.
+MARK = "/run/bench.json"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A lab to measure in."""
+    lab: Lab
+    build: str
+    boot: str
+
+
+def _marked(lab: Lab) -> dict[str, Any]:
+    try:
+        got: dict[str, Any] = json.loads(lab.text("host", MARK))
+        return got
+    except LabError:
+        return {}
+
+
+def mark(lab: Lab, build: str) -> Session:
+    """A lab that has just been started, with nothing measured in it."""
+    boot = uuid.uuid4().hex[:8]
+    lab.write("host", MARK, json.dumps({"build": build, "boot": boot}).encode())
+    return Session(lab, build, boot)
+
+
+def session(config: Config) -> Session:
+    """The lab of a bench that was stopped goes on being used; any other one is ended."""
+    ready, lab = snapshot.deployed(config), Lab(config)
+    build = ready.name
+    if lab.machine.pid():
+        found = _marked(lab)
+        if found.get("build") == build:
+            lab.measure_speed()
+            say(f"going on in the lab that is up, boot {found['boot']}")
+            return Session(lab, build, str(found["boot"]))
+        say("ending the lab that is up: it is not one of a bench of this build")
+        lab.down()
+    snapshot.up(lab, ready)
+    return mark(lab, build)
+
+
+def processor() -> str:
+    found = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace"), re.M)
+    return found[1] if found else platform.machine()
+
+
+def about(s: Session) -> dict[str, Any]:
+    """Where it was measured, and what."""
+    c = s.lab.config
+    info = dict(line.split(":", 1) for line in s.lab.run("host", "xl info").splitlines() if ":" in line)
+    info = {k.strip(): v.strip() for k, v in info.items()}
+    qemu = subprocess.run([qemu_program(c), "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    return {"vmbeam": (TOP / "VERSION").read_text(encoding="ascii").strip(), "build": s.build, "boot": s.boot,
+            "processor": processor(), "kernel": platform.release(), "accelerator": "KVM" if c.kvm else "TCG",
+            "qemu": qemu.stdout.splitlines()[0], "xen": info["xen_version"], "cpus": int(info["nr_cpus"]),
+            "mib": int(info["total_memory"]), "dom0_kernel": info["release"], "lab": asdict(c),
+            "nested_xen": s.lab.run("hv1", "xl info xen_version 2>/dev/null || xl info | sed -n 's/^xen_version *: //p'").strip()}
+
+
+class Bench:
+    """Where its files are; what is measured is in each part's own module."""
+
+    def __init__(self, s: Session, out: Path) -> None:
+        self.session, self.out = s, out
+        self.runs = {part: Runs(out / f"{part}.csv", part) for part in VALUES}
+        self.notes: dict[str, Any] = {}
+
+    def take(self, n: int) -> Callable[[Row, dict[str, float]], None]:
+        def one(row: Row, values: dict[str, float]) -> None:
+            self.runs[row.part].add(Run(row, n, self.session.build, self.session.boot, time.strftime("%FT%TZ", time.gmtime()), values))
+            say(f"run {n}: {row.name}: {values['seconds']:.3f} s, {values['cpu_s']:.2f} s of processors")
+        return one
+
+    def memory(self, rows: list[Row], runs: int) -> None:
+        s = self.session
+        m = bench_memory.Memory(s.lab, bench_cpu.names(s.lab))
+        todo = rounds(rows, runs, self.runs["memory"].done(s.build, s.boot))
+        if any(row.case == "network" for _, left in todo for row in left):
+            path = self.out / "iperf3.json"
+            known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if known.get("boot") != s.boot:
+                say("which options iperf3 is fastest with")
+                m.choose()
+                known = {"boot": s.boot, "options": m.iperf3, "tried": m.tried}
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(known) + "\n", encoding="utf-8")
+            m.iperf3 = known["options"]
+        for n, left in todo:
+            for mib in dict.fromkeys(row.mib for row in left):
+                m.measure([row for row in left if row.mib == mib], self.take(n))
+
+    def rows(self, sizes: list[int]) -> list[Row]:
+        """All that can be measured here; of sizes that were asked for, all must be possible."""
+        free = guests.free_mib(self.session.lab, "host")
+        fit, no = bench_memory.fitting(sizes or bench_memory.SIZES, free, self.session.lab.config)
+        if sizes and no:
+            raise LabError("; ".join(no))
+        for text in no:
+            say(text)
+        return bench_memory.rows(fit)
+
+    def measure(self, sizes: list[int], patterns: list[str], runs: int) -> None:
+        """Rows that patterns name are measured again; without patterns, those that are not measured yet."""
+        rows = chosen(self.rows(sizes), patterns)
+        if patterns:
+            for kept in self.runs.values():
+                kept.drop(row for row in rows if row.part == kept.part)
+        self.memory([row for row in rows if row.part == "memory"], runs)
+
+    def report(self) -> dict[str, Any]:
+        rows = {row: runs for kept in self.runs.values() for row, runs in kept.rows().items()}
+        found = about(self.session)
+        iperf3 = self.out / "iperf3.json"
+        if iperf3.exists():
+            found["iperf3"] = json.loads(iperf3.read_text(encoding="utf-8"))
+        made = bench_report.report(rows, found)
+        (self.out / "report.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+        return made
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.runs < 1:
+        raise LabError("RUNS is 1 or more")
+    s = session(Config.from_env().at("systems"))
+    bench = Bench(s, OUT)
+    try:
+        bench.measure(args.size, args.row, args.runs)
+        report = bench.report()
+    except BaseException:
+        say("the lab stays up: make bench goes on where it was; lab/lab down ends it")
+        raise
+    if not args.keep:
+        s.lab.down()
+    print(bench_report.tables(report))
+    say(f"raw runs and report: {OUT.relative_to(TOP)}")
+    return 0
+
+
+def arguments(c: argparse.ArgumentParser) -> None:
+    c.add_argument("--size", type=lambda text: [int(w) for w in text.split()], default=[], metavar="MIB...",
+                   help="these sizes alone, as one word; all that the lab has memory for if not given")
+    c.add_argument("--row", type=str.split, default=[], metavar="ROW...", help="these rows alone, again, as one word: "
+                   "memory/1024/swap-2m, or a pattern of the shell")
+    c.add_argument("--runs", type=int, default=10, help="how often each row is measured")
+    c.add_argument("--keep", action="store_true", help="do not end the lab at the end")

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What make bench does beside measuring: rows and rounds, the files of raw runs, reading what tools print, the report."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vmbeam_lab import bench_cpu, bench_memory, bench_report
+from vmbeam_lab.bench_runs import VALUES, Row, Run, Runs, chosen, rounds
+from vmbeam_lab.config import Config
+from vmbeam_lab.errors import LabError
+
+NAMES = {0: "host", 1: "hv1", 2: "hv2"}
+
+
+def memory_run(case: str, seconds: float, n: int = 1, mib: int = 1024, boot: str = "b", cpu_s: float | None = None) -> Run:
+    values = dict.fromkeys(VALUES["memory"], 0.0) | {"seconds": seconds, "wall_s": seconds, "bytes": float(mib << 20),
+                                                     "cpu_s": seconds if cpu_s is None else cpu_s}
+    return Run(Row("memory", mib, case), n, "build", boot, "2026-01-01T00:00:00Z", values)
+
+
+def test_runs_are_kept(tmp_path: Path) -> None:
+    """Each is in the file as soon as it is over, and is read again as it was."""
+    runs = Runs(tmp_path / "x/memory.csv", "memory")
+    for n in (1, 2):
+        runs.add(memory_run("memcpy", 0.1234567890123 * n, n))
+        assert len((tmp_path / "x/memory.csv").read_text(encoding="utf-8").splitlines()) == 1 + n
+    again = Runs(tmp_path / "x/memory.csv", "memory")
+    assert [r.run for r in again.all] == [1, 2] and again.all[0].values["seconds"] == pytest.approx(0.1234567890123)
+    assert again.done("build", "b") == {(Row("memory", 1024, "memcpy"), 1), (Row("memory", 1024, "memcpy"), 2)}
+    assert not again.done("build", "another boot") and not again.done("another build", "b")
+
+
+def test_other_columns(tmp_path: Path) -> None:
+    (tmp_path / "memory.csv").write_text("row,run\nmemory/1/memcpy,1\n", encoding="utf-8")
+    with pytest.raises(LabError, match="other columns"):
+        Runs(tmp_path / "memory.csv", "memory")
+
+
+def test_one_boot_per_row(tmp_path: Path) -> None:
+    """A run of another boot replaces what that row had, and leaves the other rows alone; one of the same number itself."""
+    runs = Runs(tmp_path / "memory.csv", "memory")
+    for n in (1, 2):
+        runs.add(memory_run("memcpy", 1.0, n))
+        runs.add(memory_run("swap-2m", 1.0, n))
+    runs.add(memory_run("memcpy", 2.0, 1, boot="later"))
+    found = runs.rows()
+    assert [(r.boot, r.values["seconds"]) for r in found[Row("memory", 1024, "memcpy")]] == [("later", 2.0)]
+    assert len(found[Row("memory", 1024, "swap-2m")]) == 2
+    runs.add(memory_run("swap-2m", 3.0, 2))
+    assert [r.values["seconds"] for r in runs.rows()[Row("memory", 1024, "swap-2m")]] == [1.0, 3.0]
+    runs.drop([Row("memory", 1024, "swap-2m")])
+    assert list(Runs(tmp_path / "memory.csv", "memory").rows()) == [Row("memory", 1024, "memcpy")]
+
+
+def test_values_are_complete(tmp_path: Path) -> None:
+    run = memory_run("memcpy", 1.0)
+    with pytest.raises(LabError, match="max_pause_ns"):
+        Runs(tmp_path / "memory.csv", "memory").add(replace(run, values={k: v for k, v in run.values.items() if k != "max_pause_ns"}))
+
+
+@pytest.mark.parametrize("name", ["memory/128", "nothing/128/x", "memory/large/x", "memory/1/2/3"])
+def test_no_row(name: str) -> None:
+    with pytest.raises(LabError, match="is no row"):
+        Row.parse(name)
+
+
+def test_chosen() -> None:
+    rows = bench_memory.rows([128, 256])
+    assert Row.parse("memory/128/swap-2m") in rows and rows[-1].name == "memory/0/background"
+    assert chosen(rows, []) == rows
+    assert [r.name for r in chosen(rows, ["memory/*/memcpy"])] == ["memory/128/memcpy", "memory/256/memcpy"]
+    with pytest.raises(LabError, match="memory/1/memcpy names no row"):
+        chosen(rows, ["memory/128/memcpy", "memory/1/memcpy"])
+
+
+def test_rounds() -> None:
+    """Every row once in each round, and what is done is left out."""
+    one, two = rows = [Row("memory", 128, "memcpy"), Row("memory", 128, "network")]
+    assert rounds(rows, 2, set()) == [(1, [one, two]), (2, [one, two])]
+    assert rounds(rows, 3, {(one, 1), (two, 1), (one, 3)}) == [(2, [one, two]), (3, [two])]
+
+
+def test_fitting() -> None:
+    fit, no = bench_memory.fitting((128, 1024), 2000, Config(mib=9216))
+    assert fit == [128] and len(no) == 1 and "LAB_MIB=9728" in no[0]
+    assert bench_memory.fitting((128, 1024), bench_memory.need_mib(1024), Config())[0] == [128, 1024]
+
+
+def test_account() -> None:
+    before = bench_cpu.Account.parse({"ns": 5, "busy_ns": 7, "domains": {"0": 10, "1": 20, "9": 1}})
+    after = bench_cpu.Account.parse({"ns": 2_000_000_005, "busy_ns": 3_000_000_007,
+                                     "domains": {"0": 1_000_000_010, "1": 500_000_020, "2": 250_000_000, "7": 250_000_000}})
+    values = after.since(before).values(NAMES)
+    assert values == {"wall_s": 2.0, "cpu_s": 2.0, "busy_s": 3.0, "cpu_host_s": 1.0, "cpu_hv1_s": 0.5, "cpu_hv2_s": 0.25}
+
+
+def test_domain_names() -> None:
+    listed = """Name                                        ID   Mem VCPUs	State	Time(s)
+Domain-0                                     0  1536     1     r-----     100.1
+hv1                                          3  2560     2     -b----      10.5
+(null)                                       4     0     1     --p--d       0.0
+"""
+    assert bench_cpu.domain_names(listed) == {0: "host", 3: "hv1", 4: "(null)"}
+
+
+def test_tool() -> None:
+    """A line as bench_memory prints it."""
+    line = ('{"case":"swap-2m","mib":128,"frames_in_superpages":32768,"max_pause_ns":1234,"ns":2500000,"busy_ns":3000000,'
+            '"domains":{"0":2400000,"1":100000,"2":50000}}')
+    case, values = bench_memory.from_tool(line, NAMES)
+    assert case == "swap-2m" and set(values) == set(VALUES["memory"])
+    assert values["seconds"] == 0.0025 and values["cpu_s"] == pytest.approx(0.00255) and values["bytes"] == 128 << 20
+
+
+IPERF3 = {"start": {}, "end": {"sum_sent": {"seconds": 4.0, "bytes": 134217728}, "sum_received": {"seconds": 4.2, "bytes": 134217728}}}
+
+
+def test_iperf3() -> None:
+    used = bench_cpu.Account(5_000_000_000, 6_000_000_000, {0: 3_000_000_000, 1: 1_000_000_000, 2: 1_500_000_000})
+    values = bench_memory.from_iperf3(json.dumps(IPERF3), used, NAMES, 128)
+    assert set(values) == set(VALUES["memory"])
+    assert values["seconds"] == 4.2 and values["wall_s"] == 5.0 and values["cpu_s"] == 5.5
+    with pytest.raises(LabError, match="where"):
+        bench_memory.from_iperf3(json.dumps(IPERF3), used, NAMES, 129)
+    with pytest.raises(LabError, match="unable to connect"):
+        bench_memory.from_iperf3('{"start": {}, "error": "unable to connect to server"}', used, NAMES, 128)
+
+
+def rows_of(*runs: Run) -> dict[Row, list[Run]]:
+    found: dict[Row, list[Run]] = {}
+    for r in runs:
+        found.setdefault(r.row, []).append(r)
+    return found
+
+
+def test_report() -> None:
+    """Medians and spreads, raw runs, ratios with what is to be reached."""
+    r = bench_report.report(rows_of(*(memory_run("swap-2m", s, n) for n, s in enumerate((0.03, 0.01, 0.02))),
+                                    *(memory_run("memcpy", s, n) for n, s in enumerate((0.5, 0.4, 0.3))),
+                                    memory_run("network", 30.0, cpu_s=90.0)), {"processor": "P"})
+    e = {e["case"]: e for e in r["rows"]}
+    assert e["swap-2m"]["figures"]["seconds"] == {"median": 0.02, "least": 0.01, "most": 0.03}
+    assert [v["seconds"] for v in e["memcpy"]["runs"]] == [0.5, 0.4, 0.3]
+    got = {(x["case"], x["base"], x["value"]): (x["times"], x["reached"]) for x in r["ratios"]}
+    assert got == {("swap-2m", "memcpy", "seconds"): (pytest.approx(20.0), True),
+                   ("swap-2m", "network", "seconds"): (pytest.approx(1500.0), True),
+                   ("swap-2m", "network", "cpu_s"): (pytest.approx(4500.0), True)}
+    text = bench_report.tables(r)
+    assert "0.02 (0.01 to 0.03)" in text and "≥ 15" in text and "yes" in text and "NO" not in text
+    json.dumps(r)
+
+
+def test_aim_missed() -> None:
+    r = bench_report.report(rows_of(memory_run("swap-4k", 0.3), memory_run("memcpy", 0.5)), {})
+    assert [(x["times"], x["reached"]) for x in r["ratios"]] == [(pytest.approx(0.5 / 0.3), False)]
+    assert "NO" in bench_report.tables(r)
+    small = bench_report.report(rows_of(memory_run("swap-4k", 0.3, mib=128), memory_run("memcpy", 0.5, mib=128)), {})
+    assert small["ratios"][0]["reached"] is None and "NO" not in bench_report.tables(small)
+
+
+def test_boots_are_not_compared() -> None:
+    r = bench_report.report(rows_of(memory_run("swap-2m", 0.1, boot="one"), memory_run("memcpy", 0.5, boot="two")), {})
+    assert not r["ratios"] and "Not all rows were measured in the same boot" in bench_report.tables(r)
