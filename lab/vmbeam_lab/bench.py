@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from . import bench_cpu, bench_memory, bench_report, guests, snapshot
+from . import bench_cpu, bench_memory, bench_plot, bench_report, guests, snapshot
 from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
 from .config import Config
 from .errors import LabError
@@ -93,7 +93,8 @@ class Bench:
 
     def take(self, n: int) -> Callable[[Row, dict[str, float]], None]:
         def one(row: Row, values: dict[str, float]) -> None:
-            self.runs[row.part].add(Run(row, n, self.session.build, self.session.boot, time.strftime("%FT%TZ", time.gmtime()), values))
+            when = time.strftime("%FT%TZ", time.gmtime())
+            self.runs[row.part].add(Run(row, n, self.session.build, self.session.boot, when, values))
             say(f"run {n}: {row.name}: {values['seconds']:.3f} s, {values['cpu_s']:.2f} s of processors")
         return one
 
@@ -141,6 +142,7 @@ class Bench:
             found["iperf3"] = json.loads(iperf3.read_text(encoding="utf-8"))
         made = bench_report.report(rows, found)
         (self.out / "report.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+        bench_plot.draw(made, self.out)
         return made
 
 
@@ -158,7 +160,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.keep:
         s.lab.down()
     print(bench_report.tables(report))
-    say(f"raw runs and report: {OUT.relative_to(TOP)}")
+    say(f"raw runs, report and plots: {OUT.relative_to(TOP)}")
     return 0
 
 

@@ -27,3 +27,4 @@ def test_memory(systems_lab: Lab, tmp_path: Path) -> None:
     again = {r.row.name: r for r in b.runs["memory"].all}
     assert [name for name in first if again[name] != first[name]] == ["memory/128/swap-2m"]
     assert {x["case"] for x in b.report()["ratios"]} == {"swap-2m", "swap-4k", "swap-4k-runs"}
+    assert (tmp_path / "report.json").exists() and (tmp_path / "memory-time.svg").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench_cpu, bench_memory, bench_report
+from vmbeam_lab import bench_cpu, bench_memory, bench_plot, bench_report
 from vmbeam_lab.bench_runs import VALUES, Row, Run, Runs, chosen, rounds
 from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
@@ -58,7 +58,8 @@ def test_one_boot_per_row(tmp_path: Path) -> None:
 def test_values_are_complete(tmp_path: Path) -> None:
     run = memory_run("memcpy", 1.0)
     with pytest.raises(LabError, match="max_pause_ns"):
-        Runs(tmp_path / "memory.csv", "memory").add(replace(run, values={k: v for k, v in run.values.items() if k != "max_pause_ns"}))
+        values = {k: v for k, v in run.values.items() if k != "max_pause_ns"}
+        Runs(tmp_path / "memory.csv", "memory").add(replace(run, values=values))
 
 
 @pytest.mark.parametrize("name", ["memory/128", "nothing/128/x", "memory/large/x", "memory/1/2/3"])
@@ -115,7 +116,8 @@ def test_tool() -> None:
     assert values["seconds"] == 0.0025 and values["cpu_s"] == pytest.approx(0.00255) and values["bytes"] == 128 << 20
 
 
-IPERF3 = {"start": {}, "end": {"sum_sent": {"seconds": 4.0, "bytes": 134217728}, "sum_received": {"seconds": 4.2, "bytes": 134217728}}}
+IPERF3 = {"start": {}, "end": {"sum_sent": {"seconds": 4.0, "bytes": 134217728},
+                               "sum_received": {"seconds": 4.2, "bytes": 134217728}}}
 
 
 def test_iperf3() -> None:
@@ -164,3 +166,32 @@ def test_aim_missed() -> None:
 def test_boots_are_not_compared() -> None:
     r = bench_report.report(rows_of(memory_run("swap-2m", 0.1, boot="one"), memory_run("memcpy", 0.5, boot="two")), {})
     assert not r["ratios"] and "Not all rows were measured in the same boot" in bench_report.tables(r)
+
+
+def test_plots(tmp_path: Path) -> None:
+    """SVG and PNG, with a curve for each case and the original's figures."""
+    runs = [memory_run(case, s * mib / 1024 * (1 + n / 10), n, mib)
+            for case, s in (("swap-2m", 0.01), ("memcpy", 0.5)) for mib in (128, 1024) for n in range(3)]
+    r = bench_report.report(rows_of(*runs, memory_run("background", 10.0, mib=0)), {})
+    written = bench_plot.draw(r, tmp_path)
+    assert {p.name for p in written} == {f"memory-{what}.{kind}" for what in ("time", "cpu") for kind in ("svg", "png")}
+    svg = (tmp_path / "memory-time.svg").read_text(encoding="utf-8")
+    assert "swap-2m" in svg and "memcpy" in svg and "original" in svg and "background" not in svg
+    assert (tmp_path / "memory-cpu.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_points() -> None:
+    r = bench_report.report(rows_of(*(memory_run("memcpy", s, n) for n, s in enumerate((1.0, 3.0, 2.0)))), {})
+    text = bench_plot.script(bench_plot.plots(r)[0], "svg", Path("/x.svg"))
+    assert "\n1024 2 1 3\n" in text and "\n1024 0.5 0.5 0.5\n" in text and "\n1024 0.64 0.64 0.64\n" in text
+    assert "\n1024 0.49 0.49 0.49\n" in bench_plot.script(bench_plot.plots(r)[1], "svg", Path("/x.svg"))
+
+
+def test_no_plot_of_nothing(tmp_path: Path) -> None:
+    assert not bench_plot.draw(bench_report.report({}, {}), tmp_path)
+
+
+def test_gnuplot_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bench_plot.TERMINALS, "svg", "nonsense")
+    with pytest.raises(LabError, match="(?s)memory-time.svg: .*nonsense"):
+        bench_plot.draw(bench_report.report(rows_of(memory_run("memcpy", 1.0)), {}), tmp_path)

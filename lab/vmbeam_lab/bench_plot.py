@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Plots of a report, by gnuplot, as SVG and PNG."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable
+
+from .bench_report import ORIGINAL
+from .errors import LabError
+
+TERMINALS = {"svg": 'svg size 900,560 font "sans,12" background "white"', "png": 'pngcairo size 900,560 font "sans,11"'}
+STYLE = """set key outside right top vertical spacing 1.3
+set grid
+set border 3
+set tics nomirror
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: its points are x, median, least and most. One of a single point shows as that."""
+    title: str
+    points: tuple[tuple[float, float, float, float], ...]
+    original: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    name: str
+    title: str
+    y: str
+    lines: tuple[Line, ...]
+    log: bool = True
+
+
+def of_rows(elements: Iterable[dict[str, Any]], part: str, value: str) -> tuple[Line, ...]:
+    """A curve for each case of a part, over the size. Nought has no place on a logarithmic scale."""
+    cases: dict[str, list[tuple[float, float, float, float]]] = {}
+    for e in elements:
+        f = e["figures"].get(value)
+        if e["part"] == part and e["mib"] and f and f["least"] > 0:
+            cases.setdefault(e["case"], []).append((e["mib"], f["median"], f["least"], f["most"]))
+    return tuple(Line(case, tuple(sorted(points))) for case, points in cases.items())
+
+
+def original(value: str) -> tuple[Line, ...]:
+    """The original's own figures, beside ours."""
+    mib, lines = float(ORIGINAL["mib"]), []
+    for name in ("swap", "network"):
+        o = ORIGINAL[name]
+        y = o["seconds"] if value == "seconds" else o["seconds"] * o["cpu_percent"] / 100
+        lines.append(Line(f"the original's {name}, 2012", ((mib, y, y, y),), original=True))
+    return tuple(lines)
+
+
+def plots(report: dict[str, Any]) -> list[Plot]:
+    """Those that the report has data for."""
+    rows = report["rows"]
+    made = [Plot("memory-time", "The memory of one VM becomes another's", "seconds",
+                 of_rows(rows, "memory", "seconds") + original("seconds")),
+            Plot("memory-cpu", "The memory of one VM becomes another's: the whole host's processors", "processor seconds",
+                 of_rows(rows, "memory", "cpu_s") + original("cpu_s"))]
+    return [p for p in made if any(not line.original for line in p.lines)]
+
+
+def script(p: Plot, terminal: str, out: Path) -> str:
+    """What gnuplot is told."""
+    text = [f"set terminal {TERMINALS[terminal]}", f'set output "{out}"', STYLE, f'set title "{p.title}"', 'set xlabel "MiB"',
+            f'set ylabel "{p.y}"', "set logscale x 2"]
+    if p.log:
+        text.append("set logscale y 10")
+    xs = sorted({point[0] for line in p.lines for point in line.points})
+    text.append(f"set xrange [{xs[0] / 1.3:g}:{xs[-1] * 1.3:g}]")
+    text.append(f"set xtics ({', '.join(f'{x:g}' for x in xs)})")
+    drawn = []
+    for i, line in enumerate(p.lines):
+        text += [f"$line{i} << EOD", *(" ".join(f"{v:.9g}" for v in point) for point in line.points), "EOD"]
+        if line.original:
+            drawn.append(f'$line{i} using 1:2 with points pointtype {4 + 2 * (i % 2)} pointsize 1.6 linecolor "black" '
+                         f'title "{line.title}"')
+        else:
+            drawn.append(f'$line{i} using 1:2:3:4 with yerrorlines pointtype 7 linecolor {i + 1} title "{line.title}"')
+    text.append("plot " + ", \\\n     ".join(drawn))
+    return "\n".join(text) + "\n"
+
+
+def draw(report: dict[str, Any], out: Path) -> list[Path]:
+    """Writes all plots, and says which files they are."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for p in plots(report):
+        for terminal in TERMINALS:
+            path, program = out / f"{p.name}.{terminal}", out / f"{p.name}.gnuplot"
+            path.unlink(missing_ok=True)
+            program.write_text(script(p, terminal, path), encoding="utf-8")
+            done = subprocess.run(["gnuplot", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            # A terminal that it does not have is only a warning, and an empty file.
+            if done.returncode or not path.exists() or not path.stat().st_size:
+                raise LabError(f"gnuplot does not draw {path.name}: {done.stdout.strip()}")
+            written.append(path)
+    return written
