@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from . import bench_cpu, bench_memory, bench_plot, bench_report, guests, snapshot
+from . import bench_cpu, bench_docs, bench_memory, bench_plot, bench_report, guests, snapshot
 from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
 from .config import Config
 from .errors import LabError
@@ -147,6 +147,9 @@ class Bench:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.docs:
+        bench_docs.write(OUT)
+        return 0
     if args.runs < 1:
         raise LabError("RUNS is 1 or more")
     s = session(Config.from_env().at("systems"))
@@ -170,4 +173,5 @@ def arguments(c: argparse.ArgumentParser) -> None:
     c.add_argument("--row", type=str.split, default=[], metavar="ROW...", help="these rows alone, again, as one word: "
                    "memory/1024/swap-2m, or a pattern of the shell")
     c.add_argument("--runs", type=int, default=10, help="how often each row is measured")
+    c.add_argument("--docs", action="store_true", help="put the last report into docs/performance.md, and measure nothing")
     c.add_argument("--keep", action="store_true", help="do not end the lab at the end")

@@ -2,12 +2,13 @@
 """What make bench does beside measuring: rows and rounds, the files of raw runs, reading what tools print, the report."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench_cpu, bench_memory, bench_plot, bench_report
+from vmbeam_lab import bench_cpu, bench_docs, bench_memory, bench_plot, bench_report
 from vmbeam_lab.bench_runs import VALUES, Row, Run, Runs, chosen, rounds
 from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
@@ -195,3 +196,29 @@ def test_gnuplot_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bench_plot.TERMINALS, "svg", "nonsense")
     with pytest.raises(LabError, match="(?s)memory-time.svg: .*nonsense"):
         bench_plot.draw(bench_report.report(rows_of(memory_run("memcpy", 1.0)), {}), tmp_path)
+
+
+ABOUT = {"vmbeam": "1", "build": "build", "boot": "b", "processor": "a processor", "kernel": "6.12", "accelerator": "TCG",
+         "qemu": "QEMU 10", "xen": "4.20", "cpus": 5, "mib": 9216, "dom0_kernel": "6.12", "nested_xen": "4.20",
+         "lab": {"hostvm_mib": 2560}, "iperf3": {"boot": "b", "options": "-Z", "tried": {"": 3.0, "-Z": 2.0}}}
+
+
+def test_docs(tmp_path: Path) -> None:
+    """The page has a place for all that is put into it, and is written again as it was."""
+    docs, out = tmp_path / "docs", tmp_path / "out"
+    docs.mkdir()
+    shutil.copy(bench_docs.DOCS / "performance.md", docs)
+    r = bench_report.report(rows_of(memory_run("swap-2m", 0.0123), memory_run("memcpy", 0.5)), ABOUT)
+    bench_plot.draw(r, out)
+    (out / "report.json").write_text(json.dumps(r), encoding="utf-8")
+    bench_docs.write(out, docs)
+    text = (docs / "performance.md").read_text(encoding="utf-8")
+    assert "0.0123 (0.0123 to 0.0123)" in text and "a processor, Linux 6.12" in text and "2 s with -Z" in text
+    shown = [line for line in text.splitlines() if line.startswith("![")]
+    assert len(shown) == 2 and all((docs / line.split("(")[1].rstrip(")")).exists() for line in shown)
+    bench_docs.write(out, docs)
+    assert (docs / "performance.md").read_text(encoding="utf-8") == text
+    with pytest.raises(LabError, match="0 places for about"):
+        bench_docs.put("nothing", "about", "x")
+    with pytest.raises(LabError, match="make bench writes it"):
+        bench_docs.write(tmp_path, docs)
