@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from . import bench_cpu, bench_docs, bench_memory, bench_plot, bench_report, guests, snapshot
+from . import bench_cpu, bench_docs, bench_memory, bench_migrate, bench_plot, bench_report, guests, snapshot
 from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
-from .config import Config
+from .config import HOSTVMS, Config
 from .errors import LabError
 from .lab import Lab
 from .machine import qemu_program
@@ -116,23 +116,37 @@ class Bench:
             for mib in dict.fromkeys(row.mib for row in left):
                 m.measure([row for row in left if row.mib == mib], self.take(n))
 
+    def migrations(self, rows: list[Row], runs: int) -> None:
+        """One size after the other: a guest VM takes minutes to boot, and does not grow."""
+        s = self.session
+        m = bench_migrate.Migrations(s.lab, bench_cpu.names(s.lab))
+        for mib in dict.fromkeys(row.mib for row in rows):
+            for n, left in rounds((row for row in rows if row.mib == mib), runs, self.runs["migration"].done(s.build, s.boot)):
+                m.measure(left, self.take(n))
+
     def rows(self, sizes: list[int]) -> list[Row]:
         """All that can be measured here; of sizes that were asked for, all must be possible."""
-        free = guests.free_mib(self.session.lab, "host")
-        fit, no = bench_memory.fitting(sizes or bench_memory.SIZES, free, self.session.lab.config)
+        lab, c = self.session.lab, self.session.lab.config
+        memory, no = bench_memory.fitting(sizes or bench_memory.SIZES, guests.free_mib(lab, "host"), c)
+        free = min(guests.free_mib(lab, h) + guests.guest_mib(lab, h, bench_migrate.GUEST) for h in HOSTVMS)
+        moved, no_moves = bench_migrate.fitting(sizes or bench_migrate.SIZES, free, c)
+        no += no_moves
         if sizes and no:
             raise LabError("; ".join(no))
         for text in no:
             say(text)
-        return bench_memory.rows(fit)
+        return bench_memory.rows(memory) + bench_migrate.rows(moved)
 
-    def measure(self, sizes: list[int], patterns: list[str], runs: int) -> None:
-        """Rows that patterns name are measured again; without patterns, those that are not measured yet."""
-        rows = chosen(self.rows(sizes), patterns)
-        if patterns:
+    def measure(self, rows: list[Row], runs: int, again: bool = False) -> None:
+        """What is not measured yet; or all of it again."""
+        if again:
             for kept in self.runs.values():
                 kept.drop(row for row in rows if row.part == kept.part)
-        self.memory([row for row in rows if row.part == "memory"], runs)
+        for part, one in (("memory", self.memory), ("migration", self.migrations)):
+            wanted = [row for row in rows if row.part == part]
+            if wanted:
+                one(wanted, runs)
+                self.report()       # of what there is by now
 
     def report(self) -> dict[str, Any]:
         rows = {row: runs for kept in self.runs.values() for row, runs in kept.rows().items()}
@@ -155,7 +169,8 @@ def main(args: argparse.Namespace) -> int:
     s = session(Config.from_env().at("systems"))
     bench = Bench(s, OUT)
     try:
-        bench.measure(args.size, args.row, args.runs)
+        # Rows that are named are measured again.
+        bench.measure(chosen(bench.rows(args.size), args.row), args.runs, again=bool(args.row))
         report = bench.report()
     except BaseException:
         say("the lab stays up: make bench goes on where it was; lab/lab down ends it")

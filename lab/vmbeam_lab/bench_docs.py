@@ -17,25 +17,35 @@ DOCS = TOP / "docs"
 def about(a: dict[str, Any]) -> str:
     lab = a["lab"]
     lines = [["VMBeam", a["vmbeam"]], ["machine", f"{a['processor']}, Linux {a['kernel']}"],
-             ["lab", f"{a['qemu']}, {a['accelerator']}; {a['cpus']} processors, {a['mib']} MiB; host VMs of {lab['hostvm_mib']} MiB"],
-             ["host hypervisor", f"Xen {a['xen']}, its dom0 Linux {a['dom0_kernel']}"], ["nested hypervisors", f"Xen {a['nested_xen']}"]]
+             ["lab", f"{a['qemu']}, {a['accelerator']}; {a['cpus']} processors, {a['mib']} MiB; "
+                     f"host VMs of {lab['hostvm_mib']} MiB"],
+             ["host hypervisor", f"Xen {a['xen']}, its dom0 Linux {a['dom0_kernel']}"],
+             ["nested hypervisors", f"Xen {a['nested_xen']}"]]
     if "iperf3" in a:
         tried = ", ".join(f"{bench_report.number(s)} s with {o or 'no option'}" for o, s in a["iperf3"]["tried"].items())
         lines.append(["iperf3", f"{a['iperf3']['options'] or 'no option'}, the fastest of: {tried}"])
     return bench_report.markdown(["what", "which"], lines)
 
 
+def plots_of(report: dict[str, Any], part: str = "") -> list[str]:
+    """The files of its plots."""
+    return [p.name for p in bench_plot.scripts(report, "svg", Path()) if p.name.startswith(part)]
+
+
 def images(report: dict[str, Any], part: str) -> str:
-    return "\n\n".join(f"![{p.title}](performance/{p.name}.svg)" for p in bench_plot.plots(report) if p.name.startswith(part))
+    return "\n\n".join(f"![{name.removesuffix('.svg')}](performance/{name})" for name in plots_of(report, part))
 
 
 def blocks(report: dict[str, Any]) -> dict[str, str]:
     """What stands between which marks."""
     made = {"about": about(report["about"])}
-    if any(e["part"] == "memory" for e in report["rows"]):
-        made["memory"] = f"{bench_report.memory_table(report['rows'])}\n\n{images(report, 'memory')}"
+    for part, table in bench_report.PART_TABLES.items():
+        if any(e["part"] == part for e in report["rows"]):
+            made[part] = f"{table(report['rows'])}\n\n{images(report, part)}"
     if report["ratios"]:
         made["ratios"] = bench_report.ratio_table(report["ratios"])
+    if report["growth"]:
+        made["growth"] = bench_report.growth_table(report["growth"])
     return made
 
 
@@ -60,6 +70,6 @@ def write(out: Path, docs: Path = DOCS) -> None:
     plots = docs / "performance"
     shutil.rmtree(plots, ignore_errors=True)
     plots.mkdir()
-    for p in bench_plot.plots(report):
-        shutil.copy(out / f"{p.name}.svg", plots)
+    for name in plots_of(report):
+        shutil.copy(out / name, plots)
     page.write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Iterable
 
 from .bench_report import ORIGINAL
+from .bench_runs import PHASES
 from .errors import LabError
 
 TERMINALS = {"svg": 'svg size 900,560 font "sans,12" background "white"', "png": 'pngcairo size 900,560 font "sans,11"'}
@@ -60,8 +61,40 @@ def plots(report: dict[str, Any]) -> list[Plot]:
     made = [Plot("memory-time", "The memory of one VM becomes another's", "seconds",
                  of_rows(rows, "memory", "seconds") + original("seconds")),
             Plot("memory-cpu", "The memory of one VM becomes another's: the whole host's processors", "processor seconds",
-                 of_rows(rows, "memory", "cpu_s") + original("cpu_s"))]
+                 of_rows(rows, "memory", "cpu_s") + original("cpu_s")),
+            Plot("migration-time", "A migration: the whole of it", "seconds", of_rows(rows, "migration", "seconds")),
+            Plot("migration-downtime", "A migration: how long a client hears nothing", "seconds",
+                 of_rows(rows, "migration", "downtime_s")),
+            Plot("migration-cpu", "A migration: the whole host's processors", "processor seconds",
+                 of_rows(rows, "migration", "cpu_s")),
+            Plot("migration-bytes", "A migration: what goes over the network", "bytes", of_rows(rows, "migration", "bytes"))]
     return [p for p in made if any(not line.original for line in p.lines)]
+
+
+def stacked(elements: Iterable[dict[str, Any]], case: str) -> tuple[list[int], dict[str, list[float]]]:
+    """The medians of a migration's phases: sizes, and for each phase a value for each of them."""
+    found = sorted((e for e in elements if e["part"] == "migration" and e["case"] == case), key=lambda e: int(e["mib"]))
+    return ([int(e["mib"]) for e in found],
+            {name: [e["figures"][f"phase_{name}_s"]["median"] for e in found] for name in PHASES})
+
+
+def phase_scripts(report: dict[str, Any], terminal: str, out: Path) -> dict[Path, str]:
+    """A plot of the phases for each load that was measured: what gnuplot is told, by the file that it writes."""
+    scripts = {}
+    for load in ("idle", "busy"):
+        sizes, phases = stacked(report["rows"], f"vmbeam-{load}")
+        if not sizes:
+            continue
+        path = out / f"migration-phases-{load}.{terminal}"
+        lines = [" ".join([str(mib), *(f"{phases[name][i]:.9g}" for name in PHASES)]) for i, mib in enumerate(sizes)]
+        columns = ", \\\n     ".join(f'$phases using {i + 2}{":xtic(1)" if i == 0 else ""} title "{name}"'
+                                     for i, name in enumerate(PHASES))
+        scripts[path] = "\n".join([
+            f"set terminal {TERMINALS[terminal]}", f'set output "{path}"', STYLE, "set style data histograms",
+            "set style histogram rowstacked", "set style fill solid 0.8", "set boxwidth 0.7", 'set xlabel "MiB"',
+            'set ylabel "seconds"', f'set title "The phases of vmbeam migrate, guest VM {load}"',
+            "$phases << EOD", *lines, "EOD", f"plot {columns}"]) + "\n"
+    return scripts
 
 
 def script(p: Plot, terminal: str, out: Path) -> str:
@@ -85,15 +118,21 @@ def script(p: Plot, terminal: str, out: Path) -> str:
     return "\n".join(text) + "\n"
 
 
+def scripts(report: dict[str, Any], terminal: str, out: Path) -> dict[Path, str]:
+    """Of all plots that the report has data for."""
+    curves = {out / f"{p.name}.{terminal}": script(p, terminal, out / f"{p.name}.{terminal}") for p in plots(report)}
+    return curves | phase_scripts(report, terminal, out)
+
+
 def draw(report: dict[str, Any], out: Path) -> list[Path]:
     """Writes all plots, and says which files they are."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for p in plots(report):
-        for terminal in TERMINALS:
-            path, program = out / f"{p.name}.{terminal}", out / f"{p.name}.gnuplot"
+    for terminal in TERMINALS:
+        for path, text in scripts(report, terminal, out).items():
             path.unlink(missing_ok=True)
-            program.write_text(script(p, terminal, path), encoding="utf-8")
+            program = path.with_suffix(".gnuplot")
+            program.write_text(text, encoding="utf-8")
             done = subprocess.run(["gnuplot", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             # A terminal that it does not have is only a warning, and an empty file.
             if done.returncode or not path.exists() or not path.stat().st_size:

@@ -26,12 +26,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Aim:
-    """How one case compares with another of the same size: median over median. least: what it is to reach, at a size."""
+    """How one case compares with another of the same size: median over median. least: what it is to reach, at a size, or
+    None where it is only told."""
     part: str
     case: str
     base: str
     value: str
-    least: float
+    least: float | None
     mib: int = 1024
 
 
@@ -43,8 +44,15 @@ AIMS = (
     Aim("memory", "swap-2m", "network", "cpu_s", 50),
     Aim("memory", "swap-4k", "network", "seconds", 50),
     Aim("memory", "swap-4k", "network", "cpu_s", 50),
+    Aim("migration", "vmbeam-busy", "live-busy", "seconds", 3),
+    Aim("migration", "vmbeam-busy", "live-busy", "bytes", 50),
+    *(Aim("migration", f"vmbeam-{load}", f"{stock}-{load}", value, None)
+      for load in ("idle", "busy") for stock in ("live", "saved") for value in ("seconds", "downtime_s", "cpu_s", "bytes")
+      if (load, stock, value) not in (("busy", "live", "seconds"), ("busy", "live", "bytes"))),
 )
-WORDS = {"seconds": "time", "cpu_s": "processor time", "wall_s": "time"}
+WORDS = {"seconds": "time", "cpu_s": "processor time", "downtime_s": "downtime", "bytes": "bytes over the network"}
+# How much the downtime of a vmbeam migration may grow from the one size to the other.
+GROWTH = (128, 1024, 1.5)
 
 
 def summary(rows: Mapping[Row, list[Run]]) -> list[dict[str, Any]]:
@@ -66,15 +74,29 @@ def ratios(elements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 continue
             ours, theirs = (x["figures"][a.value]["median"] for x in (e, base))
             if ours > 0:
+                aim = a.least if mib == a.mib else None
                 found.append({"part": part, "mib": mib, "case": case, "base": a.base, "value": a.value, "times": theirs / ours,
-                              "aim": a.least if mib == a.mib else None,
-                              "reached": theirs / ours >= a.least if mib == a.mib else None})
+                              "aim": aim, "reached": None if aim is None else theirs / ours >= aim})
+    return found
+
+
+def growth(elements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the downtime, from the smallest to the largest guest VM."""
+    small, large, most = GROWTH
+    by = {(e["case"], e["mib"]): e for e in elements if e["part"] == "migration" and e["case"].startswith("vmbeam-")}
+    found = []
+    for (case, mib), e in by.items():
+        base = by.get((case, small))
+        if mib != large or not base or (base["boot"], base["build"]) != (e["boot"], e["build"]):
+            continue
+        times = e["figures"]["downtime_s"]["median"] / base["figures"]["downtime_s"]["median"]
+        found.append({"case": case, "from_mib": small, "to_mib": large, "times": times, "most": most, "reached": times <= most})
     return found
 
 
 def report(rows: Mapping[Row, list[Run]], about: dict[str, Any]) -> dict[str, Any]:
     elements = summary(rows)
-    return {"about": about, "original": ORIGINAL, "rows": elements, "ratios": ratios(elements)}
+    return {"about": about, "original": ORIGINAL, "rows": elements, "ratios": ratios(elements), "growth": growth(elements)}
 
 
 def number(x: float) -> str:
@@ -110,6 +132,26 @@ def memory_table(elements: Iterable[dict[str, Any]]) -> str:
     return markdown(["MiB", "case", "seconds", "ns per 4 KiB", "processor seconds", "% of a CPU", "runs"], lines)
 
 
+def migration_table(elements: Iterable[dict[str, Any]]) -> str:
+    lines = []
+    for e in elements:
+        if e["part"] == "migration":
+            f = e["figures"]
+            lines.append([str(e["mib"]), e["case"], span(f["seconds"]), span(f["downtime_s"]), span(f["cpu_s"]),
+                          number(f["bytes"]["median"] / 2**20), number(f["pages_resent"]["median"]), str(len(e["runs"]))])
+    return markdown(["MiB", "case", "seconds", "downtime, seconds", "processor seconds", "MiB over the network", "pages resent",
+                     "runs"], lines)
+
+
+def growth_table(found: Iterable[dict[str, Any]]) -> str:
+    return markdown(["case", "from MiB", "to MiB", "times the downtime", "aim", "reached"],
+                    [[g["case"], str(g["from_mib"]), str(g["to_mib"]), number(g["times"]), f"≤ {number(g['most'])}",
+                      "yes" if g["reached"] else "NO"] for g in found])
+
+
+PART_TABLES = {"memory": memory_table, "migration": migration_table}
+
+
 def ratio_table(found: Iterable[dict[str, Any]]) -> str:
     lines = [[str(r["mib"]), r["case"], r["base"], WORDS[r["value"]], number(r["times"]),
               f"≥ {number(r['aim'])}" if r["aim"] else "", {True: "yes", False: "NO", None: ""}[r["reached"]]]
@@ -119,9 +161,11 @@ def ratio_table(found: Iterable[dict[str, Any]]) -> str:
 
 def tables(r: dict[str, Any]) -> str:
     """All that there is, for a terminal."""
-    shown = [memory_table(r["rows"])] if any(e["part"] == "memory" for e in r["rows"]) else []
+    shown = [table(r["rows"]) for part, table in PART_TABLES.items() if any(e["part"] == part for e in r["rows"])]
     if r["ratios"]:
         shown.append(ratio_table(r["ratios"]))
+    if r["growth"]:
+        shown.append(growth_table(r["growth"]))
     if len({(e["build"], e["boot"]) for e in r["rows"]}) > 1:
         shown.append("Not all rows were measured in the same boot of the same build: ratios between such rows are left out.")
     return "\n\n".join(shown)

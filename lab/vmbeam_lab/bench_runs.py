@@ -12,8 +12,12 @@ from .errors import LabError
 
 # What one run of each part yields. Times are in seconds; cpu_*_s are of domains of the outer Xen, cpu_s is their sum.
 CPU = ("cpu_s", "busy_s", "cpu_host_s", "cpu_hv1_s", "cpu_hv2_s")
+# Of a vmbeam migration; others have none.
+PHASES = ("check", "prepare", "suspend", "state", "quiesce", "swap", "commit", "resume")
 VALUES = {
     "memory": ("seconds", "wall_s", *CPU, "bytes", "frames_in_superpages", "max_pause_ns"),
+    "migration": ("seconds", "wall_s", *CPU, "bytes", "downtime_s", "told_downtime_s", "pages_resent",
+                  *(f"phase_{name}_s" for name in PHASES)),
 }
 HEAD = ("row", "run", "build", "boot", "when")
 

@@ -135,6 +135,12 @@ def has_guest(lab: Lab, hostvm: str, guest: str) -> bool:
     return lab.succeeds(hostvm, f"xl domid {guest} >/dev/null 2>&1")
 
 
+def guest_mib(lab: Lab, hostvm: str, guest: str) -> int:
+    """What a guest VM takes of its host VM; 0 if there is none of that name."""
+    rc, out, _ = lab.status(hostvm, f"xl list {guest} 2>/dev/null")
+    return 0 if rc else int(out.decode().splitlines()[1].split()[2])
+
+
 def free_mib(lab: Lab, hostvm: str) -> int:
     return int(lab.run(hostvm, "xl info free_memory 2>/dev/null || xl info | sed -n 's/^free_memory *: //p'"))
 

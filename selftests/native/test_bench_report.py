@@ -2,16 +2,18 @@
 """What make bench does beside measuring: rows and rounds, the files of raw runs, reading what tools print, the report."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench_cpu, bench_docs, bench_memory, bench_plot, bench_report
-from vmbeam_lab.bench_runs import VALUES, Row, Run, Runs, chosen, rounds
+from vmbeam_lab import bench_cpu, bench_docs, bench_memory, bench_migrate, bench_plot, bench_report
+from vmbeam_lab.bench_runs import PHASES, VALUES, Row, Run, Runs, chosen, rounds
 from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
+from vmbeam_lab.paths import TOP
 
 NAMES = {0: "host", 1: "hv1", 2: "hv2"}
 
@@ -222,3 +224,76 @@ def test_docs(tmp_path: Path) -> None:
         bench_docs.put("nothing", "about", "x")
     with pytest.raises(LabError, match="make bench writes it"):
         bench_docs.write(tmp_path, docs)
+
+
+def migration_run(case: str, mib: int, seconds: float, downtime: float, sent: float = 1e6) -> Run:
+    values = dict.fromkeys(VALUES["migration"], 0.0) | {"seconds": seconds, "wall_s": seconds, "cpu_s": seconds, "bytes": sent,
+                                                        "downtime_s": downtime, "phase_swap_s": 0.5, "phase_check_s": 0.25}
+    return Run(Row("migration", mib, case), 1, "build", "b", "2026-01-01T00:00:00Z", values)
+
+
+def test_migrations(tmp_path: Path) -> None:
+    """Tables, ratios, growth, plots, and the page."""
+    r = bench_report.report(rows_of(migration_run("vmbeam-busy", 128, 10.0, 1.0), migration_run("vmbeam-busy", 1024, 11.0, 1.6),
+                                    migration_run("live-busy", 1024, 110.0, 9.0, 60e6),
+                                    migration_run("saved-busy", 1024, 100.0, 99.0)), ABOUT)
+    got = {(x["base"], x["value"]): (x["times"], x["reached"]) for x in r["ratios"]}
+    assert got[("live-busy", "seconds")] == (pytest.approx(10.0), True)
+    assert got[("live-busy", "bytes")] == (pytest.approx(60.0), True)
+    assert got[("saved-busy", "downtime_s")] == (pytest.approx(99 / 1.6), None)
+    assert [(g["case"], g["times"], g["reached"]) for g in r["growth"]] == [("vmbeam-busy", pytest.approx(1.6), False)]
+    text = bench_report.tables(r)
+    assert "times the downtime" in text and "1.6 (1.6 to 1.6)" in text
+    names = {p.name for p in bench_plot.draw(r, tmp_path) if p.suffix == ".svg"}
+    assert names == {f"migration-{n}.svg" for n in ("time", "downtime", "cpu", "bytes", "phases-busy")}
+    assert "check" in (tmp_path / "migration-phases-busy.svg").read_text(encoding="utf-8")
+    assert "\n1024 0.25 0 0 0 0 0.5 0 0\n" in (tmp_path / "migration-phases-busy.gnuplot").read_text(encoding="utf-8")
+    (tmp_path / "report.json").write_text(json.dumps(r), encoding="utf-8")
+    shutil.copy(bench_docs.DOCS / "performance.md", tmp_path)
+    bench_docs.write(tmp_path, tmp_path)
+    page = (tmp_path / "performance.md").read_text(encoding="utf-8")
+    assert "(performance/migration-phases-busy.svg)" in page and (tmp_path / "performance/migration-time.svg").exists()
+
+
+def test_pipes() -> None:
+    """What xl is told: no ssh, and one port on both sides."""
+    assert bench_migrate.sender("live", "hv2").startswith("xl migrate -s '' u3 'exec socat ")
+    for how in ("live", "saved"):
+        assert f"TCP:10.0.2.12:{bench_migrate.STREAM_PORT}" in bench_migrate.sender(how, "hv2")
+        assert f"TCP-LISTEN:{bench_migrate.STREAM_PORT}," in bench_migrate.receiver(how)
+
+
+def test_listens() -> None:
+    table = """  sl  local_address rem_address   st tx_queue rx_queue
+   0: 00000000:0913 00000000:0000 0A 00000000:00000000
+   1: 0B02000A:1E78 0C02000A:1F90 01 00000000:00000000
+"""
+    assert bench_migrate.listens(table, 2323) and not bench_migrate.listens(table, 7800)
+
+
+def test_followed() -> None:
+    text = 'connected\nbeats 4\n{"beats":9,"lost":0,"longest_ms":520.5,"broke":false}\n'
+    assert bench_migrate.followed(text) == pytest.approx(0.5005)
+    for text in ("", "connected\n", '{"beats":9,"lost":0,"longest_ms":520.5,"broke":true}',
+                 '{"beats":9,"lost":1,"longest_ms":1,"broke":false}'):
+        with pytest.raises(LabError, match="heartbeat"):
+            bench_migrate.followed(text)
+
+
+def test_resent() -> None:
+    assert bench_migrate.resent(128 << 20, 128) == 0 and bench_migrate.resent((128 << 20) + 40960, 128) == 10
+    assert bench_migrate.resent(1e6, 128) == 0
+
+
+def test_phases() -> None:
+    told = dict.fromkeys(PHASES, 10.0)
+    assert bench_migrate.phases({"phases_ms": told})["phase_swap_s"] == 0.01 and set(bench_migrate.phases({}).values()) == {0.0}
+    with pytest.raises(LabError, match="other"):
+        bench_migrate.phases({"phases_ms": {**told, "other": 1.0}})
+
+
+def test_phases_are_the_daemons() -> None:
+    """The columns of the CSV file."""
+    source = (TOP / "userspace/vmbeamd/migration.c").read_text(encoding="utf-8")
+    names = re.search(r"step_names\[STEPS\] = \{([^}]*)\}", source)
+    assert names and tuple(re.findall(r'"(\w+)"', names[1])) == PHASES

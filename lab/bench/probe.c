@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a migration is felt by. Each runs until SIGTERM.
+ *
+ * probe beat ADDRESS PORT MS   in the guest VM that moves: a number every MS ms over TCP, anew when the other end leaves
+ * probe follow PORT            outside: takes one connection, prints "connected", then a line in each second with beats, and
+ *                              at SIGTERM as JSON the beats and the longest gap between two: how long a client heard nothing
+ * probe dirty MIB              writes to one page after the other of that much memory, as fast as it can, at a low priority
+ * probe ticks US               a timer loop with that period; prints as JSON at SIGTERM how late the ticks were. A tick's
+ *                              time is fixed beforehand, so that of a long stall each tick in it counts
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096
+/* An hour of ticks of 1 ms; what is not used takes no memory. */
+#define TICKS_MAX 3600000
+
+static volatile sig_atomic_t over;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	over = 1;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void sleep_until(int64_t ns)
+{
+	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+static int beat(const char *address, int port, long ms)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int one = 1;
+
+	if (inet_pton(AF_INET, address, &to.sin_addr) != 1) {
+		fprintf(stderr, "probe: \"%s\" is no address\n", address);
+		return 2;
+	}
+	while (!over) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (fd >= 0 && !connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+			for (uint64_t n = 0; !over && write(fd, &n, sizeof(n)) == sizeof(n); n++)
+				usleep(ms * 1000);
+		}
+		close(fd);
+		usleep(200000);
+	}
+	return 0;
+}
+
+static int follow(int port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int s = socket(AF_INET, SOCK_STREAM, 0), one = 1, fd;
+	int64_t last, longest = 0, told;
+	uint64_t n, beats = 0, lost = 0;
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (s < 0 || bind(s, (struct sockaddr *)&at, sizeof(at)) || listen(s, 1)) {
+		perror("probe: listen");
+		return 1;
+	}
+	fd = accept(s, NULL, NULL);
+	if (fd < 0 || recv(fd, &n, sizeof(n), MSG_WAITALL) != sizeof(n)) {
+		perror("probe: no beat came");
+		return 1;
+	}
+	printf("connected\n");
+	fflush(stdout);
+	last = told = now_ns();
+	for (uint64_t expect = n + 1; !over && recv(fd, &n, sizeof(n), MSG_WAITALL) == sizeof(n); expect = n + 1) {
+		int64_t now = now_ns();
+
+		if (now - last > longest)
+			longest = now - last;
+		last = now;
+		lost += n != expect;
+		beats++;
+		if (now - told >= 1000000000) {
+			printf("beats %lu\n", (unsigned long)beats);
+			fflush(stdout);
+			told = now;
+		}
+	}
+	printf("{\"beats\":%lu,\"lost\":%lu,\"longest_ms\":%.3f,\"broke\":%s}\n", (unsigned long)beats, (unsigned long)lost,
+	       longest / 1e6, over ? "false" : "true");
+	return 0;
+}
+
+static int dirty(unsigned long mib)
+{
+	size_t pages = mib << 8;
+	uint8_t *mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (mem == MAP_FAILED) {
+		perror("probe: memory");
+		return 1;
+	}
+	/* What the guest VM is measured by goes first. */
+	setpriority(PRIO_PROCESS, 0, 19);
+	for (size_t i = 0; !over; i = i + 1 < pages ? i + 1 : 0)
+		++*(volatile uint64_t *)(mem + i * PAGE);
+	return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int ticks(long us)
+{
+	uint32_t *late = mmap(NULL, TICKS_MAX * sizeof(*late), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int64_t at = now_ns();
+	size_t n = 0;
+
+	if (late == MAP_FAILED) {
+		perror("probe: memory");
+		return 1;
+	}
+	while (!over && n < TICKS_MAX) {
+		int64_t by;
+
+		at += us * 1000;
+		sleep_until(at);
+		by = now_ns() - at;
+		if (over)
+			break;
+		late[n++] = by < 0 ? 0 : by / 1000 < UINT32_MAX ? by / 1000 : UINT32_MAX;
+	}
+	if (!n) {
+		fprintf(stderr, "probe: it was ended before the first tick\n");
+		return 1;
+	}
+	qsort(late, n, sizeof(*late), by_size);
+	printf("{\"ticks\":%zu,\"p50_us\":%u,\"p90_us\":%u,\"p99_us\":%u,\"p999_us\":%u,\"most_us\":%u}\n", n, late[n / 2],
+	       late[n * 9 / 10], late[n * 99 / 100], late[n * 999 / 1000], late[n - 1]);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction term = { .sa_handler = on_term };	/* no SA_RESTART: what waits, returns */
+
+	sigaction(SIGTERM, &term, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 5 && !strcmp(argv[1], "beat") && atol(argv[4]) > 0)
+		return beat(argv[2], atoi(argv[3]), atol(argv[4]));
+	if (argc == 3 && !strcmp(argv[1], "follow"))
+		return follow(atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "dirty") && atol(argv[2]) > 0)
+		return dirty(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "ticks") && atol(argv[2]) > 0)
+		return ticks(atol(argv[2]));
+	fprintf(stderr, "usage: probe beat ADDRESS PORT MS | follow PORT | dirty MIB | ticks US\n");
+	return 2;
+}

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Whole migrations of the same guest VM between the same two nested systems: VMBeam's, and stock xl's, live and not."""
+
+import contextlib
+import json
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator
+
+from . import guests
+from .bench_cpu import account
+from .bench_runs import PHASES, Row
+from .config import ADDRESSES, HOSTVMS, Config
+from .errors import LabError
+from .lab import Lab
+from .migrate import vmbeam_migrate
+from .paths import LAB, TOP
+
+SIZES = (128, 256, 512, 1024)
+HOWS = ("vmbeam", "live", "saved")
+LOADS = ("idle", "busy")
+GUEST = "u3"
+# Its own checkers look at little: the memory is for the writer.
+CHECKERS_MIB = 8
+BEAT_MS = 20
+BEAT_PORT = 7103
+STREAM_PORT = 7800
+# xl says nothing for as long as memory is under way.
+PATIENCE = 3600.0
+PROBE = TOP / "build/bench-probe/probe"
+
+Values = dict[str, float]
+
+
+def writer_mib(mib: int) -> int:
+    """How much of a guest VM its memory writer dirties again and again."""
+    return mib // 4
+
+
+def sender(how: str, dest: str) -> str:
+    """In the guest management VM that has it. No cryptography: what is compared is the method, not ssh."""
+    to = f"TCP:{ADDRESSES[dest]}:{STREAM_PORT},nodelay"
+    if how == "live":
+        return f"xl migrate -s '' {GUEST} 'exec socat -b 262144 STDIO {to}'"
+    return f"bash -o pipefail -c 'xl save {GUEST} /dev/stdout | socat -u -b 262144 STDIN {to}'"
+
+
+def receiver(how: str) -> str:
+    """In the other one."""
+    at = f"TCP-LISTEN:{STREAM_PORT},reuseaddr"
+    if how == "live":
+        # xl gets the connection itself, nothing is between.
+        return f"socat {at} EXEC:'xl migrate-receive',nofork"
+    return f"bash -o pipefail -c 'socat -u -b 262144 {at} STDOUT | xl restore /dev/stdin'"
+
+
+def listens(table: str, port: int) -> bool:
+    """From /proc/net/tcp."""
+    return any(words[1].endswith(f":{port:04X}") and words[3] == "0A" for words in map(str.split, table.splitlines()[1:]))
+
+
+def followed(text: str) -> float:
+    """What probe follow printed: the longest gap, in seconds, less the time between two beats."""
+    lines = text.splitlines()
+    try:
+        got: dict[str, Any] = json.loads(lines[-1])
+    except (IndexError, json.JSONDecodeError) as e:
+        raise LabError(f"the heartbeat's follower did not print its figures, but: {text!r}") from e
+    if got["broke"] or got["lost"]:
+        raise LabError(f"the heartbeat's connection did not survive the migration: {lines[-1]}")
+    return max(0.0, float(got["longest_ms"]) - BEAT_MS) / 1000
+
+
+def resent(sent: float, mib: int) -> float:
+    """Pages that went more than once, by the bytes of the stream: each page that goes, goes whole."""
+    return max(0.0, round(sent / 4096) - mib * 256)
+
+
+def phases(report: dict[str, Any]) -> Values:
+    """Of vmbeam's report, or of none."""
+    told = report.get("phases_ms", {})
+    if told and set(told) != set(PHASES):
+        raise LabError(f"vmbeam's report has the phases {', '.join(told)}, the bench knows {', '.join(PHASES)}")
+    return {f"phase_{name}_s": told.get(name, 0.0) / 1000 for name in PHASES}
+
+
+def fitting(sizes: Iterable[int], free: int, c: Config) -> tuple[list[int], list[str]]:
+    """Those that both host VMs have memory for, and what to say of the others."""
+    fit, no = [], []
+    for mib in sizes:
+        lacking = mib + 64 - free
+        if lacking <= 0:
+            fit.append(mib)
+        else:
+            enough = c.hostvm_mib + (lacking + 511) // 512 * 512
+            no.append(f"no migrations of {mib} MiB: a host VM has {free} MiB free; LAB_HOSTVM_MIB={enough} gives each enough, "
+                      "and LAB_MIB must have room for both")
+    return fit, no
+
+
+def carry_probe(lab: Lab, system: str, directory: str) -> None:
+    """Builds it, and puts it into a system."""
+    subprocess.run(["make", "-s", "-C", LAB / "bench", f"O={PROBE.parent}"], check=True)
+    lab.write(system, f"{directory}/probe", Path(PROBE).read_bytes(), True)
+
+
+def background(lab: Lab, system: str, command: str, out: str) -> str:
+    """Starts a program that outlives the command channel; its pid."""
+    return lab.run(system, f"setsid {command} >{out} 2>&1 </dev/null & echo $!").strip()
+
+
+@dataclass
+class Migrations:
+    lab: Lab
+    names: dict[int, str]
+    mib: int = 0            # of the guest VM that is there
+
+    def guest(self, mib: int) -> None:
+        """One of this size, new for each session: who knows what an older one went through."""
+        if self.mib == mib:
+            return
+        self.mib = 0
+        for h in HOSTVMS:
+            if guests.has_guest(self.lab, h, GUEST):
+                guests.guest_destroy(self.lab, h, GUEST)
+        guests.guest_create(self.lab, "hv1", GUEST, mib, 1, CHECKERS_MIB)
+        carry_probe(self.lab, "host", "/run")
+        carry_probe(self.lab, GUEST, "/lab")
+        background(self.lab, GUEST, f"/lab/probe beat {ADDRESSES['host']} {BEAT_PORT} {BEAT_MS}", "/run/beat.log")
+        self.mib = mib
+
+    def where(self) -> tuple[str, str]:
+        """The host VM that has it, and the other one."""
+        here = [h for h in HOSTVMS if guests.has_guest(self.lab, h, GUEST)]
+        if len(here) != 1:
+            raise LabError(f"{GUEST} should be on one host VM; it is on: {', '.join(here) or 'none'}")
+        return here[0], next(h for h in HOSTVMS if h != here[0])
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[None]:
+        """Dirties memory of the guest VM all the while."""
+        mib = writer_mib(self.mib)
+        pid = background(self.lab, GUEST, f"/lab/probe dirty {mib}", "/run/dirty.log")
+
+        def resident() -> int:
+            return int(self.lab.text(GUEST, f"/proc/{pid}/statm").split()[1])
+
+        self.lab.waiter.until(f"{GUEST}'s memory writer to have {mib} MiB", lambda: resident() >= mib << 8, resident)
+        yield
+        self.lab.run(GUEST, f"kill {pid}")
+
+    def network_bytes(self) -> int:
+        """What both host VMs have sent."""
+        return sum(int(self.lab.text("host", f"/sys/class/net/tap-{h}/statistics/rx_bytes")) for h in HOSTVMS)
+
+    def stock(self, how: str, source: str, dest: str) -> float:
+        """By xl; how long it took."""
+        lab = self.lab
+        with ThreadPoolExecutor(1) as pool:
+            receiving = pool.submit(lab.run, dest, receiver(how), patience=PATIENCE)
+            try:
+                lab.waiter.until(f"{dest} to listen for {GUEST}",
+                                 lambda: receiving.done() or listens(lab.text(dest, "/proc/net/tcp"), STREAM_PORT))
+                began = time.monotonic()
+                lab.run(source, sender(how, dest), patience=PATIENCE)
+                receiving.result()
+                return time.monotonic() - began
+            except BaseException:
+                lab.status(dest, f"fuser -k -n tcp {STREAM_PORT}")      # or its end would be waited for
+                raise
+
+    def vmbeam(self, source: str, dest: str) -> tuple[float, dict[str, Any]]:
+        began = time.monotonic()
+        rc, report, said = vmbeam_migrate(self.lab, GUEST, source, dest)
+        if rc:
+            raise LabError(f"vmbeam migrate {source}/{GUEST} {dest}: status {rc}\n{said}")
+        return time.monotonic() - began, report
+
+    def beats_came(self) -> int:
+        return self.lab.text("host", "/run/follow").count("beats")
+
+    def one(self, how: str) -> Values:
+        """To the other host VM."""
+        lab, (source, dest) = self.lab, self.where()
+        follower = background(lab, "host", f"/run/probe follow {BEAT_PORT}", "/run/follow")
+        lab.waiter.until(f"{GUEST}'s heartbeat", lambda: self.beats_came() > 0)
+        identity = guests.guest_state(lab, GUEST).identity
+        sent, before = self.network_bytes(), account(lab)
+        report: dict[str, Any] = {}
+        if how == "vmbeam":
+            seconds, report = self.vmbeam(source, dest)
+        else:
+            seconds = self.stock(how, source, dest)
+        used, sent = account(lab).since(before), self.network_bytes() - sent
+        lab.waiter.until(f"{GUEST} to answer on {dest}", lambda: lab.answers(GUEST))
+        came = self.beats_came()
+        lab.waiter.until(f"{GUEST}'s heartbeat", lambda: self.beats_came() >= came + 2)
+        lab.run("host", f"kill {follower}")
+        lab.waiter.until("the heartbeat's follower to end", lambda: "{" in lab.text("host", "/run/follow"))
+        after = guests.guest_state(lab, GUEST)
+        if after.identity != identity or after.memory_errors:
+            raise LabError(f"{GUEST} is not unhurt after {how}: {identity}, then {after}")
+        return {"seconds": seconds, **used.values(self.names), "bytes": float(sent),
+                "downtime_s": followed(lab.text("host", "/run/follow")),
+                "told_downtime_s": report.get("downtime_ms", 0.0) / 1000,
+                "pages_resent": resent(sent, self.mib) if how == "live" else 0.0, **phases(report)}
+
+    def measure(self, rows: list[Row], take: Callable[[Row, Values], None]) -> None:
+        """Rows of one size, each once."""
+        self.guest(rows[0].mib)
+        for row in rows:
+            how, load = row.case.split("-")
+            with self.writer() if load == "busy" else contextlib.nullcontext():
+                values = self.one(how)
+            take(row, values)
+
+
+def rows(sizes: Iterable[int]) -> list[Row]:
+    return [Row("migration", mib, f"{how}-{load}") for mib in sizes for load in LOADS for how in HOWS]
