@@ -77,7 +77,8 @@ def about(s: Session) -> dict[str, Any]:
     info = {k.strip(): v.strip() for k, v in info.items()}
     qemu = subprocess.run([qemu_program(c), "--version"], stdout=subprocess.PIPE, text=True, check=True)
     return {"vmbeam": (TOP / "VERSION").read_text(encoding="ascii").strip(), "build": s.build, "boot": s.boot,
-            "processor": processor(), "kernel": platform.release(), "accelerator": "KVM" if c.kvm else "TCG",
+            "processor": processor(), "kernel": platform.release(),
+            "accelerator": "KVM" if c.kvm else "TCG, whose clock counts instructions" if c.icount else "TCG",
             "qemu": qemu.stdout.splitlines()[0], "xen": info["xen_version"], "cpus": int(info["nr_cpus"]),
             "mib": int(info["total_memory"]), "dom0_kernel": info["release"], "lab": asdict(c),
             "nested_xen": s.lab.run("hv1", "xl info xen_version 2>/dev/null || xl info | sed -n 's/^xen_version *: //p'").strip()}
@@ -100,7 +101,7 @@ class Bench:
 
     def memory(self, rows: list[Row], runs: int) -> None:
         s = self.session
-        m = bench_memory.Memory(s.lab, bench_cpu.names(s.lab))
+        m = bench_memory.Memory(s.lab, bench_cpu.host(s.lab))
         todo = rounds(rows, runs, self.runs["memory"].done(s.build, s.boot))
         if any(row.case == "network" for _, left in todo for row in left):
             path = self.out / "iperf3.json"
@@ -119,7 +120,7 @@ class Bench:
     def migrations(self, rows: list[Row], runs: int) -> None:
         """One size after the other: a guest VM takes minutes to boot, and does not grow."""
         s = self.session
-        m = bench_migrate.Migrations(s.lab, bench_cpu.names(s.lab))
+        m = bench_migrate.Migrations(s.lab, bench_cpu.host(s.lab))
         for mib in dict.fromkeys(row.mib for row in rows):
             for n, left in rounds((row for row in rows if row.mib == mib), runs, self.runs["migration"].done(s.build, s.boot)):
                 m.measure(left, self.take(n))

@@ -26,10 +26,21 @@ class Account:
         return Account(self.ns - before.ns, self.busy_ns - before.busy_ns,
                        {d: ns - before.domains.get(d, 0) for d, ns in self.domains.items()})
 
-    def values(self, names: Mapping[int, str]) -> dict[str, float]:
-        """The columns of the CSV files; names are those of domains."""
-        by_name = {names[d]: ns for d, ns in self.domains.items() if d in names}
-        return {"wall_s": self.ns / 1e9, "cpu_s": sum(self.domains.values()) / 1e9, "busy_s": self.busy_ns / 1e9,
+
+@dataclass(frozen=True)
+class Host:
+    """Whose accounting it is: the names of its domains, and whether its processors run by turns, on one thread. Each
+    counts the others' turns as its own then, so that of two that are busy for a second, both used two; but all of them
+    together have never used more than what has passed."""
+    names: Mapping[int, str]
+    by_turns: bool = False
+
+    def values(self, used: Account) -> dict[str, float]:
+        """The columns of the CSV files, of a difference of accounts."""
+        by_name = {self.names[d]: ns for d, ns in used.domains.items() if d in self.names}
+        accounted = sum(used.domains.values())
+        return {"wall_s": used.ns / 1e9, "cpu_s": (min(accounted, used.ns) if self.by_turns else accounted) / 1e9,
+                "accounted_s": accounted / 1e9, "busy_s": used.busy_ns / 1e9,
                 **{f"cpu_{n}_s": by_name.get(n, 0) / 1e9 for n in ("host", "hv1", "hv2")}}
 
 
@@ -39,8 +50,8 @@ def domain_names(listed: str) -> dict[int, str]:
     return {int(w[1]): "host" if w[1] == "0" else w[0] for w in words}
 
 
-def names(lab: Lab) -> dict[int, str]:
-    return domain_names(lab.run("host", "xl list"))
+def host(lab: Lab) -> Host:
+    return Host(domain_names(lab.run("host", "xl list")), lab.config.icount)
 
 
 def account(lab: Lab) -> Account:

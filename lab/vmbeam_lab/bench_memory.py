@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable
 
-from .bench_cpu import TOOLS, Account, account
+from .bench_cpu import TOOLS, Account, Host, account
 from .bench_runs import Row
 from .config import ADDRESSES, Config
 from .errors import LabError
@@ -43,15 +43,15 @@ def fitting(sizes: Iterable[int], free: int, c: Config) -> tuple[list[int], list
     return fit, no
 
 
-def from_tool(line: str, names: dict[int, str]) -> tuple[str, Values]:
+def from_tool(line: str, host: Host) -> tuple[str, Values]:
     """One line of bench_memory: its case, and the values."""
     o: dict[str, Any] = json.loads(line)
     used = Account.parse(o)
-    return str(o["case"]), {"seconds": used.ns / 1e9, **used.values(names), "bytes": float(o["mib"] << 20),
+    return str(o["case"]), {"seconds": used.ns / 1e9, **host.values(used), "bytes": float(o["mib"] << 20),
                             "frames_in_superpages": float(o["frames_in_superpages"]), "max_pause_ns": float(o["max_pause_ns"])}
 
 
-def from_iperf3(out: str, used: Account, names: dict[int, str], mib: int) -> Values:
+def from_iperf3(out: str, used: Account, host: Host, mib: int) -> Values:
     """What iperf3 --json printed. Its time is that of the data, without the start of its processes; the processor time
     is from before its start to after its end."""
     o: dict[str, Any] = json.loads(out)
@@ -60,14 +60,14 @@ def from_iperf3(out: str, used: Account, names: dict[int, str], mib: int) -> Val
     sent, received = o["end"]["sum_sent"], o["end"]["sum_received"]
     if received["bytes"] < mib << 20:
         raise LabError(f"iperf3 transferred {received['bytes']} bytes where {mib << 20} were asked for")
-    return {"seconds": max(float(sent["seconds"]), float(received["seconds"])), **used.values(names),
+    return {"seconds": max(float(sent["seconds"]), float(received["seconds"])), **host.values(used),
             "bytes": float(received["bytes"]), "frames_in_superpages": 0.0, "max_pause_ns": 0.0}
 
 
 @dataclass
 class Memory:
     lab: Lab
-    names: dict[int, str]
+    host: Host
     iperf3: str = ""                # its best options
     tried: dict[str, float] = field(default_factory=dict)
 
@@ -84,7 +84,7 @@ class Memory:
         used = account(self.lab).since(before)
         if rc and not out:
             raise LabError(f"iperf3 failed with status {rc}: {err.decode(errors='replace')}")
-        return from_iperf3(out.decode(), used, self.names, mib)
+        return from_iperf3(out.decode(), used, self.host, mib)
 
     def choose(self) -> None:
         """The options that iperf3 is fastest with here."""
@@ -97,7 +97,7 @@ class Memory:
         before = account(self.lab)
         self.lab.run("host", f"sleep {BACKGROUND_S}")
         used = account(self.lab).since(before)
-        return {"seconds": used.ns / 1e9, **used.values(self.names), "bytes": 0.0, "frames_in_superpages": 0.0, "max_pause_ns": 0.0}
+        return {"seconds": used.ns / 1e9, **self.host.values(used), "bytes": 0.0, "frames_in_superpages": 0.0, "max_pause_ns": 0.0}
 
     def measure(self, rows: list[Row], take: Callable[[Row, Values], None]) -> None:
         """Rows of one size, each once."""
@@ -107,7 +107,7 @@ class Memory:
         if tool:
             out = self.lab.run("host", f"{TOOLS}/bench_memory {mib} {' '.join(tool)}", patience=TRANSFER_PATIENCE)
             for line in out.splitlines():
-                case, values = from_tool(line, self.names)
+                case, values = from_tool(line, self.host)
                 take(wanted[case], values)
         if "network" in wanted:
             take(wanted["network"], self.network(mib, self.iperf3))

@@ -25,7 +25,8 @@ def test_memory(systems_lab: Lab, tmp_path: Path) -> None:
     assert {name.split("/")[2] for name in first} == set(CASES)
     for r in first.values():
         v = r.values
-        assert 0 < v["cpu_host_s"] <= v["cpu_s"] and 0 < v["seconds"] <= v["wall_s"] * 1.001, r
+        assert 0 < v["cpu_host_s"] <= v["accounted_s"] and 0 < v["cpu_s"] <= v["accounted_s"], r
+        assert 0 < v["seconds"] <= v["wall_s"] * 1.001, r
         assert v["bytes"] >= (MIB << 20 if r.row.mib else 0), r
     assert first[f"memory/{MIB}/swap-2m"].values["frames_in_superpages"] == MIB * 256
     assert first[f"memory/{MIB}/swap-4k"].values["frames_in_superpages"] == 0

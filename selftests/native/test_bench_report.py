@@ -15,7 +15,7 @@ from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
 from vmbeam_lab.paths import TOP
 
-NAMES = {0: "host", 1: "hv1", 2: "hv2"}
+HOST = bench_cpu.Host({0: "host", 1: "hv1", 2: "hv2"})
 
 
 def memory_run(case: str, seconds: float, n: int = 1, mib: int = 1024, boot: str = "b", cpu_s: float | None = None) -> Run:
@@ -97,8 +97,19 @@ def test_account() -> None:
     before = bench_cpu.Account.parse({"ns": 5, "busy_ns": 7, "domains": {"0": 10, "1": 20, "9": 1}})
     after = bench_cpu.Account.parse({"ns": 2_000_000_005, "busy_ns": 3_000_000_007,
                                      "domains": {"0": 1_000_000_010, "1": 500_000_020, "2": 250_000_000, "7": 250_000_000}})
-    values = after.since(before).values(NAMES)
-    assert values == {"wall_s": 2.0, "cpu_s": 2.0, "busy_s": 3.0, "cpu_host_s": 1.0, "cpu_hv1_s": 0.5, "cpu_hv2_s": 0.25}
+    values = HOST.values(after.since(before))
+    assert values == {"wall_s": 2.0, "cpu_s": 2.0, "accounted_s": 2.0, "busy_s": 3.0, "cpu_host_s": 1.0, "cpu_hv1_s": 0.5,
+                      "cpu_hv2_s": 0.25}
+
+
+def test_by_turns() -> None:
+    """Processors of an emulator on one thread never use more than what passes."""
+    used = bench_cpu.Account(2_000_000_000, 0, {0: 2_000_000_000, 1: 1_500_000_000})
+    assert HOST.values(used)["cpu_s"] == 3.5
+    values = bench_cpu.Host(HOST.names, by_turns=True).values(used)
+    assert values["cpu_s"] == 2.0 and values["accounted_s"] == 3.5 and values["cpu_hv1_s"] == 1.5
+    idle = bench_cpu.Account(2_000_000_000, 0, {0: 500_000_000})
+    assert bench_cpu.Host(HOST.names, by_turns=True).values(idle)["cpu_s"] == 0.5
 
 
 def test_domain_names() -> None:
@@ -114,7 +125,7 @@ def test_tool() -> None:
     """A line as bench_memory prints it."""
     line = ('{"case":"swap-2m","mib":128,"frames_in_superpages":32768,"max_pause_ns":1234,"ns":2500000,"busy_ns":3000000,'
             '"domains":{"0":2400000,"1":100000,"2":50000}}')
-    case, values = bench_memory.from_tool(line, NAMES)
+    case, values = bench_memory.from_tool(line, HOST)
     assert case == "swap-2m" and set(values) == set(VALUES["memory"])
     assert values["seconds"] == 0.0025 and values["cpu_s"] == pytest.approx(0.00255) and values["bytes"] == 128 << 20
 
@@ -125,13 +136,13 @@ IPERF3 = {"start": {}, "end": {"sum_sent": {"seconds": 4.0, "bytes": 134217728},
 
 def test_iperf3() -> None:
     used = bench_cpu.Account(5_000_000_000, 6_000_000_000, {0: 3_000_000_000, 1: 1_000_000_000, 2: 1_500_000_000})
-    values = bench_memory.from_iperf3(json.dumps(IPERF3), used, NAMES, 128)
+    values = bench_memory.from_iperf3(json.dumps(IPERF3), used, HOST, 128)
     assert set(values) == set(VALUES["memory"])
     assert values["seconds"] == 4.2 and values["wall_s"] == 5.0 and values["cpu_s"] == 5.5
     with pytest.raises(LabError, match="where"):
-        bench_memory.from_iperf3(json.dumps(IPERF3), used, NAMES, 129)
+        bench_memory.from_iperf3(json.dumps(IPERF3), used, HOST, 129)
     with pytest.raises(LabError, match="unable to connect"):
-        bench_memory.from_iperf3('{"start": {}, "error": "unable to connect to server"}', used, NAMES, 128)
+        bench_memory.from_iperf3('{"start": {}, "error": "unable to connect to server"}', used, HOST, 128)
 
 
 def rows_of(*runs: Run) -> dict[Row, list[Run]]:
