@@ -47,7 +47,8 @@ FIXTURE_SETUP(power_off)
 	memset(&d, 0, sizeof(d));
 	unlisted = 0;
 	ASSERT_EQ(0, system("rm -rf " DIR "; mkdir " DIR "; cd " DIR "; echo 0 >status; "
-			    "printf '#!/bin/sh\\ntouch " DIR "/ran\\nexit $(cat " DIR "/status)\\n' >poweroff; chmod +x poweroff"));
+			    "printf '#!/bin/sh\\ntouch " DIR "/called\\nexit $(cat " DIR "/status)\\n' >poweroff; "
+			    "chmod +x poweroff"));
 	ASSERT_EQ(0, setenv("PATH", DIR ":/usr/bin:/bin", 1));
 }
 
@@ -58,7 +59,7 @@ FIXTURE_TEARDOWN(power_off)
 
 static bool ran(void)
 {
-	return !access(DIR "/ran", F_OK);
+	return !access(DIR "/called", F_OK);
 }
 
 TEST_F(power_off, empty)

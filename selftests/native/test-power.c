@@ -259,8 +259,8 @@ TEST_F(power, no_shutdown_unless_it_can_be_started_again)
 {
 	x->unreadable = true;
 	EXPECT_EQ(-EIO, ask(self, op_guest_shutdown));
-	EXPECT_STREQ("no toolstack reads that|domain 5 could not be started again from its configuration as it is kept, "
-		     "so it is not shut down",
+	EXPECT_STREQ("no toolstack reads that|domain 5 could not be started again from its configuration as it is "
+		     "kept, so it is not shut down",
 		     self->r.error);
 	EXPECT_STREQ("keep ", x->order);
 	EXPECT_TRUE(x->there);

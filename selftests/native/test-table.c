@@ -177,9 +177,11 @@ TEST(the_status)
 			       "  lost: it was destroyed\n"));
 	SHOW(show_status,
 	     "{\"maintenance\":{\"id\":\"m8\",\"what\":\"return\",\"from\":\"hv2\",\"to\":\"hv1\","
-	     "\"step\":\"return\",\"guests\":[{\"guest\":\"u2\",\"where\":\"none\"},{\"guest\":\"u3\",\"where\":\"hv1\"}]}}", 0);
+	     "\"step\":\"return\","
+	     "\"guests\":[{\"guest\":\"u2\",\"where\":\"none\"},{\"guest\":\"u3\",\"where\":\"hv1\"}]}}", 0);
 	EXPECT_NE(NULL, strstr(text, "  u2: on neither host VM\n  u3: hv1\n"));
-	EXPECT_NE(NULL, strstr(text, "under way: the return from hv2 to hv1, step return (the guest VMs come home) (m8)\n"));
+	EXPECT_NE(NULL, strstr(text, "under way: the return from hv2 to hv1, step return (the guest VMs come home) "
+			       "(m8)\n"));
 	SHOW(show_status, "{\"warnings\":[\"u1 runs on hv1, which it has left\"]}", 0);
 	EXPECT_NE(NULL, strstr(text, "warning: u1 runs on hv1, which it has left\nnothing is under way\n"));
 	SHOW(show_status, "{\"hostvms\":[{\"name\":\"hv1\"}]}", 0);
