@@ -154,6 +154,7 @@ class Faults:
     problems: list[str] = field(default_factory=list)       # what is wrong with this host VM as a destination
     left: str = ""                  # what guard-back could not put back
     unread: list[str] = field(default_factory=list)         # the problems that it tells of its own system
+    chores: list[str] = field(default_factory=list)         # what an operator is to do; it stands in no way
     many: bool = False              # there is more of this host VM than fits into an answer
     xen: str = "4.20"               # the version of the host VM's
     refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
@@ -372,6 +373,7 @@ class MadeUpAgent(threading.Thread):
         return Reply({"version": "x", "boot": f"{self.boot}-{boots}", "xen": f"{self.faults.xen}.{boots}", "hostvm_xen": self.faults.xen,
                       "down": [{"uuid": d.uuid, "name": d.name} for d in self.down.values()],
                       "kernel": "6.12", "uptime_s": 100, "free_kib": self.faults.free_kib, "problems": self.faults.unread,
+                      "chores": self.faults.chores,
                       "guests": [self._in_system(domain) for domain in self.domains if not self.faults.unlisted],
                       "more": self.faults.many or self.faults.unlisted,
                       "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})

@@ -101,9 +101,10 @@ def test_guard_that_leaves_a_file_aside(rig: Rig) -> None:
 
 
 def test_status_tells_what_an_agent_has_as_a_problem(rig: Rig) -> None:
-    rig.source.faults.unread = ["/etc/xen/auto/u1 has come meanwhile"]
+    rig.source.faults.unread = ["xenstore does not answer"]
+    rig.source.faults.chores = ["/etc/xen/auto/u1 has come meanwhile"]
     rig.start()
-    assert rig.status()["warnings"] == ["hv1: /etc/xen/auto/u1 has come meanwhile"]
+    assert rig.status()["warnings"] == ["hv1: xenstore does not answer", "hv1: /etc/xen/auto/u1 has come meanwhile"]
     assert "warning: hv1: /etc/xen/auto/u1 has come meanwhile\n" in rig.command("status").out
 
 

@@ -143,6 +143,13 @@ def test_plan_is_not_made_from_half_of_it(house: House, hostvm: str) -> None:
     assert "save-begin" not in house.source.asked
 
 
+def test_chores_stand_in_no_way(house: House) -> None:
+    house.source.faults.chores = ["/etc/xen/auto/u1 has come meanwhile"]
+    house.start()
+    result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "done", result
+
+
 def test_agent_does_not_power_off(house: House) -> None:
     """It is older, and does not know the op."""
     house.source.faults.unknown = {"power-off"}

@@ -180,7 +180,7 @@ int op_system(struct request *r)
 	struct bounded guests = { .list = json_object_new_array(), .room = GUESTS_ROOM };
 	struct bounded away = { .list = json_object_new_array(), .room = AWAY_ROOM };
 	struct bounded down = { .list = json_object_new_array(), .room = AWAY_ROOM };
-	struct json_object *problems = json_object_new_array();
+	struct json_object *problems = json_object_new_array(), *chores = json_object_new_array();
 	struct utsname uts = {};
 	struct timespec up = {};
 	struct error err;
@@ -191,6 +191,7 @@ int op_system(struct request *r)
 	json_object_object_add(r->out, "away", away.list);
 	json_object_object_add(r->out, "down", down.list);
 	json_object_object_add(r->out, "problems", problems);
+	json_object_object_add(r->out, "chores", chores);
 	put_string(r->out, "version", VMBEAM_VERSION);
 	read_line(BOOT_ID, text, sizeof(text));
 	put_string(r->out, "boot", text);
@@ -211,7 +212,7 @@ int op_system(struct request *r)
 		add_problem(problems, "%s", err.text);
 	if (guard_list(&guard_here, add_away, &away, &err))
 		add_problem(problems, "%s", err.text);
-	if (guard_left(&guard_here, add_left, problems, &err))
+	if (guard_left(&guard_here, add_left, chores, &err))
 		add_problem(problems, "%s", err.text);
 	if (guests.cut || away.cut || down.cut)
 		put_bool(r, "more", true);

@@ -71,7 +71,7 @@ static void take_system(const struct look *l, struct agent *a, struct json_objec
 	struct json_object *list = js_array(reply, "guests"), *guests = json_object_new_array();
 
 	for (const char *const *key = (const char *const[]){ "version", "boot", "xen", "hostvm_xen", "kernel", "uptime_s", "away", "down",
-	     "more", "problems", NULL }; *key; key++)
+	     "more", "problems", "chores", NULL }; *key; key++)
 		copy(h, reply, *key);
 	js_add_u64(h, "free_mib", js_u64(reply, "free_kib", 0) >> 10);
 	for (size_t i = 0; i < js_len(list); i++) {

@@ -108,18 +108,26 @@ static void warn_of_missing(struct json_object *warnings, struct json_object *h)
 	}
 }
 
+/* The sentences of its agent. */
+static void warn_of_all(struct json_object *warnings, struct json_object *h, const char *key)
+{
+	struct json_object *list = js_array(h, key);
+
+	for (size_t k = 0; k < js_len(list); k++)
+		warn(warnings, "%s: %s", js_str(h, "name", "?"), json_object_get_string(json_object_array_get_idx(list, k)));
+}
+
 static void add_warnings(struct json_object *o)
 {
 	struct json_object *warnings = json_object_new_array();
 
 	for (size_t i = 0; i < js_len(last); i++) {
-		struct json_object *h = json_object_array_get_idx(last, i), *problems = js_array(h, "problems");
+		struct json_object *h = json_object_array_get_idx(last, i);
 
 		warn_of_doubles(warnings, h);
 		warn_of_missing(warnings, h);
-		for (size_t k = 0; k < js_len(problems); k++)
-			warn(warnings, "%s: %s", js_str(h, "name", "?"),
-			     json_object_get_string(json_object_array_get_idx(problems, k)));
+		warn_of_all(warnings, h, "problems");
+		warn_of_all(warnings, h, "chores");
 	}
 	json_object_object_add(o, "warnings", warnings);
 }
