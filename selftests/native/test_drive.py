@@ -274,6 +274,7 @@ def test_hook_after_a_restart(house: House, point: str) -> None:
     wait_until(lambda: told.read_text().count("\n") == 2)
     assert told.read_text().splitlines()[1] == f"guest-after u1 {outcome} yes"
     # A migration of its own.
+    wait_until(lambda: house.status()["migration"] is None)
     house.ask(cmd="migrate", guest="u1", **{"from": "hv1", "to": "hv2"} if point == "swap-half" else {"from": "hv2", "to": "hv1"})
     assert told.read_text().splitlines()[-1] == "guest-after u1 done "
 
@@ -565,6 +566,9 @@ def test_refuge_is_silent_at_the_return(house: House) -> None:
     house.start()
     waiting = Waiting(house)
     house.destination.faults.mute = {"hello"}
+    (house.directory / "go").touch()
+    wait_until(lambda: "agents of hv1 and hv2" in house.status()["maintenance"].get("held_up_by", ""))
+    assert "  held up for " in house.command("status").out
     result = waiting.go_on()
     assert result["outcome"] == "unfinished" and "cannot be said until the agents" in result["waiting_for"], result
     assert "vmbeam maintain --resume" in result["waiting_for"], result
@@ -581,6 +585,7 @@ def test_journal_that_cannot_be_written(house: House) -> None:
     (house.directory / "go").touch()
     wait_until(lambda: full.stat().st_size >= 4)
     assert "goes on when its journal" in house.log()
+    assert "cannot be written" in house.status()["maintenance"]["held_up_by"]
     assert len(house.xl()) == 0 and house.on("hv2")
     full.unlink()
     assert waiting.go_on()["outcome"] == "done" and house.on("hv1")

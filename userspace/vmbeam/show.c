@@ -204,6 +204,10 @@ static void show_maintenance(FILE *f, struct json_object *m)
 	for (size_t i = 0; i < js_len(guests); i++)
 		cli_say(f, "  %s: %s%s%s\n", js_str(at(guests, i), "guest", "?"), cli_where(js_str(at(guests, i), "where", "unknown")),
 			js_str(at(guests, i), "error", NULL) ? ", " : "", js_str(at(guests, i), "error", ""));
+	if (js_u64(m, "held_up_ms", 0))
+		cli_say(f, "  held up for %.0f s: %s\n", cli_double(m, "held_up_ms", 0) / 1000, js_str(m, "held_up_by", ""));
+	else if (js_str(m, "held_up_by", NULL))
+		cli_say(f, "  held up: %s\n", js_str(m, "held_up_by", ""));
 }
 
 void show_status(FILE *f, struct json_object *result, size_t width)

@@ -72,9 +72,29 @@ static struct json_object *report_now(void)
 	return maintain_report(&m, s.guests ? &s : NULL, now_ms());
 }
 
+/* What keeps it from going on, though it has not asked an operator yet. */
+static void add_held_up(struct json_object *report)
+{
+	struct error why;
+
+	if (unwritten)
+		error_set(&why, "its journal, %s, cannot be written", journal.path);
+	else
+		why = looking_for;
+	if (!why.text[0])
+		return;
+	js_add_str(report, "held_up_by", why.text);
+	if (!unwritten)
+		js_add_u64(report, "held_up_ms", clock_ms() - looking_since_ms);
+}
+
 struct json_object *drive_report(void)
 {
-	return under_way ? report_now() : NULL;
+	struct json_object *report = under_way ? report_now() : NULL;
+
+	if (report)
+		add_held_up(report);
+	return report;
 }
 
 static void event(const char *what, const char *key, const char *value)
