@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable
 
 from . import guests
-from .errors import LabError
+from .errors import CommandFailed, LabError
 from .lab import COMMAND_PATIENCE, Lab
 
 SAMPLES = 500
@@ -87,7 +87,11 @@ def vmbeam_migrate(lab: Lab, guest: str, source: str, dest: str,
 
 
 def vmbeam_status(lab: Lab) -> dict[str, Any]:
-    got: dict[str, Any] = json.loads(lab.run("host", "vmbeam status --json"))
+    """Also when it exits with 4, because an operator is waited for."""
+    rc, out, err = lab.status("host", "vmbeam status --json")
+    if rc not in (0, 4):
+        raise CommandFailed("host", "vmbeam status --json", rc, out.decode(errors="replace"), err.decode(errors="replace"))
+    got: dict[str, Any] = json.loads(out)
     return got
 
 
