@@ -95,6 +95,11 @@ def vmbeam_status(lab: Lab) -> dict[str, Any]:
     return got
 
 
+def vmbeam_history(lab: Lab) -> list[dict[str, Any]]:
+    """A record a line, the oldest first."""
+    return [json.loads(line) for line in lab.run("host", "vmbeam history --json").splitlines()]
+
+
 def check_unhurt(lab: Lab, guest: str, before: guests.GuestState) -> tuple[guests.GuestState, guests.DiskState]:
     """The same boot, the same processes, every page and every record right, and still working."""
     guests.every_page(lab, guest)
