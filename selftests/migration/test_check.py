@@ -60,6 +60,7 @@ def missing(lab: Lab, lose: str, regain: str) -> Iterator[None]:
     lab.run("hv2", regain)
 
 
+@pytest.mark.soak
 def test_whole_comparison(guests_lab_shared: Lab) -> None:
     """All is listed with what is offered. Of what the destination then lacks, exactly that is named."""
     lab = guests_lab_shared

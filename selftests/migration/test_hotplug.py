@@ -10,7 +10,7 @@ from vmbeam_lab.lab import Lab
 # From the first step after the check to the last before the commit. At "suspend" the guest VM still runs.
 POINTS = ("prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit")
 # Each of these takes most of a migration: the others are for the soak.
-QUICK = {("suspend", "disk"), ("commit", "vif")}
+QUICK = {("suspend", "disk")}
 
 
 def changed_at(lab: Lab, point: str, change: str) -> Outcome:
