@@ -289,7 +289,7 @@ class MadeUpAgent(threading.Thread):
 
     @staticmethod
     def _send(connection: socket.socket, session: int, answer: Json, blob: bytes = b"") -> None:
-        MadeUpAgent._send_text(connection, session, json.dumps(answer).encode(), blob)
+        MadeUpAgent._send_text(connection, session, json.dumps(answer, ensure_ascii=False).encode(), blob)
 
     @staticmethod
     def _send_text(connection: socket.socket, session: int, text: bytes, blob: bytes = b"") -> None:

@@ -280,4 +280,23 @@ TEST_F(message, what_is_not_utf8_is_not_encoded)
 	json_object_put(json);
 }
 
+/* As characters: json-c writes them so, and not escaped. */
+TEST_F(message, characters_beyond_ascii)
+{
+	struct json_object *json = json_object_new_object();
+	struct message m;
+	uint8_t *buf;
+	size_t len;
+
+	json_object_object_add(json, "name", json_object_new_string("malm\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x8b"));
+	ASSERT_EQ(0, message_encode(1, json, 0, &buf, &len));
+	ASSERT_EQ(0, decoder_feed(&self->d, buf, len));
+	free(buf);
+	ASSERT_EQ(1, decoder_next(&self->d, &m));
+	ASSERT_NE(NULL, m.json);
+	EXPECT_TRUE(json_object_equal(json, m.json));
+	message_clear(&m);
+	json_object_put(json);
+}
+
 TEST_HARNESS_MAIN

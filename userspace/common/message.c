@@ -117,14 +117,17 @@ static int decoder_sync(struct decoder *d)
 
 static struct json_object *parse_object(const uint8_t *text, uint32_t len, int *error)
 {
-	struct json_tokener *tok = json_tokener_new();
+	struct json_tokener *tok;
 	struct json_object *json;
 
+	if (!text_is_utf8((const char *)text, len))
+		return NULL;
+	/* Not JSON_TOKENER_STRICT: json-c 0.18 then takes every byte beyond ASCII for a control character, and refuses it. */
+	tok = json_tokener_new();
 	if (!tok) {
 		*error = -ENOMEM;
 		return NULL;
 	}
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	json = json_tokener_parse_ex(tok, (const char *)text, len);
 	/* Exactly one object in exactly these bytes: no rest, nothing that wants to go on. */
 	if (json && (json_tokener_get_error(tok) != json_tokener_success || json_tokener_get_parse_end(tok) != len ||
