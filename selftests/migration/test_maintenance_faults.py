@@ -148,7 +148,8 @@ def test_host_vm_does_not_start(guests_lab: Lab) -> None:
     lab.run("hv2", "/lab/stop")
     hold.release()
     lab.waiter.until("vmbeam status to say that the agent is missed",
-                     lambda: "agent of hv2" in shown(lab), lambda: moving(lab), pause=2)
+                     lambda: "held up for" in shown(lab) and "until the agents of hv1 and hv2 answer" in shown(lab),
+                     lambda: moving(lab), patience=300, pause=2)
     lab.run("hv2", "/lab/start guest")
     assert over(lab)["outcome"] == "done"
     at_home(lab, before)
