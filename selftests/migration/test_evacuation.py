@@ -54,6 +54,7 @@ def test_all_shapes(guests_lab: Lab) -> None:
     """Five guest VMs, none like another, go together and come home together; each as it was."""
     lab = guests_lab
     migrate(lab, "u2", "hv2", "hv1")
+    lab.run("host", "vmbeam adopt u2")      # else hv2 would be its home
     for name, kind in SHAPES.items():
         guests.guest_create(lab, "hv1", name, **kind)
     names = ["u1", "u2", *SHAPES]
