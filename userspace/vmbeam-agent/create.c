@@ -20,18 +20,6 @@ static int create(struct session *s, libxl_domain_config *config, uint32_t *domi
 	return rc;
 }
 
-/* Not every name travels: see domain_keep(). */
-static int give_name(struct session *s, uint32_t domid, const char *form)
-{
-	char *name = text_unname(form);
-	int rc = name ? 0 : ERROR_NOMEM;
-
-	if (name && !domain_name_travels(name))
-		rc = libxl_domain_rename(s->ctx, domid, NULL, name);
-	free(name);
-	return rc;
-}
-
 int create_check(struct json_object *kept, const char *uuid)
 {
 	libxl_domain_config config;
@@ -64,7 +52,7 @@ int create_domain(struct json_object *kept, const char *form, uint32_t *domid)
 	rc = libxl_domain_config_from_json(s.ctx, &config, json_object_to_json_string(kept));
 	rc = rc ?: create(&s, &config, domid);
 	if (!rc) {
-		rc = give_name(&s, *domid, form);
+		rc = domain_give_name(&s, *domid, form);
 		if (rc)
 			libxl_domain_destroy(s.ctx, *domid, NULL);
 	}

@@ -138,23 +138,28 @@ int domain_config(uint32_t domid, struct json_object **config, char *why, size_t
 	return *config ? 0 : -EIO;
 }
 
-int domain_rename(uint32_t domid, const char *form)
+/* What does not travel: see carry_name(). */
+int domain_give_name(struct session *s, uint32_t domid, const char *form)
 {
 	char *name = text_unname(form);
-	struct session s;
-	int rc = name ? 0 : -ENOMEM;
+	int rc = name ? 0 : ERROR_NOMEM;
 
-	if (rc || domain_name_travels(name)) {
-		free(name);
-		return rc;
-	}
-	rc = session_open(&s, false);
-	if (!rc) {
-		rc = libxl_domain_rename(s.ctx, domid, NULL, name) ? -EIO : 0;
-		session_close(&s);
-	}
+	if (name && !domain_name_travels(name))
+		rc = libxl_domain_rename(s->ctx, domid, NULL, name);
 	free(name);
 	return rc;
+}
+
+int domain_rename(uint32_t domid, const char *form)
+{
+	struct session s;
+	int rc = session_open(&s, false);
+
+	if (rc)
+		return rc;
+	rc = domain_give_name(&s, domid, form);
+	session_close(&s);
+	return !rc ? 0 : rc == ERROR_NOMEM ? -ENOMEM : -EIO;
 }
 
 /* --- in children ------------------------------------------------------------------------------------------------ */

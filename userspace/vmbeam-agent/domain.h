@@ -13,6 +13,8 @@
 
 #define UUID_TEXT 37
 
+struct session;
+
 struct domain {
 	uint32_t domid;
 	char *name;		/* as text_name() has it, of any length; NULL from domain_read() */
@@ -46,6 +48,8 @@ int domain_read(uint32_t domid, struct domain *d);
 int domain_config(uint32_t domid, struct json_object **config, char *why, size_t size);
 /* @form: the name as struct domain has it. Does nothing for a name that travels. 0 or -errno. */
 int domain_rename(uint32_t domid, const char *form);
+/* The same in a session that is open: 0, or an error of libxl's. */
+int domain_give_name(struct session *s, uint32_t domid, const char *form);
 /* The program that libxl runs to save and to restore. */
 const char *domain_helper(void);
 

@@ -41,7 +41,7 @@ static struct {
 	uint8_t *queue;
 	size_t start, end;
 	uint32_t taken_len;	/* of a write that was taken and answered with "again": its repetition is no new one */
-	uint32_t domid;		/* the new domain, once xl has succeeded */
+	uint32_t domid;		/* the new domain, once xl has succeeded and it has its name */
 	bool active, taken, aborting;
 } restore = { .pipe = -1, .log = -1 };
 
@@ -307,6 +307,7 @@ int op_restore_populated(struct request *r)
 int op_restore_end(struct request *r)
 {
 	int64_t until = clock_ms() + AGAIN_MS;
+	uint32_t domid;
 	int rc;
 
 	if (!restore.active || restore.aborting)
@@ -330,14 +331,15 @@ int op_restore_end(struct request *r)
 	}
 	if (restore.status)
 		return xl_failed(r);
-	restore.domid = find_new();
-	if (!restore.domid)
+	domid = find_new();
+	if (!domid)
 		return fail(r, -ESRCH, "xl restored %s, but there is no such domain now", restore.called);
-	/* It may have travelled under another one: see domain_save(). */
-	rc = domain_rename(restore.domid, restore.name);
+	/* It may have travelled under another one: see carry_name(). It is restored when it has its name, and not before. */
+	rc = domain_rename(domid, restore.name);
 	if (rc)
-		return fail(r, rc, "domain %u, which xl restored, cannot be given its name %s: %s", restore.domid, restore.called,
+		return fail(r, rc, "domain %u, which xl restored, cannot be given its name %s: %s", domid, restore.called,
 			    strerror(-rc));
+	restore.domid = domid;
 done:
 	put_number(r, "domid", restore.domid);
 	return 0;
