@@ -178,6 +178,8 @@ class MadeUpAgent(threading.Thread):
         self.devices: list[Json] = [dict(device) for device in DEVICES]     # of the guest VM, once it is here
         self.pools = {"Pool-0": "0-1"}          # cpupools, and their CPUs
         self.features = list(FEATURES)          # of this host VM's CPU, and of the guest VM
+        self.target_kib = self.static_max_kib = 4 * FRAMES      # of the guest VM's memory, as its toolstack has it
+        self.available = "0-1"                  # its vCPUs, likewise
         self.clock_s = 0.0                      # how much its clock is ahead
         self.settings: list[Json] = []          # what else the guest VM needs, once it is here
         self.boot = f"boot-1-of-{name}"         # another one when the host VM was restarted
@@ -394,16 +396,19 @@ class MadeUpAgent(threading.Thread):
             raise OpError("ESRCH", f"there is no guest VM called {meant} here")
         needs = [{"kind": "memory", "held_kib": 4 * FRAMES, "max_kib": 4 * FRAMES, "target_kib": 4 * FRAMES},
                  {"kind": "file", "id": "kernel", "path": KERNEL},
-                 *(self._described(item) for item in self._needs_now()), {"kind": "clock", "realtime_ns": self._realtime_ns()}]
+                 *(self._described(item) for item in self._needs_now(domain)), {"kind": "clock", "realtime_ns": self._realtime_ns()}]
         return Reply({"domid": domain.domid, "name": domain.name, "uuid": domain.uuid, "frames": FRAMES, "max_kib": 4 * FRAMES,
                       "problems": [], "needs": needs})
 
     def _described(self, item: Json) -> Json:
         return {**item, **(self.disks[item["target"]].describe() if "target" in item else {})}
 
-    def _needs_now(self) -> list[Json]:
+    def _needs_now(self, domain: Domain) -> list[Json]:
         """What is listed again after the suspend."""
-        return [{"kind": "vcpus", "number": 2, "online": 2}, {"kind": "cpupool", "name": "Pool-0"},
+        return [{"kind": "name", "name": domain.name},
+                {"kind": "target", "target_kib": self.target_kib, "static_max_kib": self.static_max_kib},
+                {"kind": "available", "vcpus": self.available},
+                {"kind": "vcpus", "number": 2, "online": 2}, {"kind": "cpupool", "name": "Pool-0"},
                 {"kind": "cpu", "features": self.features}, *self.devices, *self.settings]
 
     def _realtime_ns(self) -> int:
@@ -412,7 +417,7 @@ class MadeUpAgent(threading.Thread):
     def _needs(self, request: Json, _blob: bytes) -> Reply:
         domain = self._named(request)
         expect(domain.suspended or domain.paused, "what it needs is asked for while the guest VM runs")
-        return Reply({"needs": self._needs_now()})
+        return Reply({"needs": self._needs_now(domain)})
 
     def _disk_blocks(self, request: Json, _blob: bytes) -> Reply:
         disk, blocks = self.disks[request["target"]], request["blocks"]

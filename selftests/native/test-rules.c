@@ -231,6 +231,36 @@ TEST(the_source_after_the_suspend)
 			   "is being detached"));
 }
 
+#define SETTINGS(name, target, max, vcpus) \
+	"[{'kind':'name','name':'" name "'},{'kind':'target','target_kib':" target ",'static_max_kib':" max "}," \
+	"{'kind':'available','vcpus':'" vcpus "'}]"
+
+static const char *changed(compare_fn compare_lists, const char *now)
+{
+	struct json_object *a = parse(SETTINGS("u1", "400", "500", "0-1")), *b = parse(now);
+	static struct finding f;
+	int rc = compare_lists(a, b, &sides, &f);
+
+	json_object_put(a);
+	json_object_put(b);
+	return rc ? f.why : "";
+}
+
+/* They are compared on the source alone. */
+TEST(settings)
+{
+	EXPECT_STREQ("", changed(rule_still, SETTINGS("u1", "400", "500", "0-1")));
+	EXPECT_TRUE(strstr(changed(rule_still, SETTINGS("u9", "400", "500", "0-1")),
+			   "hv1: the name of u1 was changed from u1 to u9 after the check"));
+	EXPECT_TRUE(strstr(changed(rule_still, SETTINGS("u1", "300", "500", "0-1")),
+			   "from 400 of at most 500 KiB to 300 of at most 500 KiB"));
+	EXPECT_TRUE(strstr(changed(rule_still, SETTINGS("u1", "400", "600", "0-1")),
+			   "from 400 of at most 500 KiB to 400 of at most 600 KiB"));
+	EXPECT_TRUE(strstr(changed(rule_still, SETTINGS("u1", "400", "500", "1")),
+			   "the list of available vCPUs of u1 was changed from 0-1 to 1"));
+	EXPECT_STREQ("", changed(rule_restored, SETTINGS("u1", "300", "600", "")));
+}
+
 /* Its pins are numbers of its own CPUs, and how many vCPUs are online is in its state. */
 TEST(the_restored_domain)
 {

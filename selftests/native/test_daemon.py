@@ -11,7 +11,8 @@ from typing import Any, Callable
 import pytest
 
 from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig, wait_until)
-from made_up_agent import FIRST_EXPORT, GUEST, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export
+from made_up_agent import (FIRST_EXPORT, GUEST, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export,
+                           MadeUpAgent)
 
 # The stream of the made-up agent sends three of its frames as content.
 ALL_SWAPPED = {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}
@@ -427,6 +428,9 @@ def test_check_prints_the_whole_comparison(rig: Rig) -> None:
     assert [line.strip() for line in out.splitlines()[1:] if "disk" not in line and "clock" not in line] == [
         "offered  memory: needs 16 MiB, of these 0 held; offered: 1024 MiB free",
         f"offered  file kernel: needs {KERNEL}; offered: {KERNEL}",
+        "offered  name: needs u1; offered: the same",
+        "offered  memory target: needs 400 of at most 400 KiB; offered: the same",
+        "offered  list of available vCPUs: needs 0-1; offered: the same",
         "offered  vCPUs: needs 2, of these 2 online; offered: 2 CPUs",
         "offered  cpupool: needs Pool-0; offered: Pool-0, CPUs 0-1",
         "offered  CPU: needs 28 features; offered: 28 features",
@@ -436,7 +440,7 @@ def test_check_prints_the_whole_comparison(rig: Rig) -> None:
     code, out, err = rig.command("check", "--json", "hv1/u1", "hv2")
     assert code == DONE, err
     items = json.loads(out)["items"]
-    assert [item["verdict"] for item in items] == ["offered"] * 9
+    assert [item["verdict"] for item in items] == ["offered"] * 12
     assert next(item["need"] for item in items if item["item"] == "disk xvda")["target"] == "/dev/vdb"
     rig.assert_on_source()
 
@@ -470,7 +474,7 @@ def test_offers_that_are_not_for_all_needs(rig: Rig) -> None:
     rig.start()
     code, report, _ = rig.migrate()
     assert code == REFUSED
-    assert "offers something for 7 of the 8 items" in report["error"]
+    assert "offers something for 10 of the 11 items" in report["error"]
     rig.assert_on_source()
 
 
@@ -544,6 +548,41 @@ def test_device_is_another(rig: Rig, device: int, change: dict[str, str]) -> Non
     code, report, _ = migration.go_on()
     assert code == ROLLED_BACK
     assert f"of u1 has another {next(iter(change))} than at the check" in report["error"]
+    rig.assert_on_source()
+
+
+def rename(agent: MadeUpAgent) -> None:
+    agent.the_domain().name = "u9"
+
+
+def set_target(agent: MadeUpAgent) -> None:
+    agent.target_kib = 300
+
+
+def set_static_max(agent: MadeUpAgent) -> None:
+    agent.static_max_kib = 500
+
+
+def set_available(agent: MadeUpAgent) -> None:
+    agent.available = "0"
+
+
+@pytest.mark.parametrize("point", ["prepare", "state", "commit"])
+@pytest.mark.parametrize(("change", "said"), [
+    (rename, "the name of u1 was changed from u1 to u9"),
+    (set_target, "the memory target of u1 was changed from 400 of at most 400 KiB to 300 of at most 400 KiB"),
+    (set_static_max, "the memory target of u1 was changed from 400 of at most 400 KiB to 400 of at most 500 KiB"),
+    (set_available, "the list of available vCPUs of u1 was changed from 0-1 to 0"),
+], ids=["name", "target", "static-max", "vcpus"])
+def test_setting_is_changed(rig: Rig, point: str, change: Callable[[MadeUpAgent], None], said: str) -> None:
+    """By xl rename, mem-set or vcpu-set, of which nothing but xenstore knows while the guest VM is suspended."""
+    migration = rig.migrate_and_hold(point)
+    change(rig.source)
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert report["error"].startswith(f"hv1: {said} after the check"), report["error"]
+    assert "u1 stays on hv1 with it. Migrate u1 again" in report["error"]
+    assert "committing" not in rig.states()
     rig.assert_on_source()
 
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
@@ -10,6 +12,56 @@
 #include "needs.h"
 #include "placement.h"
 #include "policy.h"
+#include "store.h"
+
+#define MAX_VCPUS 1024
+
+/* "0-2,5": the vCPUs that the toolstack lets the guest VM use. Whether it does is in its own hands. */
+static void available(struct xs_handle *xs, uint32_t domid, char *text, size_t size)
+{
+	unsigned int nr = 0;
+	bool is[MAX_VCPUS + 1] = {};
+	size_t at = 0;
+
+	free(store_list(xs, &nr, "/local/domain/%u/cpu", domid));
+	for (unsigned int i = 0; i < nr && i < MAX_VCPUS; i++) {
+		char *value = store_read(xs, "/local/domain/%u/cpu/%u/availability", domid, i);
+
+		is[i] = value && !strcmp(value, "online");
+		free(value);
+	}
+	*text = 0;
+	for (unsigned int i = 0, end; i < MAX_VCPUS && at < size; i = end + 1) {
+		for (end = i; is[end]; end++)
+			;
+		if (end > i)
+			at += snprintf(text + at, size - at, end - i > 1 ? "%s%u-%u" : "%s%u", at ? "," : "", i, end - 1);
+	}
+}
+
+/* What the toolstack changes in xenstore alone: nothing else of the domain shows it at once. */
+static void need_settings(const struct domain *d, struct json_object *items)
+{
+	struct json_object *name = item_add(items, "name", NULL), *target = item_add(items, "target", NULL);
+	struct json_object *vcpus = item_add(items, "available", NULL);
+	struct xs_handle *xs = store_open();
+	char *value, *form, text[4 * MAX_VCPUS];
+
+	if (!xs) {
+		add_problem(item_problems(name), "what is set for %s cannot be read: %s", d->called, strerror(errno));
+		return;
+	}
+	value = store_read(xs, "/local/domain/%u/name", d->domid);
+	form = value ? text_name(value) : NULL;
+	put_string(name, "name", form ? form : "");
+	free(form);
+	free(value);
+	item_number(target, "target_kib", store_number(xs, INT64_MAX, 0, "/local/domain/%u/memory/target", d->domid));
+	item_number(target, "static_max_kib", store_number(xs, INT64_MAX, 0, "/local/domain/%u/memory/static-max", d->domid));
+	available(xs, d->domid, text, sizeof(text));
+	put_string(vcpus, "vcpus", text);
+	store_close(xs);
+}
 
 static void need_placement(const struct domain *d, struct json_object *items)
 {
@@ -55,6 +107,7 @@ int needs_now(const struct domain *d, struct json_object *items)
 {
 	int rc = devices_list(d->domid, items, false);
 
+	need_settings(d, items);
 	need_placement(d, items);
 	need_features(d, items);
 	return rc;
@@ -80,6 +133,7 @@ int needs_all(const struct domain *d, struct json_object *items)
 		json_object_put(config);
 	}
 	rc = devices_list(d->domid, items, true);
+	need_settings(d, items);
 	need_placement(d, items);
 	need_features(d, items);
 	/* A guest VM that the toolstack of its new host VM starts by itself, too (xendomains), will be an item as well. */

@@ -105,6 +105,37 @@ static void compare_memory(struct json_object *need, struct json_object *offer, 
 		    s->to, kib >> 10, s->guest, free_kib >> 10, s->guest);
 }
 
+/* What goes with the configuration: every host VM has that. */
+static void goes_along(struct finding *f)
+{
+	snprintf(f->offers, sizeof(f->offers), "the same");
+}
+
+static void compare_name(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f)
+{
+	(void)offer;
+	(void)s;
+	snprintf(f->needs, sizeof(f->needs), "%s", js_str(need, "name", "unknown"));
+	goes_along(f);
+}
+
+static void compare_target(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f)
+{
+	(void)offer;
+	(void)s;
+	snprintf(f->needs, sizeof(f->needs), "%" PRIu64 " of at most %" PRIu64 " KiB", js_u64(need, "target_kib", 0),
+		 js_u64(need, "static_max_kib", 0));
+	goes_along(f);
+}
+
+static void compare_available(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f)
+{
+	(void)offer;
+	(void)s;
+	snprintf(f->needs, sizeof(f->needs), "%s", js_str(need, "vcpus", "unknown"));
+	goes_along(f);
+}
+
 static void compare_vcpus(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f)
 {
 	uint64_t nr = js_u64(need, "number", 0), online = js_u64(need, "online", 0);
@@ -275,6 +306,9 @@ static const struct rule {
 	void (*compare)(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f);
 } rules[] = {
 	{ "memory", "memory", NULL, compare_memory },
+	{ "name", "name", NULL, compare_name },
+	{ "target", "memory target", NULL, compare_target },
+	{ "available", "list of available vCPUs", NULL, compare_available },
 	{ "vcpus", "vCPUs", NULL, compare_vcpus },
 	{ "cpupool", "cpupool", NULL, compare_pool },
 	{ "pin", "pin of vCPU", "id", compare_pin },

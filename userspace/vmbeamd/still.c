@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No device is lost on the way. The toolstack attaches and detaches while the guest VM runs, and also while it is
+ * No device is lost on the way, and no setting. The toolstack attaches and detaches while the guest VM runs, and also while it is
  * suspended; what the destination makes is what the configuration said when the save was begun.
  */
 #include <stdio.h>
@@ -19,6 +19,13 @@ static const struct {
 	const char *kind;
 	const char *on_source[MAX_TRAITS], *on_destination[MAX_TRAITS];
 } again[] = {
+	/*
+	 * Not on the destination: its toolstack makes them of the configuration that came along, and what changed since
+	 * is seen on the source. The daemon looks at the name there by itself.
+	 */
+	{ "name", { "name" }, { NULL } },
+	{ "target", { "target_kib", "static_max_kib" }, { NULL } },
+	{ "available", { "vcpus" }, { NULL } },
 	{ "vbd", { "backend", "target", "mode", "backend_domid" }, { "backend", "target", "mode", "backend_domid" } },
 	{ "vif", { "mac", "bridge", "backend_domid" }, { "mac", "bridge", "backend_domid" } },
 	{ "vcpus", { "number", "online" }, { "number" } },
@@ -61,6 +68,14 @@ static bool same(struct json_object *a, struct json_object *b, const char *key)
 	return x && y ? json_object_equal(x, y) : x == y;
 }
 
+/* An operator changes it, and is told from what to what. */
+static bool is_setting(struct json_object *item)
+{
+	const char *kind = js_str(item, "kind", "");
+
+	return !strcmp(kind, "name") || !strcmp(kind, "target") || !strcmp(kind, "available");
+}
+
 /* NULL: all is the same. */
 static const char *trait_that_differs(struct json_object *a, struct json_object *b, bool on_source)
 {
@@ -74,6 +89,17 @@ static const char *trait_that_differs(struct json_object *a, struct json_object 
 				return *traits;
 	}
 	return NULL;
+}
+
+static void say_changed(struct json_object *agreed, struct json_object *now, const char *called, const struct sides *s,
+			struct finding *f)
+{
+	struct finding was, is;
+
+	rule_compare(agreed, NULL, s, &was);
+	rule_compare(now, NULL, s, &is);
+	snprintf(f->why, sizeof(f->why), "%s: %s of %s was changed from %.200s to %.200s after the check, and that would have been lost: %s stays on %s with it. Migrate %s again",
+		 s->from, called, s->guest, was.needs, is.needs, s->guest, s->from, s->guest);
 }
 
 int rule_still(struct json_object *agreed, struct json_object *now, const struct sides *s, struct finding *f)
@@ -102,6 +128,8 @@ int rule_still(struct json_object *agreed, struct json_object *now, const struct
 		if (!there)
 			snprintf(f->why, sizeof(f->why), "%s: %s was detached from %s after the check: migrate %s again", s->from, text,
 				 s->guest, s->guest);
+		else if (trait && is_setting(item))
+			say_changed(item, there, text, s, f);
 		else if (trait)
 			snprintf(f->why, sizeof(f->why), "%s: %s of %s has another %s than at the check: migrate %s again", s->from,
 				 text, s->guest, trait, s->guest);
