@@ -81,6 +81,8 @@ TEST(cpupool)
 	EXPECT_REFUSED("hv2: there is no cpupool called fast here", "{'kind':'cpupool','name':'fast'}",
 		       "{'kind':'cpupool'}");
 	EXPECT_REFUSED("no cpupool called fast", "{'kind':'cpupool','name':'fast'}", "null");
+	EXPECT_REFUSED("hv2: the cpupool fast, in which u1 runs on hv1, has no CPUs here",
+		       "{'kind':'cpupool','name':'fast'}", "{'kind':'cpupool','name':'fast','cpus':''}");
 }
 
 TEST(pins)

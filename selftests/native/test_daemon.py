@@ -387,6 +387,10 @@ def lose_cpu(rig: Rig) -> None:
     rig.destination.pools = {"Pool-0": "0"}
 
 
+def lose_all_cpus(rig: Rig) -> None:
+    rig.destination.pools = {"Pool-0": ""}
+
+
 def lose_feature(rig: Rig) -> None:
     rig.destination.features[5] = 0
 
@@ -400,9 +404,10 @@ def lose_time(rig: Rig) -> None:
     (lose_disk, "disk xvda", "hv2: the disk /dev/vdb is not here"),
     (lose_memory, "memory", "MiB of memory are needed for u1 and 0 MiB are free here"),
     (lose_cpu, "pin of vCPU 0", "vCPU 0 of u1 is pinned to CPU 1, and none of these is here (there are 0)"),
+    (lose_all_cpus, "cpupool", "hv2: the cpupool Pool-0, in which u1 runs on hv1, has no CPUs here"),
     (lose_feature, "CPU", "hv2: the CPU here lacks what u1 may use: avx2."),
     (lose_time, "clock", "the clock of hv2 is 3600."),
-], ids=["bridge", "disk", "memory", "pin", "feature", "clock"])
+], ids=["bridge", "disk", "memory", "pin", "no-cpus", "feature", "clock"])
 def test_what_is_not_offered_is_named(rig: Rig, lose: Callable[[Rig], None], item: str, said: str) -> None:
     """And that alone."""
     rig.source.settings = [PIN]

@@ -143,7 +143,7 @@ static void compare_vcpus(struct json_object *need, struct json_object *offer, c
 
 	snprintf(f->needs, sizeof(f->needs), "%" PRIu64 ", of these %" PRIu64 " online", nr, online);
 	snprintf(f->offers, sizeof(f->offers), "%u CPUs", cpus);
-	/* That there is no such pool is said of the pool. */
+	/* That there is no such pool, or that it has no CPUs, is said of the pool. */
 	if (cpus && online > cpus)
 		say(f, VERDICT_WARNING, "%s has %" PRIu64 " vCPUs online, and %s has %u CPUs for them: it will run more slowly there", s->guest,
 		    online, s->to, cpus);
@@ -155,7 +155,12 @@ static void compare_pool(struct json_object *need, struct json_object *offer, co
 
 	snprintf(f->needs, sizeof(f->needs), "%s", name);
 	if (is(offer, "name", name)) {
-		snprintf(f->offers, sizeof(f->offers), "%s, CPUs %s", name, js_str(offer, "cpus", ""));
+		const char *cpus = js_str(offer, "cpus", "");
+
+		snprintf(f->offers, sizeof(f->offers), "%s, %s%s", name, *cpus ? "CPUs " : "without CPUs", cpus);
+		if (!*cpus)
+			say(f, VERDICT_REFUSED, "%s: the cpupool %s, in which %s runs on %s, has no CPUs here: add some (xl cpupool-cpu-add), or put %s into another one first (xl cpupool-migrate)",
+			    s->to, name, s->guest, s->from, s->guest);
 		return;
 	}
 	snprintf(f->offers, sizeof(f->offers), "none of that name");
