@@ -77,27 +77,34 @@ static int wait_connected(struct tools *t, const struct device *d)
 	return 0;
 }
 
+/* How long the scripts of the network cards that are left may still take together. One that hangs leaves the others their share. */
+struct scripts {
+	int64_t ms;
+	int vifs;
+};
+
 /*
- * Connects a network card that its driver has again. @until is for the scripts of all of them. One that hangs is not waited
- * for twice: the guest VM stands still meanwhile.
+ * Connects a network card that its driver has again. A script that hangs is not waited for twice: the guest VM stands still
+ * meanwhile.
  */
-static int connect_vif(struct tools *t, struct device *d, int64_t until)
+static int connect_vif(struct tools *t, struct device *d, struct scripts *scripts)
 {
+	int64_t begun = clock_ms();
 	int rc;
 
 	if (d->hung) {
 		fprintf(stderr, "the hotplug script for %s still has not ended: it is not waited for\n", device_name(d));
 		return -1;
 	}
-	/* "offline" takes away what the first "online" left, firewall rules for example; it may find nothing. */
-	rc = script_run(t, d, "offline", until);
-	if (rc != -ETIMEDOUT)
-		rc = script_run(t, d, "online", until);
+	rc = script_reconnect(t, d, begun + scripts->ms / scripts->vifs);
+	scripts->ms -= clock_ms() - begun;
+	if (scripts->ms < 0)
+		scripts->ms = 0;
 	d->hung = rc == -ETIMEDOUT;
 	return rc;
 }
 
-static int rebind_device(struct tools *t, struct device *d, int64_t until)
+static int rebind_device(struct tools *t, struct device *d, struct scripts *scripts)
 {
 	bool connected;
 	int rc = 0;
@@ -118,7 +125,7 @@ static int rebind_device(struct tools *t, struct device *d, int64_t until)
 		rc = rc ?: device_write(d, "bind");
 	}
 	if (!rc && !connected && !strcmp(d->kind, "vif"))
-		rc = connect_vif(t, d, until);
+		rc = connect_vif(t, d, scripts);
 	return rc ?: wait_connected(t, d);
 }
 
@@ -127,8 +134,8 @@ static int rebind_work(const void *arg)
 	uint32_t domid = *(const uint32_t *)arg;
 	struct device list[MAX_DEVICES];
 	struct tools t;
+	struct scripts scripts = { .ms = limit_ms(LIMIT_SCRIPT) };
 	int nr, rc = 0;
-	int64_t until;
 
 	if (quiesced_lock())
 		return -1;
@@ -137,14 +144,16 @@ static int rebind_work(const void *arg)
 		return 0;
 	if (tools_open(&t))
 		return -1;
+	for (int i = 0; i < nr; i++)
+		scripts.vifs += list[i].kind[1] == 'i';
 	/* All are tried, disks first: a guest VM with a disk and no network is better off than one with neither. */
-	until = clock_ms() + limit_ms(LIMIT_SCRIPT);
 	for (int vifs = 0; vifs < 2; vifs++)
 		for (int i = 0; i < nr; i++) {
 			if ((list[i].kind[1] == 'i') != vifs)
 				continue;
-			if (rebind_device(&t, &list[i], until))
+			if (rebind_device(&t, &list[i], &scripts))
 				rc = -1;
+			scripts.vifs -= vifs;
 			hold_point("agent:rebind-half");
 		}
 	tools_close(&t);

@@ -30,48 +30,55 @@ static void run(const struct script *s, const char *what)
 	_exit(127);
 }
 
-/*
- * A process between: the guest VM must not wait for a script that hangs, and one that is slow should still get the network
- * card going. So it lives on when nobody waits for it any more, holds nothing of the agent's, and ends what hangs.
- */
-static void supervise(const struct script *s, const char *what)
+static int run_limited(const struct script *s, const char *what, int ms)
 {
-	int status = 0;
-	pid_t pid;
+	int status = 0, rc;
+	pid_t pid = fork();
 
-	setsid();
-	dup2(2, 1);
-	close_range(3, ~0U, 0);
-	pid = fork();
 	if (!pid) {
 		setsid();
 		run(s, what);
 	}
-	if (pid < 0 || wait_child(pid, limit_ms(LIMIT_LONG), &status) <= 0) {
-		if (pid > 0)
-			kill(-pid, SIGKILL);
-		_exit(1);
-	}
-	_exit(status ? 1 : 0);
-}
-
-static int wait_for(pid_t pid, const struct script *s, const char *what, int64_t until)
-{
-	int status = 0, rc = pid < 0 ? -1 : wait_child(pid, clock_left_ms(until), &status);
-
-	if (!rc) {
-		fprintf(stderr, "the hotplug script \"%s %s\" for %s had not ended within %d s: this network card has no connection until it does. Look at what it waits for\n",
-			s->path, what, s->vif, limit_s(LIMIT_SCRIPT));
-		return -ETIMEDOUT;
-	}
+	rc = pid < 0 ? -1 : wait_child(pid, ms, &status);
 	if (rc > 0 && !status)
 		return 0;
+	if (pid > 0 && rc <= 0)
+		kill(-pid, SIGKILL);
 	fprintf(stderr, "the hotplug script \"%s %s\" for %s failed (%s)\n", s->path, what, s->vif,
-		rc > 0 ? exit_text(status) : "it could not be started");
+		rc > 0 ? exit_text(status) : pid < 0 ? "it could not be started" : "it did not end, and was killed");
 	return -1;
 }
 
-int script_run(struct tools *t, const struct device *d, const char *what, int64_t until)
+/*
+ * A process between: the guest VM must not wait for a script that hangs, and one that is slow should still get the network
+ * card going. So it lives on when nobody waits for it any more, holds nothing of the agent's, and ends what hangs.
+ */
+static void supervise(const struct script *s)
+{
+	setsid();
+	dup2(2, 1);
+	close_range(3, ~0U, 0);
+	/* "offline" takes away what the first "online" left, firewall rules for example. It may find nothing, or hang. */
+	run_limited(s, "offline", limit_ms(LIMIT_SCRIPT));
+	_exit(run_limited(s, "online", limit_ms(LIMIT_LONG)) ? 1 : 0);
+}
+
+static int wait_for(pid_t pid, const struct script *s, int64_t until)
+{
+	int ms = clock_left_ms(until), status = 0, rc = pid < 0 ? -1 : wait_child(pid, ms, &status);
+
+	if (!rc) {
+		fprintf(stderr, "the hotplug script %s for %s had not ended within %d s: this network card has no connection until it does. Look at what it waits for\n",
+			s->path, s->vif, (ms + 999) / 1000);
+		return -ETIMEDOUT;
+	}
+	if (rc < 0)
+		fprintf(stderr, "the hotplug script %s for %s could not be started\n", s->path, s->vif);
+	/* What failed was told by the process between. */
+	return rc < 0 || status ? -1 : 0;
+}
+
+int script_reconnect(struct tools *t, const struct device *d, int64_t until)
 {
 	struct script s = { .path = store_read(t->xs, "backend/vif/%u/%u/script", d->domid, d->devid) };
 	int rc = -1;
@@ -86,8 +93,8 @@ int script_run(struct tools *t, const struct device *d, const char *what, int64_
 		s.gateway = store_read(t->xs, "%s/gatewaydev", s.node);
 		pid = fork();
 		if (!pid)
-			supervise(&s, what);
-		rc = wait_for(pid, &s, what, until);
+			supervise(&s);
+		rc = wait_for(pid, &s, until);
 	}
 	free(s.gateway);
 	free(s.path);

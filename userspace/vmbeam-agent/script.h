@@ -5,9 +5,10 @@
 #include "rings.h"
 
 /*
- * Runs the toolstack's hotplug script for a vif as the toolstack does: "online" or "offline". For children: what goes wrong
- * is told on stderr. 0; -1: it failed; -ETIMEDOUT: it had not ended at @until, and goes on by itself, within limits.
+ * Runs the toolstack's hotplug script for a vif as the toolstack does: "offline", then "online", whatever came of the first.
+ * For children: what goes wrong is told on stderr. 0; -1: "online" failed; -ETIMEDOUT: it had not ended at @until, and both go
+ * on by themselves, within limits.
  */
-int script_run(struct tools *t, const struct device *d, const char *what, int64_t until);
+int script_reconnect(struct tools *t, const struct device *d, int64_t until);
 
 #endif
