@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from vmbeam_lab import bench
 from vmbeam_lab.bench_memory import CASES
 from vmbeam_lab.bench_runs import Row
@@ -15,6 +17,7 @@ def rows(b: bench.Bench, part: str) -> list[Row]:
     return [row for row in b.rows([MIB]) if row.part == part]
 
 
+@pytest.mark.soak
 def test_memory(systems_lab: Lab, tmp_path: Path) -> None:
     """Every row is measured; a second call finds nothing left to do; one row alone is measured again."""
     s = bench.mark(systems_lab, "this one")
@@ -39,6 +42,7 @@ def test_memory(systems_lab: Lab, tmp_path: Path) -> None:
     assert (tmp_path / "report.json").exists() and (tmp_path / "memory-time.svg").exists()
 
 
+@pytest.mark.soak
 def test_migrations(systems_lab: Lab, tmp_path: Path) -> None:
     """Each method moves the guest VM, unhurt, and what is counted is what it is known for: stock xl sends all the memory
     over the network, and VMBeam does not."""
