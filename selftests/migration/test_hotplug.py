@@ -5,6 +5,7 @@ import pytest
 
 from failing import ROLLED_BACK, Hold, Migration, Outcome, stays_on_hv1
 from laden import ATTACH, DETACH, SEEN, attach, connected, detach, spares
+from vmbeam_lab import guests
 from vmbeam_lab.lab import Lab
 
 # From the first step after the check to the last before the commit. At "suspend" the guest VM still runs.
@@ -107,3 +108,23 @@ def test_memory_is_given_back(guests_lab: Lab) -> None:
 def memory(lab: Lab, hostvm: str) -> int:
     """What u1 holds, in MiB."""
     return int(lab.run(hostvm, "xl list u1 | tail -n 1").split()[2])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("change", "look", "wanted"), [
+    ("xl mem-set u1 240", "xenstore-read /local/domain/$domid/memory/target", str(240 << 10)),
+    ("xl vcpu-set u1 1", "xenstore-read /local/domain/$domid/cpu/1/availability", "offline"),
+    ("xl rename u1 u9", "xl domname $domid", "u9"),
+], ids=["memory", "vcpus", "name"])
+def test_set_while_it_is_suspended(guests_lab: Lab, change: str, look: str, wanted: str) -> None:
+    """What it will only hear of when it runs again: wherever it does, what was set holds."""
+    lab = guests_lab
+    uuid = lab.run("hv1", "xl list -v u1 | tail -n 1").split()[6]
+    outcome = changed_at(lab, "swap", change)
+    assert outcome.status in (0, ROLLED_BACK), str(outcome)
+    domids = {h: lab.run(h, f"xl list -v | awk '/{uuid}/ {{ print $2 }}'").strip() for h in ("hv1", "hv2")}
+    runs = "hv2" if outcome.status == 0 else "hv1"
+    assert [h for h, domid in domids.items() if domid] == [runs], domids
+    found = lab.run(runs, f"domid={domids[runs]}; {look}").strip()
+    assert found == wanted, f"{change}: what was set is lost, it is {found}\n{outcome}"
+    guests.heartbeat_wait(lab, "u1")
