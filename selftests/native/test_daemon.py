@@ -862,13 +862,24 @@ def test_goes_on_when_the_source_dies_after_the_swap(rig: Rig) -> None:
     rig.assert_on_destination()
 
 
+def test_source_that_ends_after_the_commit_is_not_waited_for(rig: Rig) -> None:
+    """What was left there went with it, and no agent comes to tell so."""
+    migration = rig.migrate_and_hold("resume", dead=1)
+    rig.source.faults.mute = {"destroy", "hello"}
+    ended = migration.go_on()
+    assert ended.code == DONE, ended
+    assert rig.status()["migration"] is None
+    assert "what was left of u1 there" in rig.log()
+
+
 def test_goes_on_when_the_source_dies_before_it_lists_its_devices(rig: Rig) -> None:
     migration = rig.migrate_and_hold("commit", dead=1)
     rig.source.faults.broken = {"needs": "gone"}
     code, report, err = migration.go_on()
     assert code == DONE, err
     assert "error" not in report
-    rig.assert_on_destination()
+    wait_until(lambda: rig.source.domain() is None)     # it is asked to destroy it, and not waited for
+    assert not rig.destination.the_domain().paused
 
 
 def test_goes_back_when_the_source_is_silent_after_the_swap(rig: Rig) -> None:

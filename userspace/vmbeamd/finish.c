@@ -11,6 +11,7 @@
 
 #include "ahead.h"
 #include "clock.h"
+#include "hostvm.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
@@ -265,8 +266,19 @@ static int forward_b(struct migration *m)
 	return release_exports(m, &m->b, m->dom_b, m->resumed) ? -1 : guard_put_back(m, &m->b);
 }
 
+/* After the commit what is left of the guest VM there ends with the host VM, also with one that crashed. */
+static bool went_with_its_hostvm(const struct migration *m)
+{
+	if (!m->host_a || !hostvm_is_dead(m->host_a))
+		return false;
+	log_warn("%s has ended, and what was left of %s there with it", m->from, m->guest);
+	return true;
+}
+
 static int forward_a(struct migration *m)
 {
+	if (went_with_its_hostvm(m))
+		return 0;
 	ahead_ask_destination(m);
 	if (m->a.asked && agent_end(&m->a, limit_s(LIMIT_LONG), NULL, &m->finishing))
 		log_warn("%s", m->finishing.text);
