@@ -12,21 +12,13 @@
 #include "limit.h"
 #include "log.h"
 
-static void sentence(struct error *err, const char *fmt, va_list ap)
-{
-	char text[2 * sizeof(err->text)];
-
-	vsnprintf(text, sizeof(text), fmt, ap);
-	error_set(err, "%s", text);
-}
-
 void problem(struct migration *m, const char *fmt, ...)
 {
 	struct error err;
 	va_list ap;
 
 	va_start(ap, fmt);
-	sentence(&err, fmt, ap);
+	error_vset(&err, fmt, ap);
 	va_end(ap);
 	if (!json_object_array_length(m->problems))
 		m->error = err;
@@ -39,7 +31,7 @@ void warning(struct migration *m, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	sentence(&err, fmt, ap);
+	error_vset(&err, fmt, ap);
 	va_end(ap);
 	log_warn("%s", err.text);
 	json_object_array_add(m->warnings, json_object_new_string(err.text));

@@ -62,14 +62,12 @@ void requests_list_seen(struct json_object *hostvms)
 
 static void __attribute__((format(printf, 2, 3))) warn(struct json_object *warnings, const char *fmt, ...)
 {
-	char text[1000];
 	struct error err;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	error_vset(&err, fmt, ap);
 	va_end(ap);
-	error_set(&err, "%s", text);
 	json_object_array_add(warnings, json_object_new_string(err.text));
 }
 

@@ -13,14 +13,12 @@
 
 static void __attribute__((format(printf, 2, 3))) problem(struct survey *s, const char *fmt, ...)
 {
-	char text[1000];
 	struct error err;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	error_vset(&err, fmt, ap);
 	va_end(ap);
-	error_set(&err, "%s", text);
 	json_object_array_add(s->problems, json_object_new_string(err.text));
 }
 
