@@ -139,8 +139,15 @@ def test_iperf3() -> None:
     values = bench_memory.from_iperf3(json.dumps(IPERF3), used, HOST, 128)
     assert set(values) == set(VALUES["memory"])
     assert values["seconds"] == 4.2 and values["wall_s"] == 5.0 and values["cpu_s"] == 5.5
+    # What was still in the buffers at the end counts at the receiver's rate.
+    late = {"end": {**IPERF3["end"], "sum_received": {"seconds": 4.2, "bytes": 134217728 * 3 // 4}}}
+    values = bench_memory.from_iperf3(json.dumps(late), used, HOST, 128)
+    assert values["seconds"] == pytest.approx(5.6) and values["bytes"] == 134217728 * 3 // 4
     with pytest.raises(LabError, match="where"):
         bench_memory.from_iperf3(json.dumps(IPERF3), used, HOST, 129)
+    late["end"]["sum_received"]["bytes"] = 60 << 20
+    with pytest.raises(LabError, match="received"):
+        bench_memory.from_iperf3(json.dumps(late), used, HOST, 128)
     with pytest.raises(LabError, match="unable to connect"):
         bench_memory.from_iperf3('{"start": {}, "error": "unable to connect to server"}', used, HOST, 128)
 
