@@ -22,7 +22,7 @@ packages_build="build-essential,bc,bison,flex,libelf-dev,kmod,cpio,xz-utils,zstd
 	liblzma-dev,libbz2-dev,liblzo2-dev,libzstd-dev,libnl-3-dev,libnl-route-3-dev,libfdt-dev,libssl-dev,
 	libxen-dev,libjson-c-dev,libsystemd-dev,libaio-dev,python3-dev,python3-setuptools,
 	qemu-system-x86,qemu-utils,seabios,e2fsprogs,jq,wget,ca-certificates,dwarves,
-	mmdebstrap,debian-archive-keyring,python3-pytest,mypy,gnuplot-nox,python3-prometheus-client,zsh"
+	mmdebstrap,debian-archive-keyring,python3-pytest,python3-pytest-xdist,mypy,gnuplot-nox,python3-prometheus-client,zsh"
 packages_image="xen-hypervisor-4.20-amd64,xen-utils-4.20,xenstore-utils,linux-image-amd64,linux-image-cloud-amd64,
 	qemu-system-xen,seabios,busybox-static,iproute2,bridge-utils,kmod,udev,e2fsprogs,xz-utils,procps,
 	systemd-sysv,dbus,libjson-c5,libsystemd0,jq,psmisc,util-linux,strace,gdb-minimal,iperf3,socat"

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
-from kselftest import CFile, CTest, address, selects
+from kselftest import CFile, CTest, address, selects, without_group
 from labs import WORK, Labs
-from vmbeam_lab import snapshot
+from vmbeam_lab import deploy, snapshot
 from vmbeam_lab.config import Config
-from vmbeam_lab.lab import Lab
+from vmbeam_lab.lab import Lab, default_dir
 from vmbeam_lab.paths import LAB, TOP, entry_path
 
 LABS = pytest.StashKey[Labs]()
 SUMMARY = pytest.StashKey[str]()
+# Of a process of pytest-xdist: "gw0", "gw1"; empty in the one that people start.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 HERE = Path(__file__).parent
 
 
@@ -126,6 +129,8 @@ def shares(item: pytest.Item) -> tuple[Any, ...]:
 ORDER = ("", "host", "systems", "guests")
 
 
+# First: pytest-xdist looks at the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = os.environ.get("T", "").split()
     marked = bool(config.option.markexpr)
@@ -146,11 +151,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         rng = random.Random(config.option.shuffle)
         rng.shuffle(items)
         rng.shuffle(order)
-    # Those that share a lab follow each other: each start of one costs as much as ten of them.
+    # Those that share a lab follow each other, in one process: each start of one costs as much as ten of them. Those that
+    # use none share the directory that they build in.
     groups: dict[Any, int] = {}
     for i in items:
-        groups.setdefault(shares(i), len(groups))
+        nr = groups.setdefault(shares(i), len(groups))
+        if shares(i) or not needs(i):
+            # Those of a few files would be too long a block.
+            part = i.path.stem if "guests_lab_shared" in shares(i) else ""
+            i.add_marker(pytest.mark.xdist_group(f"together{nr}{part}"))
     items.sort(key=lambda i: (order.index(needs(i)), groups[shares(i)]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many labs are used at a time, each by a process of its own. None is: this process does it all."""
+    given = os.environ.get("LAB_COUNT")
+    if given:
+        nr = int(given)
+    else:
+        # An emulated lab takes one CPU. What is measured, and what was chosen by its address, runs alone.
+        alone = os.environ.get("T") or config.option.markexpr or config.option.list
+        nr = 1 if alone else min(2, len(os.sched_getaffinity(0)))
+    return nr if nr > 1 else 0
+
+
+class InOrder(LoadGroupScheduling):     # type: ignore[misc]
+    """Gives out groups in the order of the collection. pytest-xdist would begin with those that have the most tests,
+    and end with the longest ones, which have one."""
+
+    def _assign_work_unit(self, node: Any) -> None:
+        self.workqueue.move_to_end(next(s for s in map(self._split_scope, self.collection) if s in self.workqueue), last=False)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOrder:
+    return InOrder(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -158,13 +195,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for item in session.items:
             print(address(item.nodeid))
         session.items.clear()
+    if WORKER and any(needs(i) for i in session.items):
+        # First of all, and once: the tests of another process build in the same directories.
+        deploy.stage(Config.from_env())
 
 
 # The lab
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LABS] = Labs()
-    config.pluginmanager.register(Lines(config), "lines")
+    if not WORKER:
+        config.pluginmanager.register(Lines(config), "lines")
+    elif WORKER != "gw0":
+        os.environ["LAB_DIR"] = f"{default_dir()}-{WORKER}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if WORKER:
+        session.config.workeroutput["restarts"] = snapshot.restarts     # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    snapshot.restarts += getattr(node, "workeroutput", {}).get("restarts", [])
 
 
 @pytest.fixture
@@ -265,7 +318,11 @@ class Lines:
             self.config.get_terminal_writer().write(f"{word:6} {report.duration:7.1f} s  {name}{when}\n", flush=True)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if WORKER:
+        return      # the process that people see does
+    report.nodeid = without_group(report.nodeid)
     if report.when == "call" or report.failed:
         WORK.mkdir(parents=True, exist_ok=True)
         with log_path(report.nodeid).open("a", encoding="utf-8") as f:

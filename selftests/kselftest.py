@@ -77,9 +77,14 @@ class CFile(pytest.File):
             yield item
 
 
+def without_group(nodeid: str) -> str:
+    """pytest-xdist adds the group of a test to its name."""
+    return re.sub(r"@together\w+$", "", nodeid)
+
+
 def address(nodeid: str) -> str:
     """What a person types: without the ending of a C file, and of a native one without "test-"."""
-    return re.sub(r"^native/(?:[\w-]+/)?test-", "native/", re.sub(r"\.c(::|$)", r"\1", nodeid))
+    return re.sub(r"^native/(?:[\w-]+/)?test-", "native/", re.sub(r"\.c(::|$)", r"\1", without_group(nodeid)))
 
 
 def selects(wanted: str, item: str) -> bool:

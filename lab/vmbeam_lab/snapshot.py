@@ -30,9 +30,12 @@ KEEP_DEPLOYED = 2
 KEEP_BASE = 3
 # Starts that hung and were tried again: the first line of each error.
 restarts: list[str] = []
-# The memory of a machine whose snapshot is being made; /tmp is a tmpfs of this very run. On a disk, the pages that the
-# machine has written would be written back again and again.
-RAM = Path("/tmp/vmbeam-lab-ram")
+
+
+def _ram(c: Config) -> Path:
+    """The memory of a machine whose snapshot is being made; /tmp is a tmpfs of this very run. On a disk, the pages that
+    the machine has written would be written back again and again."""
+    return Path(f"/tmp/vmbeam-lab-ram-{c.state}")
 
 
 def image_path(c: Config) -> Path:
@@ -104,8 +107,9 @@ def _save(lab: Lab, into: Path) -> None:
     lab.disconnect()
     lab.machine.save(into / "machine")
     lab.machine.stop()
-    _copy(RAM, into / "ram")
-    RAM.unlink()
+    ram = _ram(lab.config)
+    _copy(ram, into / "ram")
+    ram.unlink()
     for d in DISKS:
         shutil.copy(lab.dir / f"{d}.qcow2", into / f"{d}.qcow2")
     shutil.copy(lab.machine.serial, into / "serial.log")
@@ -118,12 +122,13 @@ def _scratch(c: Config) -> Lab:
 
 def _make(lab: Lab, parent: Path | None) -> None:
     """Boots, or goes on from the parent."""
-    RAM.unlink(missing_ok=True)
+    ram = _ram(lab.config)
+    ram.unlink(missing_ok=True)
     if parent:
-        _copy(parent / "ram", RAM)
-        _resume(lab, parent, RAM, shared=True, guests=has_guests(parent))
+        _copy(parent / "ram", ram)
+        _resume(lab, parent, ram, shared=True, guests=has_guests(parent))
     else:
-        boot_cold(lab, RAM)
+        boot_cold(lab, ram)
 
 
 def _patiently(lab: Lab, start: Callable[[], None]) -> None:
@@ -200,5 +205,6 @@ def up(lab: Lab, snapshot: Path) -> None:
 
 def up_cold(lab: Lab) -> None:
     lab.dir.mkdir(parents=True, exist_ok=True)
-    RAM.unlink(missing_ok=True)
-    boot_cold(lab, RAM)
+    ram = _ram(lab.config)
+    ram.unlink(missing_ok=True)
+    boot_cold(lab, ram)
