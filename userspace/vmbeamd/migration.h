@@ -118,7 +118,10 @@ int swap_all(struct migration *m);
  * -1: try again later, m->finishing says what it is waiting for.
  */
 int finish(struct migration *m);
-/* The domain of the agent's last hello with the guest's UUID and @domid, which may be 0: any. NULL: it is gone. */
+/*
+ * finish_side.c: the domain of the agent's last hello with the guest's UUID and @domid, which may be 0: any. NULL: it is
+ * gone.
+ */
 struct json_object *finish_domain(struct agent *a, const struct migration *m, uint32_t domid);
 
 /*
