@@ -229,6 +229,26 @@ static void request_cancel(struct client *c, const char *id)
 	}
 }
 
+/* Of two at once the later one is refused. */
+static bool may_begin(struct client *c)
+{
+	struct worker_state now;
+
+	/* What it said of the last one is for whoever asked for that, and may lead to something else. */
+	hear_all();
+	worker_state(&now);
+	if (stopping)
+		control_refuse(c, "refused", "vmbeamd is being stopped");
+	else if (drive_busy())
+		control_refuse(c, "refused", "%s is under way, and nothing else can be begun meanwhile: vmbeam status tells how far it is", drive_what());
+	else if (worker_busy())
+		control_refuse(c, "refused", "a migration of %s is under way, and there can be one at a time: vmbeam status tells how far it is",
+			       *now.guest ? now.guest : "another guest VM");
+	else
+		return true;
+	return false;
+}
+
 const struct config_hostvm *requests_hostvm(struct client *c, const char *name)
 {
 	const struct config_hostvm *h = config_hostvm(requests_config, name);
@@ -245,26 +265,9 @@ static void request_migration(struct client *c, struct json_object *json, bool c
 {
 	const char *guest = js_str(json, "guest", "");
 	const struct config_hostvm *from, *to;
-	struct worker_state now;
 	struct migration *m;
 	char *name;
 
-	/* What it said of the last one is for whoever asked for that, and may lead to something else. */
-	hear_all();
-	worker_state(&now);
-	if (stopping) {
-		control_refuse(c, "refused", "vmbeamd is being stopped");
-		return;
-	}
-	if (drive_busy()) {
-		control_refuse(c, "refused", "%s is under way, and nothing else can be begun meanwhile: vmbeam status tells how far it is", drive_what());
-		return;
-	}
-	if (worker_busy()) {
-		control_refuse(c, "refused", "a migration of %s is under way, and there can be one at a time: vmbeam status tells how far it is",
-			       *now.guest ? now.guest : "another guest VM");
-		return;
-	}
 	from = requests_hostvm(c, js_str(json, "from", ""));
 	to = from ? requests_hostvm(c, js_str(json, "to", "")) : NULL;
 	if (!to)
@@ -345,20 +348,10 @@ static void request_events(struct client *c)
 static void request_what(struct client *c, struct json_object *json, enum plan_what what)
 {
 	const char *problem = drive_problem();
-	struct worker_state now;
 
-	hear_all();
-	worker_state(&now);
-	if (stopping)
-		control_refuse(c, "refused", "vmbeamd is being stopped");
-	else if (problem)
+	if (problem && !stopping)
 		control_refuse(c, "refused", "%s", problem);
-	else if (drive_busy())
-		control_refuse(c, "refused", "%s is under way, and nothing else can be begun meanwhile: vmbeam status tells how far it is", drive_what());
-	else if (worker_busy())
-		control_refuse(c, "refused", "a migration of %s is under way, and there can be one at a time: vmbeam status tells how far it is",
-			       *now.guest ? now.guest : "another guest VM");
-	else
+	else if (may_begin(c))
 		request_plan(c, json, what);
 }
 
@@ -418,7 +411,8 @@ void requests_serve(struct client *c, struct json_object *json)
 	} else if (!strcmp(cmd, "events")) {
 		request_events(c);
 	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
-		request_migration(c, json, !strcmp(cmd, "check"));
+		if (may_begin(c))
+			request_migration(c, json, !strcmp(cmd, "check"));
 	} else {
 		control_refuse(c, "misuse", "there is no such command");
 	}
