@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,21 +8,17 @@
 #include "js.h"
 #include "log.h"
 #include "requests.h"
+#include "requests_history.h"
 #include "requests_list.h"
+#include "requests_migration.h"
 #include "requests_plan.h"
-#include "text.h"
 #include "worker.h"
 
-#define MAX_GUEST 16384
 #define MAX_HELD 8
 
-static const struct config *requests_config;
-static struct journal *requests_journal;
+static const struct config *config;
 static sd_event *loop;
 static bool stopping;
-static struct json_object *last_report;
-/* Who asked for what is under way, wants it cancelled, and forgotten; NULL once they have gone. */
-static struct client *requester, *canceller, *forgetter;
 /* What waits for an errand of the worker to be done, the first first. */
 static struct held {
 	struct client *client;
@@ -34,47 +28,13 @@ static size_t nr_held;
 
 void requests_gone(struct client *c)
 {
-	if (requester == c)
-		requester = NULL;
-	if (canceller == c)
-		canceller = NULL;
-	if (forgetter == c)
-		forgetter = NULL;
+	requests_migration_gone(c);
 	events_gone(c);
 	requests_plan_gone(c);
 	requests_list_gone(c);
 	for (size_t i = 0; i < nr_held; i++)
 		if (held[i].client == c)
 			held[i].client = NULL;
-}
-
-static void done(struct client *c)
-{
-	struct json_object *o = json_object_new_object();
-
-	js_add_str(o, "outcome", "ok");
-	control_result(c, o);
-}
-
-/* The report of the migration under way, for the last time. */
-static void ended(const char *text)
-{
-	struct json_object *report = text ? json_tokener_parse(text) : NULL;
-	const char *outcome = js_str(report, "outcome", "refused");
-
-	if (canceller && strcmp(outcome, "refused") && strcmp(outcome, "rolled-back")) {
-		control_refuse(canceller, "refused", "it was too late to cancel: migration %s of %s is %s", js_str(report, "id", ""),
-			       js_str(report, "guest", ""), outcome);
-	} else {
-		done(canceller);
-	}
-	canceller = NULL;
-	if (report) {
-		json_object_put(last_report);
-		last_report = report;
-	}
-	if (report)
-		drive_migrated(report);
 }
 
 /* Each once: what must still wait is held again, behind these. */
@@ -102,30 +62,6 @@ static void idle(void)
 		drive_go();
 }
 
-static void forgotten(const char *why_not)
-{
-	struct json_object *o = json_object_new_object();
-
-	js_add_str(o, "outcome", why_not ? "unfinished" : "ok");
-	if (why_not)
-		js_add_str(o, "error", why_not);
-	control_result(forgetter, o);
-	forgetter = NULL;
-}
-
-/* An event, or a line on a check. */
-static void hear_progress(const char *text)
-{
-	struct json_object *line = json_tokener_parse(text);
-
-	if (js_str(line, "event", NULL)) {
-		events_send(line);
-		return;
-	}
-	control_send(requester, "%s\n", text);
-	json_object_put(line);
-}
-
 static void hear_all(void)
 {
 	enum said what;
@@ -134,20 +70,16 @@ static void hear_all(void)
 	while ((what = worker_hear(&text)) != SAID_NOTHING) {
 		switch (what) {
 		case SAID_PROGRESS:
-			hear_progress(text);
+			requests_migration_progress(text);
 			break;
 		case SAID_RESULT:
-			control_send(requester, "{\"result\":%s}\n", text);
-			/* Of a migration that nobody asked for, somebody may have asked for what it is a part of. */
-			if (requester)
-				events_asker(NULL);
-			requester = NULL;
+			requests_migration_result(text);
 			break;
 		case SAID_FORGOTTEN:
-			forgotten(text);
+			requests_migration_forgotten(text);
 			break;
 		case SAID_ENDED:
-			ended(text);
+			requests_migration_ended(text);
 			break;
 		default:
 			break;
@@ -173,7 +105,6 @@ static struct json_object *status(void)
 	const char *problem = drive_problem();
 	struct json_object *o = json_object_new_object(), *waiting = json_object_new_array(), *drive = drive_report();
 	const char *asked = js_str(drive, "waiting_for", NULL);
-	char *now = worker_report();
 
 	if (problem)
 		json_object_array_add(waiting, json_object_new_string(problem));
@@ -181,52 +112,10 @@ static struct json_object *status(void)
 		json_object_array_add(waiting, json_object_new_string(asked));
 	json_object_object_add(o, "maintenance", drive);
 	json_object_object_add(o, "waiting", waiting);
-	json_object_object_add(o, "migration", now ? json_tokener_parse(now) : NULL);
-	json_object_object_add(o, "last", json_object_get(last_report));
+	requests_migration_add(o);
 	if (stopping)
 		js_add_bool(o, "stopping", true);
-	free(now);
 	return o;
-}
-
-/* Only by its id: what was looked at is what is given up. */
-static void request_forget(struct client *c, const char *id)
-{
-	struct worker_state now;
-
-	worker_state(&now);
-	if (!now.waiting || forgetter) {
-		control_refuse(c, "refused", "no migration waits for an operator");
-		return;
-	}
-	if (strcmp(id, now.id)) {
-		control_refuse(c, "refused", "the migration that waits is %s, not \"%.64s\"", now.id, id);
-		return;
-	}
-	forgetter = c;
-	worker_forget();
-}
-
-/* Answered when the migration has come to its end: only then it is known whether this came in time. */
-static void request_cancel(struct client *c, const char *id)
-{
-	struct worker_state now;
-
-	worker_state(&now);
-	if (!*now.id)
-		control_refuse(c, "refused", "no migration is under way");
-	else if (*id && strcmp(id, now.id))
-		control_refuse(c, "refused", "the migration under way is %s, not \"%.64s\"", now.id, id);
-	else if (drive_busy())
-		control_refuse(c, "refused", "the migration is part of %s: vmbeam maintain --abort calls that off", drive_what());
-	else if (now.closing)
-		control_refuse(c, "refused", "migration %s of %s is committed, or going back already: see vmbeam status", now.id, now.guest);
-	else if (canceller)
-		control_refuse(c, "refused", "migration %s of %s is being cancelled already", now.id, now.guest);
-	else {
-		canceller = c;
-		patience_cancel(CANCEL_BY_OPERATOR);
-	}
 }
 
 /* Of two at once the later one is refused. */
@@ -247,95 +136,6 @@ static bool may_begin(struct client *c)
 	else
 		return true;
 	return false;
-}
-
-const struct config_hostvm *requests_hostvm(struct client *c, const char *name)
-{
-	const struct config_hostvm *h = config_hostvm(requests_config, name);
-	char called[TEXT_SHORT];
-
-	if (!h) {
-		text_short(called, sizeof(called), name);
-		control_refuse(c, "refused", "there is no host VM \"%s\" in the configuration: vmbeam status lists those that are", called);
-	}
-	return h;
-}
-
-static void request_migration(struct client *c, struct json_object *json, bool check_only)
-{
-	const char *guest = js_str(json, "guest", "");
-	const struct config_hostvm *from, *to;
-	struct migration *m;
-	char *name;
-
-	from = requests_hostvm(c, js_str(json, "from", ""));
-	to = from ? requests_hostvm(c, js_str(json, "to", "")) : NULL;
-	if (!to)
-		return;
-	if (from == to) {
-		control_refuse(c, "refused", "%s is where the guest VM is already: name another host VM", from->name);
-		return;
-	}
-	if (!*guest || strlen(guest) > MAX_GUEST) {
-		control_refuse(c, "refused", "a guest VM's name has 1 to %d bytes", MAX_GUEST);
-		return;
-	}
-	/* Not UTF-8: no agent would take it. In its other form it is the same name. */
-	name = text_is_utf8(guest, strlen(guest)) ? strdup(guest) : text_name(guest);
-	m = malloc(sizeof(*m));
-	if (name && m) {
-		migration_init(m, requests_journal);
-		m->hooks = requests_config->hooks;
-		m->check_only = check_only;
-		migration_between(m, from, to);
-		if (!migration_name(m, name)) {
-			requester = c;
-			events_asker(c);
-			worker_begin(m);
-			free(name);
-			return;
-		}
-		migration_clear(m);
-	}
-	free(m);
-	free(name);
-	control_refuse(c, "refused", "out of memory");
-}
-
-static int print_record(struct json_object *json, void *arg)
-{
-	FILE *f = arg;
-
-	fprintf(f, "{\"record\":%s}\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
-	return 0;
-}
-
-static void request_history(struct client *c, struct json_object *json)
-{
-	const char *path = requests_config->history.path;
-	struct history_filter filter;
-	struct error err;
-	char *text = NULL;
-	size_t len;
-	FILE *f;
-	int rc;
-
-	if (history_filter_parse(&filter, json, &err)) {
-		control_refuse(c, "misuse", "%s", err.text);
-		return;
-	}
-	/* In one piece: more than a client may leave unread, and it asked for all of that. */
-	f = open_memstream(&text, &len);
-	rc = f ? history_read(path, &filter, print_record, f) : -ENOMEM;
-	if (f)
-		fputs("{\"result\":{\"outcome\":\"ok\"}}\n", f);
-	if (f && fclose(f) && !rc)
-		rc = -ENOMEM;
-	if (rc)
-		control_refuse(c, "refused", "the history %s cannot be read: %s", path, strerror(-rc));
-	else
-		control_send(c, "%s", text);
-	free(text);
 }
 
 static void request_events(struct client *c)
@@ -407,7 +207,7 @@ void requests_serve(struct client *c, struct json_object *json)
 	} else if (!strcmp(cmd, "forget")) {
 		request_forget(c, js_str(json, "migration", ""));
 	} else if (!strcmp(cmd, "history")) {
-		request_history(c, json);
+		request_history(c, json, config->history.path);
 	} else if (!strcmp(cmd, "events")) {
 		request_events(c);
 	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
@@ -426,15 +226,14 @@ void requests_stop(void)
 		sd_event_exit(loop, 0);
 }
 
-int requests_open(sd_event *event, const struct config *config, struct journal *journal, int worker_fd,
+int requests_open(sd_event *event, const struct config *c, struct journal *journal, int worker_fd,
 		  struct json_object *last, struct error *err)
 {
 	int rc;
 
 	loop = event;
-	requests_config = config;
-	requests_journal = journal;
-	last_report = last;
+	config = c;
+	requests_migration_open(config, journal, last);
 	requests_plan_open(config, journal);
 	requests_list_open(config);
 	if (control_open(event, config->control, err))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What each command does. A request is {"cmd":NAME,...}; then come lines with what it asked for, or with what happens,
- * and at the end one {"result":{...}}: see docs/protocol.md. A client that goes away changes nothing.
+ * Takes what clients ask for, and what the worker says, to where it belongs; and what must wait, or is refused because of
+ * something else that is under way. What a command does is in the requests_*.c. A request is {"cmd":NAME,...}; then come
+ * lines with what it asked for, or with what happens, and at the end one {"result":{...}}: see docs/protocol.md. A client
+ * that goes away changes nothing.
  */
 #ifndef VMBEAM_REQUESTS_H
 #define VMBEAM_REQUESTS_H
@@ -24,8 +26,5 @@ void requests_stop(void);
 /* For control.c: a client's request, which stays the caller's, or NULL when it was no JSON; and its end. */
 void requests_serve(struct client *c, struct json_object *json);
 void requests_gone(struct client *c);
-
-/* The host VM of that name; or NULL, and the client is told. */
-const struct config_hostvm *requests_hostvm(struct client *c, const char *name);
 
 #endif

@@ -5,7 +5,7 @@
 #include "drive.h"
 #include "events.h"
 #include "js.h"
-#include "requests.h"
+#include "requests_hostvm.h"
 #include "requests_plan.h"
 #include "worker.h"
 
@@ -149,13 +149,13 @@ void request_plan(struct client *c, struct json_object *json, enum plan_what wha
 	survey.options.what = what;
 	if (take_options(c, json, &survey.options))
 		return;
-	h = requests_hostvm(c, js_str(json, "to", ""));
+	h = requests_hostvm(config, c, js_str(json, "to", ""));
 	if (!h)
 		return;
 	survey.to = h->name;
 	/* A return may leave it out. */
 	if (from || what != PLAN_RETURN) {
-		h = requests_hostvm(c, from ? from : "");
+		h = requests_hostvm(config, c, from ? from : "");
 		if (!h)
 			return;
 		survey.from = h->name;
