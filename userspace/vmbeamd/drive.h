@@ -34,11 +34,18 @@ struct json_object *drive_report(void);
 
 /* Begins: takes over the plan. 0 or -1. */
 int drive_begin(struct plan *plan, struct error *err);
-/* What an operator says. 0 or -1. */
+/* drive_operator.c: what an operator says of the one under way. 0 or -1. */
 int drive_resume(struct error *err);
 /* @id: of the one that is meant; "": the one under way. */
 int drive_abort(const char *id, struct error *err);
 int drive_adopt(const char *uuid, struct error *err);
+
+/* What drive_operator.c does that with. The one under way; NULL: there is none. */
+struct maintenance *drive_under_way(void);
+/* It was changed, and goes on. -1: not before its journal can be written. */
+int drive_go_on(struct error *err);
+/* A move away from its home is called off, if one is under way and still can be. */
+void drive_call_off(void);
 
 /* The worker has nothing to do. */
 void drive_go(void);

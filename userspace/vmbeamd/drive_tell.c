@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "clock.h"
+#include "config.h"
+#include "drive_seen.h"
+#include "drive_tell.h"
+#include "events.h"
+#include "js.h"
+#include "log.h"
+#include "monitor.h"
+
+static void (*tell)(struct json_object *report);
+
+void drive_tell_open(void (*told)(struct json_object *report))
+{
+	tell = told;
+}
+
+const char *drive_tell_what(const struct maintenance *m)
+{
+	static char text[64 + CONFIG_MAX_NAME];
+	static const char *const nouns[PLAN_WHATS] = { "an evacuation of", "a return to", "a maintenance of" };
+
+	snprintf(text, sizeof(text), "%s %s", nouns[m->plan.what], maintain_home(m));
+	return text;
+}
+
+struct json_object *drive_tell_report(const struct maintenance *m)
+{
+	struct maintain_seen s = drive_seen(m);
+
+	return maintain_report(m, s.guests ? &s : NULL, clock_real_ms());
+}
+
+static void event(const struct maintenance *m, const char *what, const char *key, const char *value)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "event", what);
+	js_add_str(o, "maintenance", m->id);
+	js_add_str(o, key, value);
+	events_send(o);
+}
+
+void drive_tell_goes_on(void)
+{
+	monitor_maintenance(true, false);
+}
+
+void drive_tell_begins(const struct maintenance *m)
+{
+	struct json_object *o = json_object_new_object();
+
+	drive_tell_goes_on();
+	log_info("%s begins: %zu of %zu guest VMs are to be moved", drive_tell_what(m), m->plan.moving, m->plan.nr);
+	js_add_str(o, "event", "plan");
+	js_add_str(o, "maintenance", m->id);
+	json_object_object_add(o, "plan", plan_to_json(&m->plan));
+	events_send(o);
+	event(m, "step", "step", maintain_steps[m->step]);
+}
+
+void drive_tell_step(const struct maintenance *m)
+{
+	log_info("%s: %s", drive_tell_what(m), maintain_steps[m->step]);
+	event(m, "step", "step", maintain_steps[m->step]);
+}
+
+void drive_tell_asked(const struct maintenance *m, const char *why)
+{
+	log_warn("%s waits for an operator: %s", drive_tell_what(m), why);
+	monitor_maintenance(true, true);
+	event(m, "waiting", "why", why);
+	drive_tell_result(drive_tell_report(m));
+}
+
+void drive_tell_over(const struct maintenance *m, struct json_object *report)
+{
+	monitor_over(json_object_get(report));
+	monitor_maintenance(false, false);
+	log_info("%s is over: %s", drive_tell_what(m), js_str(report, "outcome", "?"));
+}
+
+void drive_tell_result(struct json_object *report)
+{
+	tell(report);
+}
