@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "js.h"
 #include "plan.h"
+#include "sentences.h"
 #include "text.h"
 
 const char *const plan_whats[PLAN_WHATS] = {
@@ -47,18 +47,6 @@ int plan_pause_of(struct json_object *record, void *arg)
 	return 0;
 }
 
-static void __attribute__((format(printf, 2, 3))) problem(struct json_object *problems, const char *fmt, ...)
-{
-	char text[2000], clean[2000];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	text_clean(clean, sizeof(clean), text);
-	json_object_array_add(problems, json_object_new_string(clean));
-}
-
 static bool matches(struct json_object *patterns, const struct plan_candidate *c)
 {
 	for (size_t i = 0; i < js_len(patterns); i++) {
@@ -87,8 +75,8 @@ static void unused_patterns(struct json_object *patterns, const char *option, co
 		for (size_t k = 0; k < nr; k++)
 			used |= matches(one, &candidates[k]);
 		if (!used)
-			problem(problems, "%s %s: no guest VM on %s has such a name", option,
-				json_object_get_string(json_object_array_get_idx(patterns, i)), from);
+			sentences_add(problems, "%s %s: no guest VM on %s has such a name", option,
+				      json_object_get_string(json_object_array_get_idx(patterns, i)), from);
 		json_object_put(one);
 	}
 }
@@ -105,11 +93,11 @@ static enum plan_way unmovable(const struct plan_options *o, const struct plan_c
 		return PLAN_LEAVE;
 	text_short(name, sizeof(name), c->name);
 	for (size_t i = 0; i < js_len(c->blockers); i++)
-		problem(problems, "%s: %s", name,
-			json_object_get_string(json_object_array_get_idx(c->blockers, i)));
+		sentences_add(problems, "%s: %s", name,
+			      json_object_get_string(json_object_array_get_idx(c->blockers, i)));
 	if (o->unmovable == UNMOVABLE_LEAVE)
-		problem(problems, "%s cannot move, and %s is going to be restarted: it can be shut down for that (--unmovable shutdown), not left",
-			name, from);
+		sentences_add(problems, "%s cannot move, and %s is going to be restarted: it can be shut down for that (--unmovable shutdown), not left",
+			      name, from);
 	return PLAN_MOVE;
 }
 
@@ -168,17 +156,17 @@ static int copy_options(struct plan *p, const struct plan_options *o, const char
 static void check_options(const struct plan_options *o, const char *from, const char *to, struct json_object *problems)
 {
 	if (!strcmp(from, to))
-		problem(problems, "%s is where the guest VMs are already: name another host VM", from);
+		sentences_add(problems, "%s is where the guest VMs are already: name another host VM", from);
 	if (o->retries > PLAN_MAX_RETRIES)
-		problem(problems, "--retries takes 0 to %d", PLAN_MAX_RETRIES);
+		sentences_add(problems, "--retries takes 0 to %d", PLAN_MAX_RETRIES);
 	if (o->what == PLAN_MAINTAIN && (js_len(o->only) || js_len(o->except)))
-		problem(problems, "%s is going to be restarted, so all guest VMs must leave it: --only and --except are for vmbeam evacuate",
-			from);
+		sentences_add(problems, "%s is going to be restarted, so all guest VMs must leave it: --only and --except are for vmbeam evacuate",
+			      from);
 	if (o->what != PLAN_MAINTAIN && (o->no_return || o->no_probe || o->config || o->run))
-		problem(problems, "--no-return, --no-probe, --config and --run are for vmbeam maintain");
+		sentences_add(problems, "--no-return, --no-probe, --config and --run are for vmbeam maintain");
 	/* Nobody would start it again. */
 	if (o->what == PLAN_RETURN && o->unmovable == UNMOVABLE_SHUTDOWN)
-		problem(problems, "--unmovable shutdown is for vmbeam evacuate and maintain: a return starts what they shut down");
+		sentences_add(problems, "--unmovable shutdown is for vmbeam evacuate and maintain: a return starts what they shut down");
 }
 
 int plan_make(struct plan *p, const struct plan_options *o, const char *from, const char *to,
@@ -187,12 +175,12 @@ int plan_make(struct plan *p, const struct plan_options *o, const char *from, co
 	size_t before = js_len(problems);
 
 	if (copy_options(p, o, from, to) || (nr && !(p->guests = calloc(nr, sizeof(*p->guests))))) {
-		problem(problems, "out of memory");
+		sentences_add(problems, "out of memory");
 		return -1;
 	}
 	check_options(o, from, to, problems);
 	if (nr > PLAN_MAX_GUESTS) {
-		problem(problems, "%s has %zu guest VMs, and a plan takes %d", from, nr, PLAN_MAX_GUESTS);
+		sentences_add(problems, "%s has %zu guest VMs, and a plan takes %d", from, nr, PLAN_MAX_GUESTS);
 		return -1;
 	}
 	unused_patterns(o->only, "--only", from, candidates, nr, problems);
@@ -203,7 +191,7 @@ int plan_make(struct plan *p, const struct plan_options *o, const char *from, co
 
 		g->name = strdup(c->name);
 		if (!g->name) {
-			problem(problems, "out of memory");
+			sentences_add(problems, "out of memory");
 			return -1;
 		}
 		p->nr++;
@@ -224,8 +212,9 @@ int plan_make(struct plan *p, const struct plan_options *o, const char *from, co
 	sum_up(p);
 	/* Each leaves room where it was, not where it goes: all of them must fit. */
 	if (p->need_kib > free_kib)
-		problem(problems, "%s has %llu MiB of memory free, and the %zu guest VMs of %s need %llu", to,
-			(unsigned long long)free_kib >> 10, p->moving, from, (unsigned long long)p->need_kib >> 10);
+		sentences_add(problems, "%s has %llu MiB of memory free, and the %zu guest VMs of %s need %llu", to,
+			      (unsigned long long)free_kib >> 10, p->moving, from,
+			      (unsigned long long)p->need_kib >> 10);
 	return js_len(problems) > before ? -1 : 0;
 }
 

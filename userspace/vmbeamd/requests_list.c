@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "log.h"
 #include "look.h"
 #include "requests_list.h"
+#include "sentences.h"
 #include "text.h"
 #include "worker.h"
 
@@ -60,17 +60,6 @@ void requests_list_seen(struct json_object *hostvms)
 	last_seen = time(NULL);
 }
 
-static void __attribute__((format(printf, 2, 3))) warn(struct json_object *warnings, const char *fmt, ...)
-{
-	struct error err;
-	va_list ap;
-
-	va_start(ap, fmt);
-	error_vset(&err, fmt, ap);
-	va_end(ap);
-	json_object_array_add(warnings, json_object_new_string(err.text));
-}
-
 /* One that runs, and is away from another host VM: two would use its disks. */
 static void warn_of_doubles(struct json_object *warnings, struct json_object *h)
 {
@@ -83,8 +72,8 @@ static void warn_of_doubles(struct json_object *warnings, struct json_object *h)
 		if (!look_guest(h, js_str(a, "uuid", "")))
 			continue;
 		text_short(called, sizeof(called), js_str(a, "name", "?"));
-		warn(warnings, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt %s",
-		     called, js_str(h, "name", "?"), js_str(h, "name", "?"), called);
+		sentences_add(warnings, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt %s",
+			      called, js_str(h, "name", "?"), js_str(h, "name", "?"), called);
 	}
 }
 
@@ -101,8 +90,8 @@ static void warn_of_missing(struct json_object *warnings, struct json_object *h)
 		if (look_has(h, uuid, name) || look_elsewhere(last, home, uuid, name, which, sizeof(which)))
 			continue;
 		text_short(called, sizeof(called), name);
-		warn(warnings, "%s is away from %s, and on no host VM: if it does not reboot just now, start it on %s (xl create). What starts it there by itself is put back then",
-		     called, home, home);
+		sentences_add(warnings, "%s is away from %s, and on no host VM: if it does not reboot just now, start it on %s (xl create). What starts it there by itself is put back then",
+			      called, home, home);
 	}
 }
 
@@ -112,7 +101,8 @@ static void warn_of_all(struct json_object *warnings, struct json_object *h, con
 	struct json_object *list = js_array(h, key);
 
 	for (size_t k = 0; k < js_len(list); k++)
-		warn(warnings, "%s: %s", js_str(h, "name", "?"), json_object_get_string(json_object_array_get_idx(list, k)));
+		sentences_add(warnings, "%s: %s", js_str(h, "name", "?"),
+			      json_object_get_string(json_object_array_get_idx(list, k)));
 }
 
 static void add_warnings(struct json_object *o)

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,18 +7,8 @@
 #include "look.h"
 #include "migration.h"
 #include "rules.h"
+#include "sentences.h"
 #include "survey.h"
-
-static void __attribute__((format(printf, 2, 3))) problem(struct survey *s, const char *fmt, ...)
-{
-	struct error err;
-	va_list ap;
-
-	va_start(ap, fmt);
-	error_vset(&err, fmt, ap);
-	va_end(ap);
-	json_object_array_add(s->problems, json_object_new_string(err.text));
-}
 
 /* A plan that is made from half of what there is would leave guest VMs behind. */
 static void tell_what_is_missing(struct survey *s, struct json_object *h)
@@ -31,12 +19,12 @@ static void tell_what_is_missing(struct survey *s, struct json_object *h)
 	for (size_t i = 0; i < js_len(problems); i++) {
 		struct json_object *text = json_object_array_get_idx(problems, i);
 
-		problem(s, "%s: %s", name, json_object_is_type(text, json_type_string) ? json_object_get_string(text) :
-			"a problem that the agent does not name");
+		sentences_add(s->problems, "%s: %s", name, json_object_is_type(text, json_type_string) ?
+			      json_object_get_string(text) : "a problem that the agent does not name");
 	}
 	if (js_bool(h, "more"))
-		problem(s, "%s has more guest VMs, or more that are away from it, than its agent can tell of: move some of them one by one first (vmbeam migrate)",
-			name);
+		sentences_add(s->problems, "%s has more guest VMs, or more that are away from it, than its agent can tell of: move some of them one by one first (vmbeam migrate)",
+			      name);
 }
 
 /* The host VM, if its agent answers. */
@@ -48,7 +36,7 @@ static struct json_object *answers(struct survey *s, struct json_object *hostvms
 		tell_what_is_missing(s, h);
 		return h;
 	}
-	problem(s, "%s", js_str(h, "error", "there is no such host VM"));
+	sentences_add(s->problems, "%s", js_str(h, "error", "there is no such host VM"));
 	return NULL;
 }
 
@@ -76,7 +64,7 @@ static void check_one(struct survey *s, struct plan_candidate *c)
 	struct migration *m = malloc(sizeof(*m));
 
 	if (!m) {
-		problem(s, "out of memory");
+		sentences_add(s->problems, "out of memory");
 		return;
 	}
 	migration_init(m, s->journal);
@@ -87,9 +75,11 @@ static void check_one(struct survey *s, struct plan_candidate *c)
 	/* Nobody knows whether it can move: whatever is to become of those that cannot does not apply. */
 	if (!is_compared(m)) {
 		for (size_t i = 0; i < js_len(m->problems); i++)
-			problem(s, "%s: %s", c->name, json_object_get_string(json_object_array_get_idx(m->problems, i)));
+			sentences_add(s->problems, "%s: %s", c->name,
+				      json_object_get_string(json_object_array_get_idx(m->problems, i)));
 		if (!js_len(m->problems))
-			problem(s, "%s: %s", c->name, m->error.text[0] ? m->error.text : "it could not be checked");
+			sentences_add(s->problems, "%s: %s", c->name,
+				      m->error.text[0] ? m->error.text : "it could not be checked");
 	}
 	c->blockers = json_object_get(m->problems);
 	c->need_kib = need_kib(m->needs, c->need_kib);
@@ -129,7 +119,8 @@ static void find_refuge(struct survey *s, struct json_object *hostvms)
 			if (strcmp(js_str(json_object_array_get_idx(guests, k), "home", ""), s->to))
 				continue;
 			if (s->from && strcmp(s->from, js_str(h, "name", "")))
-				problem(s, "guest VMs of %s are on %s and on %s: name one of them (--from)", s->to, s->from, js_str(h, "name", ""));
+				sentences_add(s->problems, "guest VMs of %s are on %s and on %s: name one of them (--from)",
+					      s->to, s->from, js_str(h, "name", ""));
 			s->from = config_hostvm(s->config, js_str(h, "name", ""))->name;
 			break;
 		}
@@ -144,7 +135,7 @@ static void add_missing(struct survey *s, struct json_object *guest, const char 
 
 	if (!s->from || !s->candidates) {
 		text_short(called, sizeof(called), js_str(guest, "name", ""));
-		problem(s, "%s: %s", called, why);
+		sentences_add(s->problems, "%s: %s", called, why);
 		return;
 	}
 	c = &s->candidates[s->nr++];
@@ -187,7 +178,7 @@ static void find_candidates(struct survey *s, struct json_object *from, struct j
 
 	s->candidates = calloc(js_len(guests) + js_len(down) + js_len(js_array(to, "away")) + 1, sizeof(*s->candidates));
 	if (!s->candidates) {
-		problem(s, "out of memory");
+		sentences_add(s->problems, "out of memory");
 		return;
 	}
 	for (size_t i = 0; i < js_len(guests); i++) {
@@ -233,8 +224,8 @@ void survey_run(void *arg)
 	if (!s->from && to) {
 		find_missing(s, look.hostvms, to, named);
 		if (!js_len(s->problems))
-			problem(s, "no guest VM is away from %s, by what the agents say: vmbeam list shows where each one belongs",
-				s->to);
+			sentences_add(s->problems, "no guest VM is away from %s, by what the agents say: vmbeam list shows where each one belongs",
+				      s->to);
 	}
 	if (from && to && !js_len(s->problems)) {
 		s->free_kib = js_u64(to, "free_mib", 0) << 10;
