@@ -11,6 +11,7 @@
 #include "js.h"
 #include "limit.h"
 #include "log.h"
+#include "sentences.h"
 
 void problem(struct migration *m, const char *fmt, ...)
 {
@@ -41,12 +42,8 @@ static void problems_of(struct migration *m, const char *who, struct json_object
 {
 	struct json_object *list = js_array(reply, "problems");
 
-	for (size_t i = 0; i < js_len(list); i++) {
-		struct json_object *text = json_object_array_get_idx(list, i);
-
-		problem(m, "%s: %s", who, json_object_is_type(text, json_type_string) ?
-			json_object_get_string(text) : "a problem that the agent does not name");
-	}
+	for (size_t i = 0; i < js_len(list); i++)
+		problem(m, "%s: %s", who, sentences_said(list, i));
 }
 
 static void check_module(struct migration *m)

@@ -101,8 +101,7 @@ static void warn_of_all(struct json_object *warnings, struct json_object *h, con
 	struct json_object *list = js_array(h, key);
 
 	for (size_t k = 0; k < js_len(list); k++)
-		sentences_add(warnings, "%s: %s", js_str(h, "name", "?"),
-			      json_object_get_string(json_object_array_get_idx(list, k)));
+		sentences_add(warnings, "%s: %s", js_str(h, "name", "?"), sentences_said(list, k));
 }
 
 static void add_warnings(struct json_object *o)

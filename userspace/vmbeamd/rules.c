@@ -7,6 +7,7 @@
 
 #include "js.h"
 #include "rules.h"
+#include "sentences.h"
 
 /* What a PV domain costs besides its RAM: vCPUs, grant and P2M tables, the domain itself; generous. */
 #define OVERHEAD_KIB(kib)	((kib) / 128 + 16384)
@@ -338,12 +339,8 @@ static void take_problems(struct json_object *item, const char *who, struct find
 {
 	struct json_object *list = js_array(item, "problems");
 
-	for (size_t i = 0; i < js_len(list); i++) {
-		struct json_object *text = json_object_array_get_idx(list, i);
-
-		say(f, VERDICT_REFUSED, "%s: %s", who, json_object_is_type(text, json_type_string) ?
-		    json_object_get_string(text) : "a problem that the agent does not name");
-	}
+	for (size_t i = 0; i < js_len(list); i++)
+		say(f, VERDICT_REFUSED, "%s: %s", who, sentences_said(list, i));
 }
 
 void rule_compare(struct json_object *need, struct json_object *offer, const struct sides *s, struct finding *f)

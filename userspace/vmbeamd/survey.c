@@ -16,12 +16,8 @@ static void tell_what_is_missing(struct survey *s, struct json_object *h)
 	struct json_object *problems = js_array(h, "problems");
 	const char *name = js_str(h, "name", "?");
 
-	for (size_t i = 0; i < js_len(problems); i++) {
-		struct json_object *text = json_object_array_get_idx(problems, i);
-
-		sentences_add(s->problems, "%s: %s", name, json_object_is_type(text, json_type_string) ?
-			      json_object_get_string(text) : "a problem that the agent does not name");
-	}
+	for (size_t i = 0; i < js_len(problems); i++)
+		sentences_add(s->problems, "%s: %s", name, sentences_said(problems, i));
 	if (js_bool(h, "more"))
 		sentences_add(s->problems, "%s has more guest VMs, or more that are away from it, than its agent can tell of: move some of them one by one first (vmbeam migrate)",
 			      name);
