@@ -20,23 +20,40 @@ static int create(struct session *s, libxl_domain_config *config, uint32_t *domi
 	return rc;
 }
 
+static void close_config(struct session *s, libxl_domain_config *config)
+{
+	libxl_domain_config_dispose(config);
+	session_close(s);
+}
+
+/* A session, and the configuration that was kept; both until close_config(), unless there is an error. */
+static int open_kept(struct session *s, struct json_object *kept, libxl_domain_config *config)
+{
+	int rc = session_open(s, true);
+
+	if (rc)
+		return rc;
+	libxl_domain_config_init(config);
+	rc = libxl_domain_config_from_json(s->ctx, config, json_object_to_json_string(kept));
+	if (rc)
+		close_config(s, config);
+	return rc;
+}
+
 int create_check(struct json_object *kept, const char *uuid)
 {
 	libxl_domain_config config;
 	libxl_uuid wanted;
 	struct session s;
-	int rc = session_open(&s, true);
+	int rc = open_kept(&s, kept, &config);
 
 	if (rc)
 		return rc;
-	libxl_domain_config_init(&config);
-	rc = libxl_domain_config_from_json(s.ctx, &config, json_object_to_json_string(kept));
-	if (!rc && (libxl_uuid_from_string(&wanted, uuid) || libxl_uuid_compare(&wanted, &config.c_info.uuid))) {
+	if (libxl_uuid_from_string(&wanted, uuid) || libxl_uuid_compare(&wanted, &config.c_info.uuid)) {
 		fprintf(stderr, "it is the configuration of a guest VM with another UUID\n");
 		rc = ERROR_INVAL;
 	}
-	libxl_domain_config_dispose(&config);
-	session_close(&s);
+	close_config(&s, &config);
 	return rc;
 }
 
@@ -44,20 +61,17 @@ int create_domain(struct json_object *kept, const char *form, uint32_t *domid)
 {
 	libxl_domain_config config;
 	struct session s;
-	int rc = session_open(&s, true);
+	int rc = open_kept(&s, kept, &config);
 
 	if (rc)
 		return rc;
-	libxl_domain_config_init(&config);
-	rc = libxl_domain_config_from_json(s.ctx, &config, json_object_to_json_string(kept));
-	rc = rc ?: create(&s, &config, domid);
+	rc = create(&s, &config, domid);
 	if (!rc) {
 		rc = domain_give_name(&s, *domid, form);
 		if (rc)
 			libxl_domain_destroy(s.ctx, *domid, NULL);
 	}
-	libxl_domain_config_dispose(&config);
-	session_close(&s);
+	close_config(&s, &config);
 	return rc;
 }
 
@@ -80,8 +94,7 @@ int create_small(const char *name, const char *uuid, const char *kernel, uint64_
 	if (!config.c_info.name || !config.b_info.kernel || libxl_uuid_from_string(&config.c_info.uuid, uuid))
 		rc = ERROR_NOMEM;
 	rc = rc ?: create(&s, &config, domid);
-	libxl_domain_config_dispose(&config);
-	session_close(&s);
+	close_config(&s, &config);
 	return rc;
 }
 
