@@ -112,7 +112,8 @@ int domain_destroy(uint32_t domid)
 	return xc_domain_destroy(xch, domid);
 }
 
-int domain_populate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order)
+/* What domain_populate() gives, or domain_depopulate() takes, @give or not. */
+static int change_memory(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order, bool give)
 {
 	xen_pfn_t first[CHUNK];
 	uint64_t done = 0;
@@ -122,26 +123,21 @@ int domain_populate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int orde
 
 		for (; n < CHUNK && done < nr; done += 1UL << order)
 			first[n++] = gfn + done;
-		if (xc_domain_populate_physmap_exact(xch, domid, n, order, 0, first))
+		if (give ? xc_domain_populate_physmap_exact(xch, domid, n, order, 0, first) :
+			   xc_domain_decrease_reservation_exact(xch, domid, n, order, first))
 			return -1;
 	}
 	return 0;
 }
 
+int domain_populate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order)
+{
+	return change_memory(domid, gfn, nr, order, true);
+}
+
 int domain_depopulate(uint32_t domid, uint64_t gfn, uint64_t nr, unsigned int order)
 {
-	xen_pfn_t first[CHUNK];
-	uint64_t done = 0;
-
-	while (done < nr) {
-		unsigned int n = 0;
-
-		for (; n < CHUNK && done < nr; done += 1UL << order)
-			first[n++] = gfn + done;
-		if (xc_domain_decrease_reservation_exact(xch, domid, n, order, first))
-			return -1;
-	}
-	return 0;
+	return change_memory(domid, gfn, nr, order, false);
 }
 
 int domain_punch(uint32_t domid, uint64_t gfn)
