@@ -46,6 +46,32 @@ def test_moves(rig: Rig) -> None:
     assert rig.status_code() == DONE
 
 
+def test_debug(rig: Rig) -> None:
+    """With VMBEAM_DEBUG, each message and what else was done, in its order, by the monotonic clock."""
+    rig.env["VMBEAM_DEBUG"] = "1"
+    before = time.monotonic()
+    rig.start()
+    assert rig.migrate().code == DONE
+    lines = re.findall(r"^vmbeamd: \[(\d+\.\d{6})\] (.*)$", rig.log(), re.M)
+    times = [float(t) for t, _ in lines]
+    assert times == sorted(times) and before - 0.001 <= times[0] and times[-1] <= time.monotonic()
+    messages = [m for m in (re.fullmatch(r"(sent|received) ([0-9a-f]{8}/\d+) (\S+), \d+ bytes", text) for _, text in lines) if m]
+    assert sorted(m[3] for m in messages if m[1] == "sent") == sorted(rig.source.asked + rig.destination.asked)
+    keys = [{m[2] for m in messages if m[1] == how} for how in ("sent", "received")]
+    assert keys[0] == keys[1] and {m[3] for m in messages if m[1] == "received"} == {"ok"}
+    said = [text for _, text in lines]
+    assert [text for text in said if text.startswith("journal ")] == [f"journal {state}" for state in rig.states()]
+    marks = [text for text in said if text in ("step suspend", "suspended", "step swap", "pairs found", "mappings dropped",
+                                               "step commit", "unpaused")]
+    assert marks == ["step suspend", "suspended", "step swap", "pairs found", "mappings dropped", "step commit", "unpaused"]
+
+
+def test_debug_is_off(rig: Rig) -> None:
+    rig.start()
+    assert rig.migrate().code == DONE
+    assert not re.search(r"^vmbeamd: (\[|sent |received |step |journal )", rig.log(), re.M)
+
+
 def test_source_does_not_start_it_by_itself(rig: Rig) -> None:
     rig.start()
     code, report, err = rig.migrate()

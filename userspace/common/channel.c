@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "log.h"
 
 /* A message that stops in the middle for this long will not go on: its sender is dead, and its rest never comes. */
 #define STALL_MS 5000
@@ -68,6 +70,22 @@ void channel_clear(struct channel *ch)
 	decoder_clear(&ch->in);
 }
 
+/* Logged at both ends: of one session and number are a request and its reply. */
+static void debug_message(const char *how, uint32_t session, struct json_object *json, uint32_t blob_len)
+{
+	struct json_object *seq = NULL, *op = NULL, *ok = NULL;
+	const char *what = "error";
+
+	json_object_object_get_ex(json, "seq", &seq);
+	json_object_object_get_ex(json, "op", &op);
+	json_object_object_get_ex(json, "ok", &ok);
+	if (op)
+		what = json_object_get_string(op);
+	else if (json_object_get_boolean(ok))
+		what = json_object_object_get_ex(json, "again", NULL) ? "again" : "ok";
+	log_debug("%s %08x/%" PRId64 " %s, %u bytes", how, session, json_object_get_int64(seq), what, blob_len);
+}
+
 static int write_all(int fd, const void *data, size_t len, int64_t until)
 {
 	const char *p = data;
@@ -103,6 +121,7 @@ int channel_send(struct channel *ch, uint32_t session, struct json_object *json,
 	rc = message_encode(session, json, blob_len, &head, &len);
 	if (rc)
 		return rc;
+	debug_message("sent", session, json, blob_len);
 	rc = write_all(ch->fd, head, len, until);
 	if (!rc)
 		rc = write_all(ch->fd, blob, blob_len, until);
@@ -135,6 +154,8 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 		ssize_t n;
 
 		rc = decoder_next(&ch->in, m);
+		if (rc > 0)
+			debug_message("received", m->session, m->json, m->blob_len);
 		if (rc)
 			return rc > 0 ? 0 : rc;
 		if (!decoder_partial(&ch->in))

@@ -7,7 +7,10 @@
 
 enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
-/* @who must outlive the process's last log line; debug lines come with VMBEAM_DEBUG set in the environment. */
+/*
+ * @who must outlive the process's last log line. With VMBEAM_DEBUG set in the environment, debug lines come, and each line
+ * begins with CLOCK_MONOTONIC, as seconds.
+ */
 void log_init(const char *who);
 /* Lines go to @sink from now on, and to stderr only when it returns false. */
 void log_to(bool (*sink)(enum log_level level, const char *line));

@@ -110,8 +110,6 @@ static void run_op(struct request *r)
 		ops[i].run(r);
 		if (*r->error)
 			log_warn("%s: %s", name, r->error);
-		else
-			log_debug("%s: %s", name, r->again ? "again" : "ok");
 		return;
 	}
 	fail(r, -EOPNOTSUPP, "this agent knows no operation \"%s\": is it older than vmbeamd?", name);

@@ -28,8 +28,10 @@ static int let_go(struct migration *m)
 	if (js_bool(d, "paused") &&
 	    agent_call(&m->b, "unpause", migration_domain(m, m->dom_b), limit_s(LIMIT_SHORT), NULL, &m->finishing))
 		return -1;
-	if (!m->unpaused_ns)
+	if (!m->unpaused_ns) {
 		m->unpaused_ns = clock_ns();
+		log_debug("unpaused");
+	}
 	/* It runs. */
 	finish_resumed(m);
 	ahead_hear(m);

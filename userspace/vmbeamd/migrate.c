@@ -139,8 +139,10 @@ static int step_suspend(struct migration *m)
 
 		if (agent_call(&m->a, "save-status", NULL, limit_s(LIMIT_SHORT), &reply, &m->error))
 			return -1;
-		if (js_bool(reply.json, "suspended"))
+		if (js_bool(reply.json, "suspended")) {
 			m->suspended_ns = clock_ns();
+			log_debug("suspended");
+		}
 		message_clear(&reply);
 		if (m->suspended_ns)
 			break;
@@ -292,6 +294,7 @@ static int run_step(struct migration *m, enum step step)
 
 	m->step = step;
 	journald_step(step_names[step]);
+	log_debug("step %s", step_names[step]);
 	m->done = m->total = 0;
 	m->told_ms = clock_ms();
 	worker_progress(m, report_phase(m, -1));

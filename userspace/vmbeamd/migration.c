@@ -121,6 +121,7 @@ int migration_record(struct migration *m, enum state state)
 	rc = o ? journal_append(m->journal, o) : -ENOMEM;
 	json_object_put(o);
 	if (!rc) {
+		log_debug("journal %s", state_name(state));
 		m->state = state;
 		return 0;
 	}

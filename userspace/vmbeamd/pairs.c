@@ -148,6 +148,7 @@ int find_pairs(struct migration *m)
 	    part_within(a, &kept, &kept_from) || vmbeam_extents_join(&kept_from, b, &m->kept_pairs))
 		goto out;
 	m->error.text[0] = 0;
+	log_debug("pairs found");
 	rc = 0;
 	if (!wanted.nr)
 		rc = error_set(&m->error, "%s has no frame that could be swapped", m->guest);

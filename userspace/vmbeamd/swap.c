@@ -200,6 +200,7 @@ static int invalidate(struct migration *m)
 		return error_set(&m->error, "the device models of %s and %s cannot be asked to drop their mappings: %s",
 				 m->from, m->to, strerror(-rc));
 	usleep(BUSY_WAIT_US);
+	log_debug("mappings dropped");
 	return 0;
 }
 
@@ -215,6 +216,7 @@ int swap_all(struct migration *m)
 		m->busy_retries += vmbeam_pairs_frames(&left);
 		if (try != BUSY_TRIES)
 			usleep(BUSY_WAIT_US);
+		log_debug("busy pairs again");
 		rc = pass(m, &left, &none, flags, &still, false);
 		vmbeam_pairs_free(&left);
 		left = still;
