@@ -10,10 +10,12 @@ import subprocess
 import time
 import uuid
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable
 
-from . import bench_cpu, bench_docs, bench_memory, bench_migrate, bench_plot, bench_report, guests, snapshot
+from . import (bench_cpu, bench_docs, bench_memory, bench_migrate, bench_plot, bench_report, bench_timeline, bench_timeline_show,
+               guests, snapshot)
 from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
 from .config import HOSTVMS, Config
 from .errors import LabError
@@ -117,13 +119,24 @@ class Bench:
             for mib in dict.fromkeys(row.mib for row in left):
                 m.measure([row for row in left if row.mib == mib], self.take(n))
 
+    @cached_property
+    def moving(self) -> bench_migrate.Migrations:
+        """The guest VM that migrates."""
+        return bench_migrate.Migrations(self.session.lab, bench_cpu.host(self.session.lab))
+
     def migrations(self, rows: list[Row], runs: int) -> None:
         """One size after the other: a guest VM takes minutes to boot, and does not grow."""
-        s = self.session
-        m = bench_migrate.Migrations(s.lab, bench_cpu.host(s.lab))
+        s, m = self.session, self.moving
         for mib in dict.fromkeys(row.mib for row in rows):
             for n, left in rounds((row for row in rows if row.mib == mib), runs, self.runs["migration"].done(s.build, s.boot)):
                 m.measure(left, self.take(n))
+
+    def timelines(self, rows: list[Row], _runs: int) -> None:
+        """Each once: a timeline is of one migration."""
+        t = bench_timeline.Timelines(self.moving, self.out)
+        for n, left in rounds(rows, 1, self.runs["timeline"].done(self.session.build, self.session.boot)):
+            for row in left:
+                self.take(n)(row, t.measure(row))
 
     def rows(self, sizes: list[int]) -> list[Row]:
         """All that can be measured here; of sizes that were asked for, all must be possible."""
@@ -136,14 +149,14 @@ class Bench:
             raise LabError("; ".join(no))
         for text in no:
             say(text)
-        return bench_memory.rows(memory) + bench_migrate.rows(moved)
+        return bench_memory.rows(memory) + bench_migrate.rows(moved) + bench_timeline.rows(moved)
 
     def measure(self, rows: list[Row], runs: int, again: bool = False) -> None:
         """What is not measured yet; or all of it again."""
         if again:
             for kept in self.runs.values():
                 kept.drop(row for row in rows if row.part == kept.part)
-        for part, one in (("memory", self.memory), ("migration", self.migrations)):
+        for part, one in (("memory", self.memory), ("migration", self.migrations), ("timeline", self.timelines)):
             wanted = [row for row in rows if row.part == part]
             if wanted:
                 one(wanted, runs)
@@ -156,6 +169,7 @@ class Bench:
         if iperf3.exists():
             found["iperf3"] = json.loads(iperf3.read_text(encoding="utf-8"))
         made = bench_report.report(rows, found)
+        bench_timeline.attach(made, self.out)
         (self.out / "report.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
         bench_plot.draw(made, self.out)
         return made
@@ -178,7 +192,7 @@ def main(args: argparse.Namespace) -> int:
         raise
     if not args.keep:
         s.lab.down()
-    print(bench_report.tables(report))
+    print("\n\n".join([bench_report.tables(report), *bench_timeline_show.tables(report["rows"])]))
     say(f"raw runs, report and plots: {OUT.relative_to(TOP)}")
     return 0
 

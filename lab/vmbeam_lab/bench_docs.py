@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import bench_plot, bench_report
+from . import bench_plot, bench_report, bench_timeline_show
 from .errors import LabError
 from .paths import TOP
 
@@ -42,6 +42,9 @@ def blocks(report: dict[str, Any]) -> dict[str, str]:
     for part, table in bench_report.PART_TABLES.items():
         if any(e["part"] == part for e in report["rows"]):
             made[part] = f"{table(report['rows'])}\n\n{images(report, part)}"
+    timelines = bench_timeline_show.tables(report["rows"])
+    if timelines:
+        made["timeline"] = "\n\n".join([*timelines, images(report, "timeline")])
     if report["ratios"]:
         made["ratios"] = bench_report.ratio_table(report["ratios"])
     if report["growth"]:

@@ -8,6 +8,7 @@ from typing import Any, Iterable
 
 from .bench_report import ORIGINAL
 from .bench_runs import PHASES
+from .bench_timeline_show import timeline_scripts
 from .errors import LabError
 
 TERMINALS = {"svg": 'svg size 900,560 font "sans,12" background "white"', "png": 'pngcairo size 900,560 font "sans,11"'}
@@ -121,7 +122,7 @@ def script(p: Plot, terminal: str, out: Path) -> str:
 def scripts(report: dict[str, Any], terminal: str, out: Path) -> dict[Path, str]:
     """Of all plots that the report has data for."""
     curves = {out / f"{p.name}.{terminal}": script(p, terminal, out / f"{p.name}.{terminal}") for p in plots(report)}
-    return curves | phase_scripts(report, terminal, out)
+    return curves | phase_scripts(report, terminal, out) | timeline_scripts(report["rows"], terminal, TERMINALS[terminal], out)
 
 
 def draw(report: dict[str, Any], out: Path) -> list[Path]:

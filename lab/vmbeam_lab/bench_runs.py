@@ -19,6 +19,7 @@ VALUES = {
     "memory": ("seconds", "wall_s", *CPU, "bytes", "frames_in_superpages", "max_pause_ns"),
     "migration": ("seconds", "wall_s", *CPU, "bytes", "downtime_s", "told_downtime_s", "pages_resent",
                   *(f"phase_{name}_s" for name in PHASES)),
+    "timeline": ("seconds", "wall_s", *CPU, "downtime_s", "told_downtime_s", "traced_s", "explained_s", "clock_error_s"),
 }
 HEAD = ("row", "run", "build", "boot", "when")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench
+from vmbeam_lab import bench, bench_timeline
 from vmbeam_lab.bench_memory import CASES
 from vmbeam_lab.bench_runs import Row
 from vmbeam_lab.lab import Lab
@@ -57,3 +57,24 @@ def test_migrations(systems_lab: Lab, tmp_path: Path) -> None:
     assert found["vmbeam-busy"]["bytes"] < MIB << 18 and found["vmbeam-busy"]["phase_swap_s"] > 0
     # All the while that it is saved and restored, it does not run.
     assert found["saved-idle"]["downtime_s"] > 0.5 * found["saved-idle"]["seconds"]
+
+
+@pytest.mark.soak
+def test_timeline(systems_lab: Lab, tmp_path: Path) -> None:
+    """One migration is traced, and the sum explains the pause. What is found has both agents' work, the processes, and what
+    both modules did. Nothing is traced or logged by message afterwards."""
+    b = bench.Bench(bench.mark(systems_lab, "this one"), tmp_path)
+    b.measure([Row("timeline", MIB, "vmbeam-idle")], 1)
+    v = b.runs["timeline"].all[0].values
+    assert 0 < v["clock_error_s"] < v["traced_s"] / 10 and v["traced_s"] < v["seconds"], v
+    assert bench_timeline.LEAST <= 100 * v["explained_s"] / v["told_downtime_s"] <= bench_timeline.MOST, v
+    bars = b.report()["rows"][0]["timeline"]
+    found = {(x["kind"], x["where"], x["what"].split()[0]) for x in bars}
+    assert {("call", "source", "quiesce"), ("call", "destination", "restore-end"), ("path", "destination", "unpause"),
+            ("path", "vmbeamd", "hypercall:"), ("process", "destination", "xl"), ("module", "host", "vmbeam_txn_batch"),
+            ("module", "source", "vmbeam_export_arm"), ("module", "destination", "vmbeam_export_arm")} <= found, sorted(found)
+    assert (tmp_path / f"timeline-{MIB}-vmbeam-idle.svg").exists() and (tmp_path / f"timeline-{MIB}-vmbeam-idle/hv1.trace").exists()
+    for system, daemon in (("host", "vmbeamd"), ("hv1", "vmbeam-agent"), ("hv2", "vmbeam-agent")):
+        assert not systems_lab.succeeds(system, f"test -d {bench_timeline.BUFFER}")
+        environment = systems_lab.run(system, f"tr '\\0' '\\n' </proc/$(pgrep -o -x {daemon})/environ")
+        assert "VMBEAM_DEBUG" not in environment
