@@ -32,6 +32,7 @@ PATIENCE = 3600.0
 PROBE = TOP / "build/bench-probe/probe"
 
 Values = dict[str, float]
+Beside = contextlib.AbstractContextManager[None]
 
 
 def writer_mib(mib: int) -> int:
@@ -86,16 +87,16 @@ def phases(report: dict[str, Any]) -> Values:
     return {f"phase_{name}_s": told.get(name, 0.0) / 1000 for name in PHASES}
 
 
-def fitting(sizes: Iterable[int], free: int, c: Config) -> tuple[list[int], list[str]]:
-    """Those that both host VMs have memory for, and what to say of the others."""
+def fitting(sizes: Iterable[int], free: int, c: Config, what: str = "migrations", beside: int = 0) -> tuple[list[int], list[str]]:
+    """Those that both host VMs have memory for, and what to say of the others. beside: what each needs besides."""
     fit, no = [], []
     for mib in sizes:
-        lacking = mib + 64 - free
+        lacking = mib + beside + 64 - free
         if lacking <= 0:
             fit.append(mib)
         else:
             enough = c.hostvm_mib + (lacking + 511) // 512 * 512
-            no.append(f"no migrations of {mib} MiB: a host VM has {free} MiB free; LAB_HOSTVM_MIB={enough} gives each enough, "
+            no.append(f"no {what} of {mib} MiB: a host VM has {free} MiB free; LAB_HOSTVM_MIB={enough} gives each enough, "
                       "and LAB_MIB must have room for both")
     return fit, no
 
@@ -155,7 +156,7 @@ class Migrations:
         """What both host VMs have sent."""
         return sum(int(self.lab.text("host", f"/sys/class/net/tap-{h}/statistics/rx_bytes")) for h in HOSTVMS)
 
-    def stock(self, how: str, source: str, dest: str) -> Account:
+    def stock(self, how: str, source: str, dest: str, beside: Beside) -> Account:
         """By xl. The receiving side waits for it before the time begins."""
         lab = self.lab
         with ThreadPoolExecutor(1) as pool:
@@ -163,26 +164,28 @@ class Migrations:
             try:
                 lab.waiter.until(f"{dest} to listen for {GUEST}",
                                  lambda: receiving.done() or listens(lab.text(dest, "/proc/net/tcp"), STREAM_PORT))
-                before = account(lab)
-                lab.run(source, sender(how, dest), patience=PATIENCE)
-                receiving.result()
-                return account(lab).since(before)
+                with beside:
+                    before = account(lab)
+                    lab.run(source, sender(how, dest), patience=PATIENCE)
+                    receiving.result()
+                    return account(lab).since(before)
             except BaseException:
                 lab.status(dest, f"fuser -k -n tcp {STREAM_PORT}")      # or its end would be waited for
                 raise
 
-    def vmbeam(self, source: str, dest: str) -> tuple[Account, dict[str, Any]]:
-        before = account(self.lab)
-        rc, report, said = vmbeam_migrate(self.lab, GUEST, source, dest)
-        if rc:
-            raise LabError(f"vmbeam migrate {source}/{GUEST} {dest}: status {rc}\n{said}")
-        return account(self.lab).since(before), report
+    def vmbeam(self, source: str, dest: str, beside: Beside) -> tuple[Account, dict[str, Any]]:
+        with beside:
+            before = account(self.lab)
+            rc, report, said = vmbeam_migrate(self.lab, GUEST, source, dest)
+            if rc:
+                raise LabError(f"vmbeam migrate {source}/{GUEST} {dest}: status {rc}\n{said}")
+            return account(self.lab).since(before), report
 
     def beats_came(self) -> int:
         return self.lab.text("host", "/run/follow").count("beats")
 
-    def one(self, how: str) -> Values:
-        """To the other host VM."""
+    def one(self, how: str, beside: Beside = contextlib.nullcontext()) -> Values:
+        """To the other host VM. beside: what is watched meanwhile, from just before the command to just after."""
         lab, (source, dest) = self.lab, self.where()
         follower = background(lab, "host", f"/run/probe follow {BEAT_PORT}", "/run/follow")
         lab.waiter.until(f"{GUEST}'s heartbeat", lambda: self.beats_came() > 0)
@@ -190,9 +193,9 @@ class Migrations:
         sent = self.network_bytes()
         report: dict[str, Any] = {}
         if how == "vmbeam":
-            used, report = self.vmbeam(source, dest)
+            used, report = self.vmbeam(source, dest, beside)
         else:
-            used = self.stock(how, source, dest)
+            used = self.stock(how, source, dest, beside)
         sent = self.network_bytes() - sent
         lab.waiter.until(f"{GUEST} to answer on {dest}", lambda: lab.answers(GUEST))
         came = self.beats_came()
