@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a migration is felt by. Each runs until SIGTERM.
+ * What a migration is felt by. Each runs until SIGTERM, if it does not say otherwise.
  *
  * probe beat ADDRESS PORT MS   in the guest VM that moves: a number every MS ms over TCP, anew when the other end leaves
  * probe follow PORT            outside: takes one connection, prints "connected", then a line in each second with beats, and
  *                              at SIGTERM as JSON the beats and the longest gap between two: how long a client heard nothing
  * probe dirty MIB              writes to one page after the other of that much memory, as fast as it can, at a low priority
- * probe ticks US               a timer loop with that period; prints as JSON at SIGTERM how late the ticks were. A tick's
- *                              time is fixed beforehand, so that of a long stall each tick in it counts
+ * probe stalls US              a timer loop with that period. Prints, as JSON, the time since the boot and the period; at SIGTERM,
+ *                              behind that line, how late each tick was: us, 32 bits, little-endian. A tick's time is fixed
+ *                              beforehand, so that of a long stall each tick in it counts
+ * probe speed MIB MS PASSES    reads that much memory every MS ms; ends by itself after so many passes, and prints as JSON how
+ *                              long one took
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -136,34 +139,74 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int ticks(long us)
+static uint32_t as_us(int64_t ns)
+{
+	return ns / 1000 < UINT32_MAX ? ns / 1000 : UINT32_MAX;
+}
+
+static int stalls(long us)
 {
 	uint32_t *late = mmap(NULL, TICKS_MAX * sizeof(*late), PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int64_t at = now_ns();
-	size_t n = 0;
+	struct timespec up;
+	int64_t at;
+	size_t n;
 
 	if (late == MAP_FAILED) {
 		perror("probe: memory");
 		return 1;
 	}
-	while (!over && n < TICKS_MAX) {
+	clock_gettime(CLOCK_BOOTTIME, &up);	/* what /proc/uptime has: a window in the ticks is told by that */
+	at = now_ns();
+	printf("{\"uptime_us\":%lld,\"us\":%ld}\n", up.tv_sec * 1000000LL + up.tv_nsec / 1000, us);
+	fflush(stdout);
+	for (n = 0; n < TICKS_MAX; n++) {
 		int64_t by;
 
 		at += us * 1000;
+		/* Those that are due by the time of the signal are still counted. */
+		if (over && at > now_ns())
+			break;
 		sleep_until(at);
 		by = now_ns() - at;
-		if (over)
-			break;
-		late[n++] = by < 0 ? 0 : by / 1000 < UINT32_MAX ? by / 1000 : UINT32_MAX;
+		if (by < 0)
+			break;	/* the signal has ended the sleep */
+		late[n] = as_us(by);
 	}
-	if (!n) {
-		fprintf(stderr, "probe: it was ended before the first tick\n");
+	if (fwrite(late, sizeof(*late), n, stdout) != n || fflush(stdout)) {
+		perror("probe: the ticks cannot be written");
 		return 1;
 	}
-	qsort(late, n, sizeof(*late), by_size);
-	printf("{\"ticks\":%zu,\"p50_us\":%u,\"p90_us\":%u,\"p99_us\":%u,\"p999_us\":%u,\"most_us\":%u}\n", n, late[n / 2],
-	       late[n * 9 / 10], late[n * 99 / 100], late[n * 999 / 1000], late[n - 1]);
+	return 0;
+}
+
+static int speed(unsigned long mib, long ms, long passes)
+{
+	size_t words = mib << 17;
+	uint64_t *mem = mmap(NULL, words * sizeof(*mem), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	uint32_t *took = calloc(passes, sizeof(*took));
+	int64_t at = now_ns();
+
+	if (mem == MAP_FAILED || !took) {
+		perror("probe: memory");
+		return 1;
+	}
+	for (long i = 0; i < passes; i++) {
+		int64_t began;
+
+		sleep_until(at);
+		if (over) {
+			fprintf(stderr, "probe: it was ended after %ld passes of %ld\n", i, passes);
+			return 1;
+		}
+		began = now_ns();
+		for (size_t w = 0; w < words; w++)
+			*(volatile uint64_t *)(mem + w);
+		took[i] = as_us(now_ns() - began);
+		at += ms * 1000000;
+	}
+	qsort(took, passes, sizeof(*took), by_size);
+	printf("{\"passes\":%ld,\"p50_us\":%u,\"most_us\":%u}\n", passes, took[passes / 2], took[passes - 1]);
 	return 0;
 }
 
@@ -179,8 +222,10 @@ int main(int argc, char **argv)
 		return follow(atoi(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], "dirty") && atol(argv[2]) > 0)
 		return dirty(atol(argv[2]));
-	if (argc == 3 && !strcmp(argv[1], "ticks") && atol(argv[2]) > 0)
-		return ticks(atol(argv[2]));
-	fprintf(stderr, "usage: probe beat ADDRESS PORT MS | follow PORT | dirty MIB | ticks US\n");
+	if (argc == 3 && !strcmp(argv[1], "stalls") && atol(argv[2]) > 0)
+		return stalls(atol(argv[2]));
+	if (argc == 5 && !strcmp(argv[1], "speed") && atol(argv[2]) > 0 && atol(argv[3]) > 0 && atol(argv[4]) > 0)
+		return speed(atol(argv[2]), atol(argv[3]), atol(argv[4]));
+	fprintf(stderr, "usage: probe beat ADDRESS PORT MS | follow PORT | dirty MIB | stalls US | speed MIB MS PASSES\n");
 	return 2;
 }

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable
 
-from . import (bench_cpu, bench_docs, bench_memory, bench_migrate, bench_plot, bench_report, bench_timeline, bench_timeline_show,
-               guests, snapshot)
+from . import (bench_cpu, bench_docs, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report, bench_timeline,
+               bench_timeline_show, guests, snapshot)
 from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
 from .config import HOSTVMS, Config
 from .errors import LabError
@@ -26,6 +26,9 @@ from .paths import TOP, say
 OUT = TOP / "build/bench"
 # In the host management VM, gone with it: which start of the lab this is. The kernel's boot id is the snapshot's own.
 MARK = "/run/bench.json"
+
+# Rows of one size, each once: the function gets each when it is over.
+Measure = Callable[[list[Row], Callable[[Row, dict[str, float]], None]], None]
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,19 @@ class Bench:
         """The guest VM that migrates."""
         return bench_migrate.Migrations(self.session.lab, bench_cpu.host(self.session.lab))
 
-    def migrations(self, rows: list[Row], runs: int) -> None:
+    def by_size(self, rows: list[Row], runs: int, measure: Measure) -> None:
         """One size after the other: a guest VM takes minutes to boot, and does not grow."""
-        s, m = self.session, self.moving
+        s = self.session
         for mib in dict.fromkeys(row.mib for row in rows):
-            for n, left in rounds((row for row in rows if row.mib == mib), runs, self.runs["migration"].done(s.build, s.boot)):
-                m.measure(left, self.take(n))
+            for n, left in rounds((row for row in rows if row.mib == mib), runs, self.runs[rows[0].part].done(s.build, s.boot)):
+                measure(left, self.take(n))
+
+    def migrations(self, rows: list[Row], runs: int) -> None:
+        self.by_size(rows, runs, self.moving.measure)
+
+    def pain(self, rows: list[Row], runs: int) -> None:
+        self.by_size(rows, runs, bench_pain.Pain(self.moving).measure)
+        bench_pain.end(self.session.lab)
 
     def timelines(self, rows: list[Row], _runs: int) -> None:
         """Each once: a timeline is of one migration."""
@@ -142,21 +152,27 @@ class Bench:
         """All that can be measured here; of sizes that were asked for, all must be possible."""
         lab, c = self.session.lab, self.session.lab.config
         memory, no = bench_memory.fitting(sizes or bench_memory.SIZES, guests.free_mib(lab, "host"), c)
-        free = min(guests.free_mib(lab, h) + guests.guest_mib(lab, h, bench_migrate.GUEST) for h in HOSTVMS)
+        # What is there of a bench that was stopped will not be in the way.
+        free = min(guests.free_mib(lab, h) + sum(guests.guest_mib(lab, h, g) for g in (bench_migrate.GUEST, bench_pain.PROBES[h]))
+                   for h in HOSTVMS)
         moved, no_moves = bench_migrate.fitting(sizes or bench_migrate.SIZES, free, c)
-        no += no_moves
+        pained, no_pain = bench_pain.fitting(sizes or bench_pain.SIZES, free, c)
+        no += no_moves + no_pain
         if sizes and no:
             raise LabError("; ".join(no))
         for text in no:
             say(text)
-        return bench_memory.rows(memory) + bench_migrate.rows(moved) + bench_timeline.rows(moved)
+        return (bench_memory.rows(memory) + bench_migrate.rows(moved) + bench_timeline.rows(moved)
+                + bench_pain.rows(pained))
 
     def measure(self, rows: list[Row], runs: int, again: bool = False) -> None:
         """What is not measured yet; or all of it again."""
         if again:
             for kept in self.runs.values():
                 kept.drop(row for row in rows if row.part == kept.part)
-        for part, one in (("memory", self.memory), ("migration", self.migrations), ("timeline", self.timelines)):
+        bench_pain.end(self.session.lab)        # of a bench that was stopped
+        for part, one in (("memory", self.memory), ("migration", self.migrations), ("timeline", self.timelines),
+                          ("pain", self.pain)):
             wanted = [row for row in rows if row.part == part]
             if wanted:
                 one(wanted, runs)

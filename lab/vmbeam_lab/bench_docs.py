@@ -45,6 +45,8 @@ def blocks(report: dict[str, Any]) -> dict[str, str]:
     timelines = bench_timeline_show.tables(report["rows"])
     if timelines:
         made["timeline"] = "\n\n".join([*timelines, images(report, "timeline")])
+    if "pain" in made:
+        made["speed"] = bench_report.speed_table(report["rows"])
     if report["ratios"]:
         made["ratios"] = bench_report.ratio_table(report["ratios"])
     if report["growth"]:

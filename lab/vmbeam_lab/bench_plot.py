@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Iterable
 
 from .bench_report import ORIGINAL
-from .bench_runs import PHASES
+from .bench_runs import PHASES, STALL_MS, STALLS
 from .bench_timeline_show import timeline_scripts
 from .errors import LabError
 
@@ -98,6 +98,36 @@ def phase_scripts(report: dict[str, Any], terminal: str, out: Path) -> dict[Path
     return scripts
 
 
+def later(runs: Iterable[dict[str, float]]) -> list[tuple[int, float]]:
+    """Of all ticks of all runs, the share that was late by more than so many ms. Nought has no place on such a scale."""
+    counts = [sum(values) for values in zip(*([run[name] for name in STALLS] for run in runs))]
+    shares = [(ms, sum(counts[n + 1:]) / sum(counts)) for n, ms in enumerate(STALL_MS)]
+    return [(ms, share) for ms, share in shares if share > 0]
+
+
+def stall_scripts(report: dict[str, Any], terminal: str, out: Path) -> dict[Path, str]:
+    """A plot of the stalls for each load, of the largest guest VM that was measured under it."""
+    scripts = {}
+    pain = [e for e in report["rows"] if e["part"] == "pain"]
+    for load in ("idle", "busy"):
+        mib = max((e["mib"] for e in pain if e["case"].endswith(f"-{load}")), default=0)
+        curves = [(e["case"], points) for e in pain
+                  if e["mib"] == mib and (e["case"] == "quiet" or e["case"].endswith(f"-{load}")) and (points := later(e["runs"]))]
+        if not curves:
+            continue
+        path = out / f"pain-stalls-{load}.{terminal}"
+        data = [line for n, (_, points) in enumerate(curves)
+                for line in (f"$stalls{n} << EOD", *(f"{ms} {share:.9g}" for ms, share in points), "EOD")]
+        drawn = ", \\\n     ".join(f'$stalls{n} with linespoints pointtype 7 linecolor {n + 1} title "{case}"'
+                                   for n, (case, _) in enumerate(curves))
+        scripts[path] = "\n".join([
+            f"set terminal {TERMINALS[terminal]}", f'set output "{path}"', STYLE, "set logscale x 2", "set logscale y 10",
+            f'set title "Ticks of other guest VMs while one of {mib} MiB moves, {load}"', 'set xlabel "ms"',
+            'set ylabel "share that is later than that"', f"set xrange [0.8:{STALL_MS[-1] * 1.2:g}]", "set yrange [:1.2]",
+            f"set xtics ({', '.join(map(str, STALL_MS[::2]))})", *data, f"plot {drawn}"]) + "\n"
+    return scripts
+
+
 def script(p: Plot, terminal: str, out: Path) -> str:
     """What gnuplot is told."""
     text = [f"set terminal {TERMINALS[terminal]}", f'set output "{out}"', STYLE, f'set title "{p.title}"', 'set xlabel "MiB"',
@@ -122,7 +152,8 @@ def script(p: Plot, terminal: str, out: Path) -> str:
 def scripts(report: dict[str, Any], terminal: str, out: Path) -> dict[Path, str]:
     """Of all plots that the report has data for."""
     curves = {out / f"{p.name}.{terminal}": script(p, terminal, out / f"{p.name}.{terminal}") for p in plots(report)}
-    return curves | phase_scripts(report, terminal, out) | timeline_scripts(report["rows"], terminal, TERMINALS[terminal], out)
+    return (curves | phase_scripts(report, terminal, out) | stall_scripts(report, terminal, out)
+            | timeline_scripts(report["rows"], terminal, TERMINALS[terminal], out))
 
 
 def draw(report: dict[str, Any], out: Path) -> list[Path]:

@@ -49,8 +49,13 @@ AIMS = (
     *(Aim("migration", f"vmbeam-{load}", f"{stock}-{load}", value, None)
       for load in ("idle", "busy") for stock in ("live", "saved") for value in ("seconds", "downtime_s", "cpu_s", "bytes")
       if (load, stock, value) not in (("busy", "live", "seconds"), ("busy", "live", "bytes"))),
+    *(Aim("pain", f"vmbeam-{load}", f"{stock}-{load}", value, least)
+      for load in ("idle", "busy") for stock in ("live", "saved")
+      for value, least in (("p99_s", 1), ("most_s", None), ("slower", None))),
 )
-WORDS = {"seconds": "time", "cpu_s": "processor time", "downtime_s": "downtime", "bytes": "bytes over the network"}
+WORDS = {"seconds": "time", "cpu_s": "processor time", "downtime_s": "downtime", "bytes": "bytes over the network",
+         "p99_s": "stalls of other guest VMs, p99", "most_s": "stalls of other guest VMs, the longest",
+         "slower": "a pass over memory after, of before"}
 # How much the downtime of a vmbeam migration may grow from the one size to the other.
 GROWTH = (128, 1024, 1.5)
 
@@ -143,13 +148,38 @@ def migration_table(elements: Iterable[dict[str, Any]]) -> str:
                      "runs"], lines)
 
 
+def milliseconds(f: Mapping[str, float]) -> str:
+    return span({name: 1000 * value for name, value in f.items()})
+
+
+def stalls_table(elements: Iterable[dict[str, Any]]) -> str:
+    lines = []
+    for e in elements:
+        if e["part"] == "pain":
+            f = e["figures"]
+            lines.append([str(e["mib"]), e["case"], number(f["seconds"]["median"]),
+                          *(milliseconds(f[name]) for name in ("p50_s", "p90_s", "p99_s", "most_s")),
+                          *(number(1000 * f[name]["median"]) for name in ("p99_source_s", "p99_dest_s")), str(len(e["runs"]))])
+    return markdown(["MiB", "case", "seconds", "p50, ms", "p90, ms", "p99, ms", "longest, ms", "p99 at A", "p99 at B", "runs"], lines)
+
+
+def speed_table(elements: Iterable[dict[str, Any]]) -> str:
+    lines = []
+    for e in elements:
+        if e["part"] == "pain":
+            f = e["figures"]
+            lines.append([str(e["mib"]), e["case"], milliseconds(f["pass_before_s"]), milliseconds(f["pass_after_s"]),
+                          span(f["slower"]), *(milliseconds(f[f"pass_{when}_most_s"]) for when in ("before", "after"))])
+    return markdown(["MiB", "case", "a pass before, ms", "after, ms", "after / before", "longest before, ms", "longest after, ms"], lines)
+
+
 def growth_table(found: Iterable[dict[str, Any]]) -> str:
     return markdown(["case", "from MiB", "to MiB", "times the downtime", "aim", "reached"],
                     [[g["case"], str(g["from_mib"]), str(g["to_mib"]), number(g["times"]), f"≤ {number(g['most'])}",
                       "yes" if g["reached"] else "NO"] for g in found])
 
 
-PART_TABLES = {"memory": memory_table, "migration": migration_table}
+PART_TABLES = {"memory": memory_table, "migration": migration_table, "pain": stalls_table}
 
 
 def ratio_table(found: Iterable[dict[str, Any]]) -> str:
@@ -162,6 +192,8 @@ def ratio_table(found: Iterable[dict[str, Any]]) -> str:
 def tables(r: dict[str, Any]) -> str:
     """All that there is, for a terminal."""
     shown = [table(r["rows"]) for part, table in PART_TABLES.items() if any(e["part"] == part for e in r["rows"])]
+    if any(e["part"] == "pain" for e in r["rows"]):
+        shown.append(speed_table(r["rows"]))
     if r["ratios"]:
         shown.append(ratio_table(r["ratios"]))
     if r["growth"]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench, bench_timeline
+from vmbeam_lab import bench, bench_pain, bench_timeline, guests
 from vmbeam_lab.bench_memory import CASES
-from vmbeam_lab.bench_runs import Row
+from vmbeam_lab.bench_runs import STALLS, Row
 from vmbeam_lab.lab import Lab
 
 MIB = 128
@@ -78,3 +78,25 @@ def test_timeline(systems_lab: Lab, tmp_path: Path) -> None:
         assert not systems_lab.succeeds(system, f"test -d {bench_timeline.BUFFER}")
         environment = systems_lab.run(system, f"tr '\\0' '\\n' </proc/$(pgrep -o -x {daemon})/environ")
         assert "VMBEAM_DEBUG" not in environment
+
+
+@pytest.mark.soak
+def test_pain(systems_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guest VMs on both host VMs tick while another one moves, and while nothing does; it makes its passes before and
+    after; and those that looked are gone at the end."""
+    monkeypatch.setattr(bench_pain, "PASSES", 5)
+    b = bench.Bench(bench.mark(systems_lab, "this one"), tmp_path)
+    wanted = {"quiet", "vmbeam-idle", "live-busy"}
+    b.measure([row for row in rows(b, "pain") if row.case in wanted], 1)
+    found = {r.row.case: r.values for r in b.runs["pain"].all}
+    assert set(found) == wanted
+    for case, v in found.items():
+        # A tick each ms, in two guest VMs: the window is the migration and what it takes to read the clocks.
+        assert 2 * 990 * v["seconds"] <= v["ticks"] <= 2 * 1000 * (v["seconds"] + 30), (case, v)
+        assert v["p50_s"] <= v["p90_s"] <= v["p99_s"] <= v["most_s"] <= v["seconds"] + 5 and v["most_s"] > 0, (case, v)
+        assert sum(v[name] for name in STALLS) == v["ticks"], (case, v)
+        assert 0 < v["pass_before_s"] <= v["pass_before_most_s"] and 0 < v["pass_after_s"] <= v["pass_after_most_s"], (case, v)
+    # Their timer is finer than that of other guest VMs here, or the floor would be half of 100 ms.
+    assert found["quiet"]["p50_s"] < 0.03, found["quiet"]
+    assert not any(guests.has_guest(systems_lab, h, g) for h, g in bench_pain.PROBES.items())
+    assert (tmp_path / "pain-stalls-idle.svg").exists() and (tmp_path / "pain-stalls-busy.svg").exists()

@@ -2,14 +2,21 @@
 """What measurements carry into the lab: its figures, against what a test does to it."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, cast
 
 import pytest
+
+from vmbeam_lab import bench_cpu, bench_pain, guests
+from vmbeam_lab.bench_migrate import Beside, Migrations, Values
+from vmbeam_lab.bench_runs import VALUES
+from vmbeam_lab.errors import LabError
+from vmbeam_lab.lab import Lab
 
 LAB = Path(__file__).parents[2] / "lab"
 
@@ -70,17 +77,63 @@ def test_sender_ends(probe: Path, port: int) -> None:
     assert json.loads(out)["broke"] is True and sender.wait() == 0
 
 
-def test_ticks(probe: Path) -> None:
-    """Each tick in a stall counts: of 1.5 s, a third of which it was stopped, a fifth of the ticks is late by that much."""
-    p = start(probe, "ticks", 1000)
-    time.sleep(0.5)
+def test_stalls(probe: Path) -> None:
+    """Each tick in a stall counts, and a window is cut out by the time since the boot."""
+    def up() -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def lasts(seconds: float) -> None:
+        until = up() + seconds
+        while up() < until:
+            time.sleep(0.01)
+
+    p = subprocess.Popen([probe, "stalls", "1000"], stdout=subprocess.PIPE)
+    assert p.stdout
+    head = p.stdout.readline()
+    lasts(0.2)
+    stopped = up()
     p.send_signal(signal.SIGSTOP)
-    time.sleep(0.5)
+    lasts(0.5)
     p.send_signal(signal.SIGCONT)
-    time.sleep(0.5)
-    got = ended(p)
-    assert 490_000 <= got["most_us"] and got["p90_us"] > 100_000 and got["ticks"] > 1000
-    assert got["p50_us"] <= got["p90_us"] <= got["p99_us"] <= got["p999_us"] <= got["most_us"]
+    going = up()
+    lasts(0.2)
+    end = up()
+    lasts(0.01)
+    p.send_signal(signal.SIGTERM)
+    data = head + p.communicate()[0]
+    assert p.returncode == 0
+    late = bench_pain.window(data, stopped - 0.1, end)
+    assert len(late) == pytest.approx((end - stopped + 0.1) * 1000, abs=2)
+    assert (going - stopped - 0.02) * 1e6 <= max(late) <= (end - stopped) * 1e6
+    # Half of the ticks in the stall were late by more than half of it.
+    half = (going - stopped) / 2
+    assert sum(us >= half * 1e6 for us in late) >= half * 1000 - 20
+    assert bench_pain.window(data, stopped - 0.1, stopped - 0.09)
+    with pytest.raises(LabError, match="not all of the window"):
+        bench_pain.window(data, stopped - 0.1, end + 1)
+
+
+def test_speed(probe: Path) -> None:
+    """As many passes as were asked for, at the pace that was asked for; a larger memory takes longer."""
+    def one(mib: int) -> dict[str, Any]:
+        out = subprocess.run([probe, "speed", str(mib), "20", "5"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        got: dict[str, Any] = json.loads(out)
+        return got
+
+    began = time.monotonic()
+    small = one(1)
+    assert small["passes"] == 5 and 0 < small["p50_us"] <= small["most_us"] and time.monotonic() - began >= 0.08
+    assert one(32)["p50_us"] > 4 * small["p50_us"]
+
+
+def test_speed_ends(probe: Path) -> None:
+    """Passes that were not made have no figures."""
+    p = subprocess.Popen([probe, "speed", "1", "60000", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while Path(f"/proc/{p.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "S":
+        time.sleep(0.01)
+    p.terminate()
+    out, err = p.communicate()
+    assert p.returncode == 1 and not out and "after 1 passes of 2" in err
 
 
 def test_dirty(probe: Path) -> None:
@@ -102,6 +155,91 @@ def test_dirty(probe: Path) -> None:
     assert p.wait() == 0
 
 
-@pytest.mark.parametrize("words", [(), ("beat", "1", "2"), ("dirty", "0"), ("ticks", "x"), ("follow",)])
+class HereLab:
+    """All of its systems are this one. Each has a /run of its own, and in its /lab the probe."""
+
+    def __init__(self, probe: Path, run: Path) -> None:
+        self.probe, self.run_dir, self.waiter = probe, run, self
+        self.started: dict[str, int] = {}
+
+    def here(self, system: str, text: str) -> str:
+        (self.run_dir / system).mkdir(exist_ok=True)
+        text = text.replace("/lab/guestvm", str(LAB / "image/lab/guestvm")).replace("/lab/probe", str(self.probe))
+        return text.replace("/run/", f"{self.run_dir}/{system}/")
+
+    def run(self, system: str, command: str, patience: float = 0) -> str:
+        if command.startswith(bench_cpu.TOOLS):
+            return json.dumps({"ns": time.monotonic_ns(), "busy_ns": 0, "domains": {"0": 0}})
+        out = subprocess.run(self.here(system, command), shell=True, stdout=subprocess.PIPE, text=True, check=True).stdout
+        if command.startswith("setsid"):
+            self.started[system] = int(out)
+        return out
+
+    def succeeds(self, system: str, command: str) -> bool:
+        return subprocess.run(self.here(system, command), shell=True).returncode == 0
+
+    def read(self, system: str, path: str) -> bytes:
+        return Path(self.here(system, path)).read_bytes()
+
+    def text(self, system: str, path: str) -> str:
+        return self.read(system, path).decode(errors="replace").strip()
+
+    def until(self, _: str, done: Callable[[], object]) -> None:
+        while not done():
+            time.sleep(0.01)
+
+
+class HereMigrations:
+    """A migration takes a second, and stops the probe of hv2 for the second half of it."""
+    host = bench_cpu.Host({0: "host"})
+    mib = 16
+
+    def __init__(self, lab: HereLab) -> None:
+        self.lab = lab
+
+    def where(self) -> tuple[str, str]:
+        return "hv1", "hv2"
+
+    def one(self, how: str, beside: Beside) -> Values:
+        assert how == "live"
+        time.sleep(0.3)         # ticks that do not count
+        with beside:
+            began = time.monotonic_ns()
+            time.sleep(0.5)
+            pid = self.lab.started[bench_pain.PROBES["hv2"]]
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGCONT)
+            used = bench_cpu.Account(time.monotonic_ns() - began, 0, {0: 0})
+        return {"seconds": used.ns / 1e9, **self.host.values(used), "bytes": 0.0}
+
+
+def test_pain(probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the start of the probes to the values of a run."""
+    monkeypatch.setattr(bench_pain, "PASSES", 3)
+    monkeypatch.setattr(bench_pain, "PASS_MS", 10)
+    monkeypatch.setattr(bench_pain, "QUIET_S", 1)
+    lab = HereLab(probe, tmp_path)
+    pain = bench_pain.Pain(cast(Migrations, HereMigrations(lab)), there=True)
+    assert pain.lab is cast(Lab, lab)
+    for case in ("quiet", "live-idle"):
+        v = pain.one(case)
+        assert set(v) == set(VALUES["pain"]) and 0.9 <= v["seconds"]
+        assert v["ticks"] == pytest.approx(2000 * v["seconds"], rel=0.1)
+    # The stall is a quarter of the ticks of both, and none of those at the source.
+    assert v["p90_s"] >= 0.2 and v["most_s"] >= 0.45 and v["p99_dest_s"] > 0.4 > v["p99_source_s"]
+
+
+def test_timer(probe: Path, tmp_path: Path) -> None:
+    """The image's script, with nothing changed but how far apart the kernel's timer interrupts are."""
+    lab = cast(Lab, HereLab(probe, tmp_path))
+    assert guests.guestvm(lab, "hv1", "u4", 0) == "/lab/guestvm"
+    assert guests.guestvm(lab, "hv1", "u4", 10) == "bash /run/guestvm.u4"
+    old, new = ((LAB / "image/lab/guestvm").read_text(encoding="ascii").splitlines(), lab.text("hv1", "/run/guestvm.u4").splitlines())
+    changed = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
+    assert len(changed) == 1 and changed[0][1] == changed[0][0].replace("xen_timer_slop=100000000 ", "xen_timer_slop=10000000 ")
+
+
+@pytest.mark.parametrize("words", [(), ("beat", "1", "2"), ("dirty", "0"), ("stalls", "x"), ("speed", "1", "0", "1"), ("follow",)])
 def test_misuse(probe: Path, words: tuple[str, ...]) -> None:
     assert subprocess.run([probe, *words], stderr=subprocess.DEVNULL).returncode == 2

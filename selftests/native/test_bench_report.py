@@ -4,13 +4,14 @@
 import json
 import re
 import shutil
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench_cpu, bench_docs, bench_memory, bench_migrate, bench_plot, bench_report
-from vmbeam_lab.bench_runs import PHASES, VALUES, Row, Run, Runs, chosen, rounds
+from vmbeam_lab import bench_cpu, bench_docs, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report
+from vmbeam_lab.bench_runs import PHASES, STALL_MS, STALLS, VALUES, Row, Run, Runs, chosen, rounds
 from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
 from vmbeam_lab.paths import TOP
@@ -315,3 +316,97 @@ def test_phases_are_the_daemons() -> None:
     source = (TOP / "userspace/vmbeamd/migration.c").read_text(encoding="utf-8")
     names = re.search(r"step_names\[STEPS\] = \{([^}]*)\}", source)
     assert names and tuple(re.findall(r'"(\w+)"', names[1])) == PHASES
+
+
+HEAD = b'{"uptime_us":5000000,"us":1000}\n'
+
+
+def test_window() -> None:
+    """Ticks by when they were due. The first one is due a step after the start."""
+    data = HEAD + struct.pack("<6I", *range(6))
+    assert bench_pain.window(data, 5.0, 5.0061) == [0, 1, 2, 3, 4, 5]
+    assert bench_pain.window(data, 5.0015, 5.0045) == [1, 2, 3]
+    assert bench_pain.window(data, 4.991, 5.0025) == [0, 1]
+    for begin, end in ((4.98, 5.003), (5.001, 5.008)):
+        with pytest.raises(LabError, match="not all of the window"):
+            bench_pain.window(data, begin, end)
+    for data in (b"", b"probe: memory: Cannot allocate memory\n", b"7\n", HEAD[:9]):
+        with pytest.raises(LabError, match="did not print its ticks"):
+            bench_pain.window(data, 5.0, 5.001)
+
+
+def test_stalls() -> None:
+    """Of both guest VMs together, and of each."""
+    values = bench_pain.stalls([1000] * 98 + [3_000_000, 40_000_000], [0] * 100)
+    assert set(values) <= set(VALUES["pain"]) and values["ticks"] == 200
+    assert (values["p50_s"], values["p90_s"], values["p99_s"], values["most_s"]) == (0.001, 0.001, 3.0, 40.0)
+    assert (values["p99_source_s"], values["p99_dest_s"]) == (40.0, 0.0)
+    assert sum(values[name] for name in STALLS) == 200
+    assert (values["late_1ms"], values["late_2ms"], values["late_4096ms"], values["late_more"]) == (198, 0, 1, 1)
+    with pytest.raises(LabError, match="no ticks of u4 or u5"):
+        bench_pain.stalls([1], [])
+
+
+def test_histogram() -> None:
+    """A tick that is late by just as much as an edge is below it."""
+    counts = bench_pain.histogram([2000, 2001, 4000, 4001])
+    assert (counts["late_2ms"], counts["late_4ms"], counts["late_8ms"]) == (1, 2, 1)
+
+
+def test_speeds() -> None:
+    before = '{"passes":60,"p50_us":1000,"most_us":3000}'
+    values = bench_pain.speeds(before, '{"passes":60,"p50_us":1250,"most_us":2000}')
+    assert values == {"pass_before_s": 0.001, "pass_after_s": 0.00125, "slower": 1.25, "pass_before_most_s": 0.003,
+                      "pass_after_most_s": 0.002}
+    for told in ('{"passes":59,"p50_us":1,"most_us":1}', '{"passes":60,"p50_us":0,"most_us":0}'):
+        with pytest.raises(LabError, match="made no 60 passes"):
+            bench_pain.speeds(before, told)
+
+
+def test_pain_rows() -> None:
+    assert [row.name for row in bench_pain.rows([512])] == [
+        f"pain/512/{case}" for case in ("quiet", "vmbeam-idle", "live-idle", "saved-idle", "vmbeam-busy", "live-busy", "saved-busy")]
+    least = 128 + 64 + bench_pain.PROBE_MIB + 8
+    fit, no = bench_pain.fitting((128, 1024), least, Config())
+    assert fit == [128] and len(no) == 1 and no[0].startswith("no pain rows of 1024 MiB")
+    assert bench_pain.fitting((128,), least - 1, Config())[0] == []
+
+
+def pain_run(case: str, late: list[int], after_us: int = 1000, mib: int = 1024, n: int = 1) -> Run:
+    told = '{"passes":60,"p50_us":%d,"most_us":9000}'
+    values = (dict.fromkeys(VALUES["pain"], 0.0) | {"seconds": 10.0} | bench_pain.stalls(late, late)
+              | bench_pain.speeds(told % 1000, told % after_us))
+    assert set(values) == set(VALUES["pain"])
+    return Run(Row("pain", mib, case), n, "build", "b", "2026-01-01T00:00:00Z", values)
+
+
+def test_pain(tmp_path: Path) -> None:
+    """Tables, ratios with what is to be reached, plots, and the page."""
+    r = bench_report.report(rows_of(pain_run("quiet", [5000] * 100), pain_run("vmbeam-busy", [9000] * 99 + [80_000], 2000),
+                                    pain_run("vmbeam-busy", [9000] * 99 + [160_000], 2000, n=2),
+                                    pain_run("live-busy", [9000] * 50 + [60_000] * 50),
+                                    pain_run("saved-busy", [9000] * 50 + [240_000] * 50)), ABOUT)
+    got = {(x["base"], x["value"]): (x["times"], x["reached"]) for x in r["ratios"]}
+    assert got[("live-busy", "p99_s")] == (pytest.approx(0.5), False)
+    assert got[("saved-busy", "p99_s")] == (pytest.approx(2.0), True)
+    assert got[("live-busy", "slower")] == (pytest.approx(0.5), None)
+    text = bench_report.tables(r)
+    assert "stalls of other guest VMs, p99" in text and "120 (80 to 160)" in text and "after / before" in text
+    assert bench_plot.later(r["rows"][1]["runs"])[:2] == [(1, 1.0), (2, 1.0)]
+    points = dict(bench_plot.later(r["rows"][1]["runs"]))
+    assert max(points) == 128 and points[64] == pytest.approx(0.01) and points[128] == pytest.approx(0.005)
+    assert {p.name for p in bench_plot.draw(r, tmp_path)} == {"pain-stalls-busy.svg", "pain-stalls-busy.png"}
+    svg = (tmp_path / "pain-stalls-busy.svg").read_text(encoding="utf-8")
+    assert all(case in svg for case in ("quiet", "vmbeam-busy", "live-busy", "saved-busy")) and "1024 MiB" in svg
+    (tmp_path / "report.json").write_text(json.dumps(r), encoding="utf-8")
+    shutil.copy(bench_docs.DOCS / "performance.md", tmp_path)
+    bench_docs.write(tmp_path, tmp_path)
+    page = (tmp_path / "performance.md").read_text(encoding="utf-8")
+    assert "(performance/pain-stalls-busy.svg)" in page and "longest after, ms" in page
+
+
+def test_no_late_tick(tmp_path: Path) -> None:
+    """A plot of nothing is no plot."""
+    r = bench_report.report(rows_of(pain_run("vmbeam-idle", [0] * 10)), {})
+    assert not bench_plot.later(r["rows"][0]["runs"]) and not bench_plot.draw(r, tmp_path)
+    assert bench_plot.later([dict.fromkeys(STALLS, 0.0) | {"late_more": 1.0}])[-1] == (STALL_MS[-1], 1.0)
