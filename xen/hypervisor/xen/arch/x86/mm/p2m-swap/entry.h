@@ -67,6 +67,13 @@ static always_inline mfn_t entry_mfn(uint64_t entry)
     return maddr_to_mfn(entry & ENTRY_MFN_MASK);
 }
 
+/* The entry of a valid frame of plain RAM? */
+static always_inline bool entry_is_frame(uint64_t entry)
+{
+    return likely(entry_is_ram(entry, PAGE_ORDER_4K)) &&
+           likely(mfn_valid(entry_mfn(entry)));
+}
+
 /* It has a table of the next level below it, and is not stale itself. */
 static always_inline bool entry_is_table(uint64_t e)
 {

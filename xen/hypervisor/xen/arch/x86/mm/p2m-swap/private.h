@@ -2,10 +2,16 @@
 /*
  * What the files of p2m-swap/ know of each other.
  *
- *   op.c     the hypercall: its argument, its continuation
- *   batch.c  pairs that are swapped with both domains paused: the order of it all
- *   entry.c  P2M entries: finding and splitting them, for NPT and EPT
- *   frame.c  machine frames: freezing, moving, exchanging their contents
+ *   op.c         the hypercall: its argument, its continuation
+ *   batch.c      pairs that are swapped with both domains paused: the order of
+ *                it all
+ *   find.c       where a batch's entries are, of as many as one pause takes
+ *   prefetch.c   what these are going to touch
+ *   pairs.c      taking pairs of 4k frames
+ *   superpage.c  taking a pair of superpages
+ *   refuse.c     why a pair cannot be taken, and what is done instead
+ *   entry.c      P2M entries: finding and splitting them, for NPT and EPT
+ *   frame.c      machine frames: freezing, moving, exchanging their contents
  *
  * What is done for each frame is inline, in entry.h and frame.h.
  */
@@ -13,6 +19,7 @@
 #define ARCH_X86_MM_P2M_SWAP_PRIVATE_H
 
 #include <xen/bitmap.h>
+#include <xen/domain_page.h>
 #include <xen/mm.h>
 
 #include <asm/p2m.h>
@@ -125,6 +132,33 @@ static always_inline unsigned int batch_add(struct swap_batch *b,
     return nr;
 }
 
+static inline bool is_kept(const struct swap_batch *b,
+                           const struct swap_seg *seg, unsigned int i)
+{
+    return unlikely(seg->kept) && test_bit(seg->first + i, b->kept);
+}
+
+/* The first excluded pair of the segment from the @i-th on; or behind the last. */
+static inline unsigned int next_kept(const struct swap_batch *b,
+                                     const struct swap_seg *seg,
+                                     unsigned int i)
+{
+    if ( likely(!seg->kept) || i >= seg->nr )
+        return seg->nr;
+
+    return find_next_bit(b->kept, seg->first + seg->nr, seg->first + i) -
+           seg->first;
+}
+
+/* The segment's first entry, which is unmapped by any that is in its table. */
+static always_inline uint64_t *map_entry(const struct swap_seg *seg,
+                                         unsigned int side, unsigned int order)
+{
+    uint64_t *table = map_domain_page(seg->table[side]);
+
+    return table + table_index(seg->gfn[side] >> order);
+}
+
 static inline uint8_t on_side(uint8_t status, unsigned int side)
 {
     return status | (side ? XEN_P2M_SWAP_ST_SIDE_B : XEN_P2M_SWAP_ST_SIDE_A);
@@ -135,7 +169,33 @@ int p2m_swap_check_domain(const struct domain *d);
 void p2m_swap_batch_reset(struct swap_batch *b);
 void p2m_swap_batch_keep(struct swap_batch *b, unsigned int i,
                          unsigned int nr);
+void p2m_swap_set_status(struct swap_batch *b, const struct swap_seg *seg,
+                         uint8_t status);
 int p2m_swap_batch_run(struct swap_batch *b);
+
+/* find.c */
+struct swap_seg *p2m_swap_find_segs(struct swap_batch *b,
+                                    struct swap_seg *start);
+
+/* prefetch.c */
+void p2m_swap_prefetch_pairs(const struct swap_seg *start,
+                             const struct swap_seg *end);
+
+/* pairs.c */
+struct swap_seg *p2m_swap_take_pairs(struct swap_batch *b,
+                                     struct swap_seg *seg,
+                                     const struct swap_seg *end);
+void p2m_swap_release_pairs(struct swap_batch *b);
+
+/* superpage.c */
+bool p2m_swap_take_superpage(struct swap_batch *b, struct swap_seg *seg);
+void p2m_swap_release_superpage(const struct swap_batch *b,
+                                const struct swap_seg *seg);
+
+/* refuse.c */
+uint8_t p2m_swap_refuse_pair(const struct swap_batch *b,
+                             const struct swap_seg *seg, unsigned int i);
+void p2m_swap_refuse_pairs(struct swap_batch *b, const struct swap_seg *seg);
 
 /* frame.c */
 bool p2m_swap_frame_is_idle(const struct page_info *pg);
