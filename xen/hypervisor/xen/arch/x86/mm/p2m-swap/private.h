@@ -3,6 +3,7 @@
  * What the files of p2m-swap/ know of each other.
  *
  *   op.c         the hypercall: its argument, its continuation
+ *   extents.c    the argument's lists of extents, which are cut into batches
  *   batch.c      pairs that are swapped with both domains paused: the order of
  *                it all
  *   find.c       where a batch's entries are, of as many as one pause takes
