@@ -178,6 +178,8 @@ class MadeUpAgent(threading.Thread):
         self.devices: list[Json] = [dict(device) for device in DEVICES]     # of the guest VM, once it is here
         self.pools = {"Pool-0": "0-1"}          # cpupools, and their CPUs
         self.features = list(FEATURES)          # of this host VM's CPU, and of the guest VM
+        self.frames = FRAMES            # that the guest VM has, as its toolstack counts them
+        self.max_kib = 4 * FRAMES       # that it may have
         self.target_kib = self.static_max_kib = 4 * FRAMES      # of the guest VM's memory, as its toolstack has it
         self.available = "0-1"                  # its vCPUs, likewise
         self.clock_s = 0.0                      # how much its clock is ahead
@@ -397,7 +399,7 @@ class MadeUpAgent(threading.Thread):
         needs = [{"kind": "memory", "held_kib": 4 * FRAMES, "max_kib": 4 * FRAMES, "target_kib": 4 * FRAMES},
                  {"kind": "file", "id": "kernel", "path": KERNEL},
                  *(self._described(item) for item in self._needs_now(domain)), {"kind": "clock", "realtime_ns": self._realtime_ns()}]
-        return Reply({"domid": domain.domid, "name": domain.name, "uuid": domain.uuid, "frames": FRAMES, "max_kib": 4 * FRAMES,
+        return Reply({"domid": domain.domid, "name": domain.name, "uuid": domain.uuid, "frames": self.frames, "max_kib": self.max_kib,
                       "problems": [], "needs": needs})
 
     def _described(self, item: Json) -> Json:

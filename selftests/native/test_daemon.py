@@ -476,6 +476,33 @@ def test_check_prints_the_whole_comparison(rig: Rig) -> None:
     rig.assert_on_source()
 
 
+# What one export takes, and what the reader of the stream does.
+EXPORT_FRAMES, STREAM_PFNS = 1 << 24, 1 << 26
+
+
+def test_largest_guest_vm(rig: Rig) -> None:
+    rig.source.frames = EXPORT_FRAMES
+    rig.source.max_kib = 4 * STREAM_PFNS
+    rig.start()
+    code, _, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == DONE, err
+
+
+@pytest.mark.parametrize("frames, max_kib, said", [
+    (EXPORT_FRAMES + 1, 4 * (EXPORT_FRAMES + 1), "u1 has 67108868 KiB of memory, and one that has more than 64 GiB"),
+    (EXPORT_FRAMES, 4 * (STREAM_PFNS + 1), "u1 may have 268435460 KiB of memory, and one that may have more than 256 GiB"),
+], ids=["frames", "pfns"])
+def test_guest_vm_is_too_large(rig: Rig, frames: int, max_kib: int, said: str) -> None:
+    """Said before anything is touched, not by the export or the stream in the middle."""
+    rig.source.frames, rig.source.max_kib = frames, max_kib
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert len(report["problems"]) == 1 and said in report["problems"][0]
+    assert "save-begin" not in rig.source.asked and "restore-begin" not in rig.destination.asked
+    rig.assert_on_source()
+
+
 def test_what_will_be_different_is_said(rig: Rig) -> None:
     """It is no reason not to go."""
     rig.source.devices[1].update(tc=["netem"], behind=["00:16:3e:0a:0a:0a"])

@@ -9,7 +9,6 @@
 
 #include "frames.h"
 
-#define MAX_FRAMES	(16ULL << 20)	/* as the module: 64 GiB */
 #define TYPE_BATCH	1024		/* XEN_DOMCTL_getpageframeinfo3 takes no more */
 
 /* libxenctrl exports it, as libxenguest needs it, and keeps its prototype to itself. @arr: frames in, types out. */
@@ -26,7 +25,7 @@ int frames_add(struct frames *f, uint64_t pfn, uint64_t gfn)
 		f->v = v;
 		f->room = room;
 	}
-	if (f->nr == MAX_FRAMES)
+	if (f->nr == VMBEAM_EXPORT_MAX_FRAMES)
 		return -E2BIG;
 	f->v[f->nr++] = (struct vmbeam_frame){ .pfn = pfn, .gfn = gfn };
 	return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Everything that can be known to be wrong before anything is touched. All of it is said, not the first alone. */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -191,6 +192,17 @@ static struct json_object *by_name(const struct migration *m)
 	return args;
 }
 
+/* What it has now fits into one export. What it may have at most is how far its pfns can reach in the stream. */
+static void check_size(struct migration *m)
+{
+	if (m->guest_frames > VMBEAM_EXPORT_MAX_FRAMES)
+		problem(m, "%s has %" PRIu64 " KiB of memory, and one that has more than %u GiB cannot be moved: shrink it (xl mem-set)",
+			m->guest, m->guest_frames * 4, VMBEAM_EXPORT_MAX_FRAMES >> 18);
+	if (m->max_kib / 4 > SAVESTREAM_MAX_PFN)
+		problem(m, "%s may have %" PRIu64 " KiB of memory, and one that may have more than %llu GiB cannot be moved: lower that (xl mem-max)",
+			m->guest, m->max_kib, SAVESTREAM_MAX_PFN >> 18);
+}
+
 static void check_guest(struct migration *m, bool dest_up)
 {
 	struct json_object *reply, *ahead;
@@ -214,8 +226,7 @@ static void check_guest(struct migration *m, bool dest_up)
 	problems_of(m, m->from, reply);
 	json_object_put(m->needs);
 	m->needs = json_object_get(js_array(reply, "needs"));
-	if (m->guest_frames > SAVESTREAM_MAX_PFN || m->max_kib / 4 > SAVESTREAM_MAX_PFN)
-		problem(m, "%s has more than the %llu GiB of memory that vmbeamd can move", m->guest, SAVESTREAM_MAX_PFN >> 18);
+	check_size(m);
 	if (!m->dom_a || !m->uuid[0])
 		problem(m, "%s: the agent gives no domid or no UUID for %s", m->from, m->guest);
 	else if (!js_len(m->needs))
