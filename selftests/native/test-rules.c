@@ -7,7 +7,7 @@
 #include "rules.h"
 #include "kselftest_harness.h"
 
-static const struct sides sides = { .guest = "u1", .from = "hv1", .to = "hv2", .clock_limit_ms = 60000 };
+static struct sides sides = { .guest = "u1", .from = "hv1", .to = "hv2", .clock_limit_ms = 60000 };
 
 static struct json_object *parse(const char *format)
 {
@@ -165,6 +165,10 @@ TEST(devices_that_come_and_go)
 TEST(files)
 {
 	EXPECT_OFFERED("{'kind':'file','id':'kernel','path':'/k'}", "{'kind':'file','path':'/k'}");
+	EXPECT_REFUSED("hv2: the kernel of u1, /k, is not here (gone)", "{'kind':'file','id':'kernel','path':'/k'}",
+		       "{'kind':'file','missing':'gone'}");
+	EXPECT_REFUSED("\"allow_missing_files\"", "{'kind':'file','id':'kernel','path':'/k'}", "null");
+	sides.allow_missing_files = true;
 	EXPECT_WARNING("hv2: the kernel of u1, /k, is not here (gone)", "{'kind':'file','id':'kernel','path':'/k'}",
 		       "{'kind':'file','missing':'gone'}");
 }

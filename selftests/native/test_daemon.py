@@ -421,6 +421,10 @@ def lose_feature(rig: Rig) -> None:
     rig.destination.features[5] = 0
 
 
+def lose_kernel(rig: Rig) -> None:
+    rig.destination.files = set()
+
+
 def lose_time(rig: Rig) -> None:
     rig.destination.clock_s = -3600
 
@@ -432,8 +436,9 @@ def lose_time(rig: Rig) -> None:
     (lose_cpu, "pin of vCPU 0", "vCPU 0 of u1 is pinned to CPU 1, and none of these is here (there are 0)"),
     (lose_all_cpus, "cpupool", "hv2: the cpupool Pool-0, in which u1 runs on hv1, has no CPUs here"),
     (lose_feature, "CPU", "hv2: the CPU here lacks what u1 may use: avx2."),
+    (lose_kernel, "file kernel", f"hv2: the kernel of u1, {KERNEL}, is not here"),
     (lose_time, "clock", "the clock of hv2 is 3600."),
-], ids=["bridge", "disk", "memory", "pin", "no-cpus", "feature", "clock"])
+], ids=["bridge", "disk", "memory", "pin", "no-cpus", "feature", "kernel", "clock"])
 def test_what_is_not_offered_is_named(rig: Rig, lose: Callable[[Rig], None], item: str, said: str) -> None:
     """And that alone."""
     rig.source.settings = [PIN]
@@ -556,8 +561,19 @@ def test_bridge_that_is_not_there(rig: Rig) -> None:
 
 
 def test_kernel_that_is_not_there(rig: Rig) -> None:
-    """The guest VM runs without, until it reboots."""
+    """The guest VM runs without, until it reboots: that is lost, unless an operator allows it."""
     rig.destination.files = set()
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == REFUSED
+    assert len(report["problems"]) == 1 and f"the kernel of u1, {KERNEL}, is not here" in report["problems"][0]
+    rig.assert_on_source()
+
+
+def test_kernel_may_be_missing(rig: Rig) -> None:
+    rig.destination.files = set()
+    rig.configure("hv1", "hv2", hostvms=[
+        {"name": agent.hostvm, "socket": str(agent.path), "allow_missing_files": agent is rig.destination} for agent in rig.agents])
     rig.start()
     code, out, err = rig.command("check", "hv1/u1", "hv2")
     assert code == DONE, err

@@ -458,14 +458,15 @@ def test_journal_entries_have_fields(rig: Rig) -> None:
     ({"hostvms": {}}, '"hostvms" must be a list'),
     ({"hostvms": [{"name": "hv1", "socket": "x", "sock": "y"}]}, 'unknown key "sock" of host VM number 1'),
     ({"hostvms": [{"name": "hv1", "socket": "x", "config": 5}]}, '"config" must be a string'),
+    ({"hostvms": [{"name": "hv1", "socket": "x", "allow_missing_files": "yes"}]}, '"allow_missing_files" must be true or false'),
     ({"history": "x"}, '"history" must be an object'),
     ({"history": {"age": 5}}, '"history" has no "age"'),
     ({"history": {"kib": 15}}, '"kib" of "history" takes 16 to 65536'),
     ({"history": {"file": "/x", "days": 1}, "metrics": "/x"}, '"file" of "history" and "metrics" are the same file, /x'),
     ({"metrics": True}, '"metrics" must be a string'),
     ({"hooks": []}, '"hooks" must be a string'),
-], ids=["key", "limit", "limit-value", "limits", "journal", "control", "hostvms", "hostvm-key", "hostvm-config", "history",
-        "history-key", "history-value", "same-file", "metrics", "hooks"])
+], ids=["key", "limit", "limit-value", "limits", "journal", "control", "hostvms", "hostvm-key", "hostvm-config", "missing-files",
+        "history", "history-key", "history-value", "same-file", "metrics", "hooks"])
 def test_configuration_that_is_wrong(rig: Rig, change: dict[str, object], says: str) -> None:
     assert rig.run_to_its_end("--check-config") == 0
     rig.configure("hv1", "hv2", **change)

@@ -84,7 +84,8 @@ static void check_host(struct migration *m, const char *name, uint32_t *domid)
 
 struct sides check_sides(const struct migration *m)
 {
-	return (struct sides){ .guest = m->guest, .from = m->from, .to = m->to, .clock_limit_ms = limit_ms(LIMIT_CLOCK) };
+	return (struct sides){ .guest = m->guest, .from = m->from, .to = m->to, .clock_limit_ms = limit_ms(LIMIT_CLOCK),
+			       .allow_missing_files = m->allow_missing_files };
 }
 
 static void add_item(struct migration *m, struct json_object *need, struct json_object *offer, const struct finding *f)

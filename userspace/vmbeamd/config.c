@@ -48,7 +48,7 @@ static int typed(struct json_object *o, const char *key, enum json_type type, co
 	if (!json_object_object_get_ex(o, key, &v) || json_object_is_type(v, type))
 		return 0;
 	return error_set(err, "%s: \"%s\" must be %s", path, key, type == json_type_string ? "a string" :
-			 type == json_type_array ? "a list" : "an object");
+			 type == json_type_array ? "a list" : type == json_type_boolean ? "true or false" : "an object");
 }
 
 /* Each is written anew at some time: in the place of another, it would be lost. */
@@ -68,7 +68,7 @@ int config_load(struct config *c, const char *path, struct error *err)
 {
 	struct json_object *json = json_object_from_file(path);
 	static const char *const keys[] = { "hostvms", "journal", "control", "limits", "history", "metrics", "hooks", NULL };
-	static const char *const hostvm_keys[] = { "name", "socket", "config", NULL };
+	static const char *const hostvm_keys[] = { "name", "socket", "config", "allow_missing_files", NULL };
 	struct json_object *list = js_array(json, "hostvms");
 
 	if (!json)
@@ -94,12 +94,14 @@ int config_load(struct config *c, const char *path, struct error *err)
 		return error_set(err, "%s: \"hostvms\" must list 1 to %d host VMs", path, CONFIG_MAX_HOSTVMS);
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
-		struct config_hostvm h = { js_str(o, "name", NULL), js_str(o, "socket", NULL), js_str(o, "config", NULL) };
+		struct config_hostvm h = { js_str(o, "name", NULL), js_str(o, "socket", NULL), js_str(o, "config", NULL),
+					   js_bool(o, "allow_missing_files") };
 		char where[48];
 
 		snprintf(where, sizeof(where), " of host VM number %zu", i + 1);
 		if (json_object_is_type(o, json_type_object) &&
-		    (only_known(o, hostvm_keys, path, where, err) || typed(o, "config", json_type_string, path, err)))
+		    (only_known(o, hostvm_keys, path, where, err) || typed(o, "config", json_type_string, path, err) ||
+		     typed(o, "allow_missing_files", json_type_boolean, path, err)))
 			return -1;
 
 		if (!h.name || !h.socket)

@@ -3,6 +3,7 @@
 #ifndef VMBEAM_CONFIG_H
 #define VMBEAM_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
@@ -16,6 +17,7 @@
 struct config_hostvm {
 	const char *name, *socket;
 	const char *config;	/* its xl configuration, to start it anew with; NULL: not said */
+	bool allow_missing_files;	/* guest VMs may come here whose kernel, for example, is not here */
 };
 
 struct config {

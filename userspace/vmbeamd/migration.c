@@ -88,6 +88,7 @@ void migration_between(struct migration *m, const struct config_hostvm *from, co
 {
 	snprintf(m->from, sizeof(m->from), "%s", from->name);
 	snprintf(m->to, sizeof(m->to), "%s", to->name);
+	m->allow_missing_files = to->allow_missing_files;
 	agent_init(&m->a, from->name, from->socket, m->id, m->uuid, &m->dom_a, &m->patience);
 	agent_init(&m->b, to->name, to->socket, m->id, m->uuid, &m->dom_b, &m->patience);
 }

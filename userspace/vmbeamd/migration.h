@@ -44,6 +44,7 @@ struct migration_live {
 	bool left;			/* by a daemon that died: this one only brings it to its end */
 	bool came_home;			/* the destination had it as away */
 	char next[40];			/* the UUID of the one that goes the same way after it, if all is well; "": none */
+	bool allow_missing_files;	/* as the destination's configuration has it */
 	bool check_only;
 	bool uncounted;			/* of a check: nobody wants to know how many frames are in superpages */
 	struct json_object *needs;	/* of the guest VM, as its agent listed them in the check */

@@ -275,8 +275,9 @@ static void compare_file(struct json_object *need, struct json_object *offer, co
 	snprintf(f->needs, sizeof(f->needs), "%s", path);
 	snprintf(f->offers, sizeof(f->offers), "%s", js_str(offer, "path", js_str(offer, "missing", "unknown")));
 	if (!is(offer, "path", path))
-		say(f, VERDICT_WARNING, "%s: the %s of %s, %s, is not here (%s): it runs without, but its next reboot fails. Copy it here",
-		    s->to, js_str(need, "id", "file"), s->guest, path, js_str(offer, "missing", "unknown"));
+		say(f, s->allow_missing_files ? VERDICT_WARNING : VERDICT_REFUSED, "%s: the %s of %s, %s, is not here (%s): it runs without, but its next reboot fails. Copy it here%s",
+		    s->to, js_str(need, "id", "file"), s->guest, path, js_str(offer, "missing", "unknown"),
+		    s->allow_missing_files ? "" : ", or say that it may go without (\"allow_missing_files\" of this host VM in vmbeamd's configuration)");
 }
 
 /* Each side's clock was stamped with ours when its answer came. */

@@ -22,6 +22,7 @@ extern const char *const verdict_names[];
 struct sides {
 	const char *guest, *from, *to;
 	int64_t clock_limit_ms;		/* how far the clocks of two systems may be apart */
+	bool allow_missing_files;	/* an operator says that a guest VM may go where it could not boot again */
 };
 
 struct finding {
