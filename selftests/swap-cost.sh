@@ -33,8 +33,9 @@ table() {
 	jq -r '
 		def one($case): first(.cases[] | select(.case == $case)) // {per_pair: null};
 		(one("contents exchanged").per_pair) as $exchange |
+		(one("4k scattered").per_pair) as $scattered |
 		["4 KiB pair, 262,144 scattered", one("4k scattered"), 500],
-		["4 KiB pair, 262,144 scattered, swapped back", one("4k scattered, rolled back"), 1000],
+		["4 KiB pair, 262,144 scattered, swapped back", one("4k scattered, rolled back"), 2 * $scattered],
 		["4 KiB pair, runs of 512", one("4k runs of 512"), 300],
 		["2 MiB pair", one("2m"), 25000],
 		["2 MiB pair with 8 excluded frames", one("2m with 8 excluded"), 25000 + 8 * $exchange],
