@@ -66,6 +66,45 @@ static bool armed_outlives_its_fd(void)
 	return true;
 }
 
+/* What LIST says while an export is on its way out: 1 << state. */
+static u32 states_listed;
+static int looks_listed;
+
+static void list_meanwhile(void)
+{
+	struct vmbeam_export_info told;
+
+	looks_listed++;
+	if (list_all(&told, 1) == 1)
+		states_listed |= 1U << told.state;
+}
+
+static void release_while_it_is_listed(long fd)
+{
+	states_listed = 0;
+	looks_listed = 0;
+	test_before_lock = list_meanwhile;
+	end(fd, VMBEAM_EXPORT_RELEASE);
+	test_before_lock = NULL;
+}
+
+/* K10: the last one that it had, or it is not there any more. */
+static bool states_that_are_listed(void)
+{
+	long fd = create(1);
+
+	CHECK(fd >= 0 && add_run(fd, 500, 3) == 3);
+	release_while_it_is_listed(fd);
+	CHECK(looks_listed >= 2 && states_listed == 1U << VMBEAM_EXPORT_FILLING && list_all(NULL, 0) == 0);
+	test_close(fd);
+	fd = create(1);
+	CHECK(fd >= 0 && add_run(fd, 500, 3) == 3 && end(fd, VMBEAM_EXPORT_ARM) == 0);
+	release_while_it_is_listed(fd);
+	CHECK(looks_listed >= 2 && states_listed == 1U << VMBEAM_EXPORT_ARMED && list_all(NULL, 0) == 0);
+	test_close(fd);
+	return true;
+}
+
 /* Each frame is told what it is. */
 static bool what_does_not_fit_is_not_in_it(void)
 {
@@ -426,7 +465,7 @@ static const struct test tests[] = {
 	TEST(without_reply), TEST(each_allocation_fails_once), TEST(requests_that_make_no_sense),
 	TEST(read_while_it_changes), TEST(too_many_exports), TEST(only_where_and_for_whom_it_is),
 	TEST(frames_from_elsewhere), TEST(ended_in_the_middle), TEST(hypervisor_that_does_not_let_go),
-	TEST(page_tables_that_are_kept),
+	TEST(page_tables_that_are_kept), TEST(states_that_are_listed),
 };
 
 int main(int argc, char **argv)

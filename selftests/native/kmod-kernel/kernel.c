@@ -10,6 +10,7 @@ long test_fail_at = -1, test_allocated, test_modules;
 bool test_failed, test_threads, test_no_capability, test_no_dom0;
 int test_warnings = -1;
 void (*test_on_sleep)(void);
+__thread void (*test_before_lock)(void);
 
 /* Is this the one that fails? Of what may fail, once and no more. */
 bool test_fault(void)

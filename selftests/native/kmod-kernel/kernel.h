@@ -47,6 +47,7 @@ extern long test_allocated;	/* pieces of memory that the module has */
 extern long test_modules;	/* references to the module, beside those of its files */
 extern bool test_threads;	/* there are several: let them meet */
 extern void (*test_on_sleep)(void);
+extern __thread void (*test_before_lock)(void);	/* what another thread does before this one has a lock */
 extern bool test_no_capability;	/* whoever opens the device has none */
 extern bool test_no_dom0;	/* this is not Xen's dom0 */
 extern int test_warnings;	/* WARN()s that are expected; -1: none is */
@@ -60,7 +61,14 @@ typedef struct { pthread_mutex_t m; } spinlock_t;
 /* Read here, where the sanitizers see it: a lock in memory that is free is a fault, and not a wait without end. */
 static inline pthread_mutex_t *test_lock(pthread_mutex_t *m)
 {
+	void (*other)(void) = test_before_lock;
+
 	(void)*(volatile char *)m;
+	if (other) {
+		test_before_lock = NULL;
+		other();
+		test_before_lock = other;
+	}
 	return m;
 }
 
