@@ -105,6 +105,34 @@ static bool states_that_are_listed(void)
 	return true;
 }
 
+/* K12. The first of them is over when its id is known. */
+static bool told_to_a_tracer(void)
+{
+	const u64 pfn = 501;
+	long fd;
+
+	test_trace = (struct test_trace){};
+	fd = create(1);
+	test_close(fd);
+	test_trace.id = id + 1;
+	fd = create(1);
+	CHECK(fd >= 0 && id == test_trace.id && add_run(fd, 500, 3) == 3 && end(fd, VMBEAM_EXPORT_ARM) == 0);
+	CHECK(end(fd, VMBEAM_EXPORT_RELEASE) == 0);
+	CHECK(!strcmp(test_trace.names,
+		      "vmbeam_export_create vmbeam_export_pin vmbeam_export_arm vmbeam_export_release "));
+	test_close(fd);
+	fd = create(1);
+	test_trace = (struct test_trace){ .id = id };
+	CHECK(fd >= 0 && add_run(fd, 500, 3) == 3);
+	*test_trace.names = 0;
+	CHECK(remove_pfns(fd, &pfn, 1) == 1 && !strcmp(test_trace.names, "vmbeam_export_pin "));
+	*test_trace.names = 0;
+	test_close(fd);
+	CHECK(!strcmp(test_trace.names, "vmbeam_export_release "));
+	test_trace = (struct test_trace){};
+	return true;
+}
+
 /* Each frame is told what it is. */
 static bool what_does_not_fit_is_not_in_it(void)
 {
@@ -465,7 +493,7 @@ static const struct test tests[] = {
 	TEST(without_reply), TEST(each_allocation_fails_once), TEST(requests_that_make_no_sense),
 	TEST(read_while_it_changes), TEST(too_many_exports), TEST(only_where_and_for_whom_it_is),
 	TEST(frames_from_elsewhere), TEST(ended_in_the_middle), TEST(hypervisor_that_does_not_let_go),
-	TEST(page_tables_that_are_kept), TEST(states_that_are_listed),
+	TEST(page_tables_that_are_kept), TEST(states_that_are_listed), TEST(told_to_a_tracer),
 };
 
 int main(int argc, char **argv)

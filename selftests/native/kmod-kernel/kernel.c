@@ -42,6 +42,18 @@ void test_free(const void *ptr)
 	free((void *)ptr);
 }
 
+__thread struct test_trace test_trace;
+
+void test_traced(const char *name, u64 id)
+{
+	struct test_trace *t = &test_trace;
+	size_t len = strlen(t->names), n = strlen(name);
+
+	if (!t->id || t->id != id || (len > n && !strncmp(t->names + len - n - 1, name, n)))
+		return;
+	snprintf(t->names + len, sizeof(t->names) - len, "%s ", name);
+}
+
 void test_warned(const char *file, int line)
 {
 	if (test_warnings >= 0) {

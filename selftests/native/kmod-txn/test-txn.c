@@ -139,6 +139,32 @@ static bool committed(void)
 	return true;
 }
 
+/* K12. */
+static bool told_to_a_tracer(void)
+{
+	const struct vmbeam_extent_pair pair = PAIR(0, 0, 10);
+
+	if (!begin())
+		return false;
+	release();
+	test_trace = (struct test_trace){ .id = id + 1 };
+	if (!begin())
+		return false;
+	CHECK(id == test_trace.id && swap_list(VMBEAM_SWAP_EXCHANGE, &pair, 1, NULL, 0) == 0);
+	CHECK(!strcmp(test_trace.names, "vmbeam_txn_begin vmbeam_txn_batch "));
+	*test_trace.names = 0;
+	CHECK(end(VMBEAM_TXN_ROLLBACK) == 0);
+	CHECK(!strcmp(test_trace.names, "vmbeam_txn_batch vmbeam_txn_rollback vmbeam_txn_end "));
+	release();
+	if (!begin())
+		return false;
+	test_trace = (struct test_trace){ .id = id };
+	CHECK(end(VMBEAM_TXN_COMMIT) == 0 && !strcmp(test_trace.names, "vmbeam_txn_end "));
+	release();
+	test_trace = (struct test_trace){};
+	return true;
+}
+
 static bool stuck_pairs_go_back_later(void)
 {
 	u64 moved;
@@ -765,7 +791,7 @@ static const struct test tests[] = {
 	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room),
 	TEST(too_many_are_open), TEST(loads_only_where_the_op_is), TEST(excluded_pairs_that_meet_are_joined),
 	TEST(each_allocation_fails_once), TEST(reserved_fields), TEST(statuses_that_cannot_be_told),
-	TEST(killed_in_the_middle), TEST(hypervisor_that_miscounts), TEST(begin_with_one_reply),
+	TEST(killed_in_the_middle), TEST(hypervisor_that_miscounts), TEST(begin_with_one_reply), TEST(told_to_a_tracer),
 };
 
 int main(int argc, char **argv)
