@@ -7,16 +7,20 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "destroy.h"
 #include "domain.h"
 #include "js.h"
 #include "limit.h"
 #include "ops.h"
 #include "quiesced.h"
+#include "restore.h"
 #include "rings.h"
 #include "store.h"
+#include "suspend.h"
 #include "work.h"
 #include "kselftest_harness.h"
 
@@ -31,6 +35,9 @@ struct backend {
 static struct host {
 	struct backend vbd, vif, vif1;
 	bool two;		/* network cards */
+	bool runs;		/* the guest VM */
+	bool held;		/* the packets of the first one */
+	int taken;		/* disks, from their driver */
 	char order[20];
 	char script[100];
 } *h;
@@ -47,9 +54,9 @@ static struct backend *of(const struct device *d)
 
 int domain_read(uint32_t domid, struct domain *d)
 {
-	(void)domid;
 	memset(d, 0, sizeof(*d));
-	d->suspended = true;
+	d->domid = domid;
+	d->suspended = !h->runs;
 	return 0;
 }
 
@@ -85,10 +92,30 @@ int devices_read(uint32_t domid, struct device *list)
 	return h->two ? 3 : 2;
 }
 
+/*
+ * netback waits for its packets, and no signal ends that: whoever asked for it has the lock until it is over, killed
+ * or not. So does a process that has the lock from it.
+ */
+static void wait_for_packets(struct backend *vif)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		while (h->held)
+			usleep(10000);
+		vif->bound = false;
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
 int device_write(const struct device *d, const char *what)
 {
 	bool bind = !strcmp(what, "bind");
 
+	if (!bind && is_vif(d) && h->held)
+		wait_for_packets(of(d));
+	h->taken += !bind && !is_vif(d);
 	of(d)->bound = bind;
 	if (bind) {
 		strcat(h->order, is_vif(d) ? "i" : "b");
@@ -159,6 +186,41 @@ void store_close(struct xs_handle *xs)
 	(void)xs;
 }
 
+/* How it is let run. */
+int domain_resume(uint32_t domid)
+{
+	(void)domid;
+	h->runs = true;
+	return 0;
+}
+
+int domain_unpause(uint32_t domid)
+{
+	(void)domid;
+	return -1;
+}
+
+int destroy(uint32_t domid)
+{
+	(void)domid;
+	return -1;
+}
+
+void restore_forget(uint32_t domid)
+{
+	(void)domid;
+}
+
+void suspend_proved(uint32_t domid)
+{
+	(void)domid;
+}
+
+void store_touch(uint32_t domid)
+{
+	(void)domid;
+}
+
 /* --- the tests -------------------------------------------------------------------------------------------------- */
 
 FIXTURE(quiesce) {
@@ -216,19 +278,23 @@ static int ran(FIXTURE_DATA(quiesce) *self)
 	return nr;
 }
 
+static int ask_once(FIXTURE_DATA(quiesce) *self, int (*op)(struct request *r), bool again)
+{
+	forget(&self->r);
+	self->r.in = json_object_new_object();
+	self->r.out = json_object_new_object();
+	js_add_str(self->r.in, "migration", "m1");
+	js_add_u64(self->r.in, "domid", DOMID);
+	if (again)
+		js_add_bool(self->r.in, "again", true);
+	return op(&self->r);
+}
+
 static int ask(FIXTURE_DATA(quiesce) *self, int (*op)(struct request *r))
 {
-	int rc;
-
 	for (bool again = false;; again = true) {
-		forget(&self->r);
-		self->r.in = json_object_new_object();
-		self->r.out = json_object_new_object();
-		js_add_str(self->r.in, "migration", "m1");
-		js_add_u64(self->r.in, "domid", DOMID);
-		if (again)
-			js_add_bool(self->r.in, "again", true);
-		rc = op(&self->r);
+		int rc = ask_once(self, op, again);
+
 		if (rc || !self->r.again)
 			return rc;
 	}
@@ -326,6 +392,50 @@ TEST_F(quiesce, a_card_that_the_guest_does_not_use_is_not_waited_for)
 	begun = clock_ms();
 	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
 	EXPECT_LT(clock_ms() - begun, 10000);
+}
+
+/*
+ * U22: the daemon waits no longer than it wants to, and has everything put back; that waits, too, and the guest VM is
+ * let run without its network card. When the packets go at last, it gets that back, and keeps the disk that it had all
+ * the time.
+ */
+TEST_F(quiesce, a_card_whose_packets_are_held)
+{
+	int64_t begun = clock_ms();
+
+	script("exit 0");
+	h->vif.waits = false;
+	h->held = true;
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ask_once(self, op_quiesce, i)) TH_LOG("%s", self->r.error);
+		ASSERT_TRUE(self->r.again);
+	}
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ask_once(self, op_rebind, i)) TH_LOG("%s", self->r.error);
+		ASSERT_TRUE(self->r.again);
+	}
+	EXPECT_LT(clock_ms() - begun, 10000);
+	EXPECT_STREQ("", h->order);
+	h->runs = true;
+	h->held = false;
+	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
+	EXPECT_EQ(0, h->taken);
+	EXPECT_TRUE(h->vbd.bound && h->vif.bound);
+	EXPECT_STREQ("i", h->order);
+}
+
+/* The request to put everything back was lost with its line: the guest VM runs, and keeps its disk all the same. */
+TEST_F(quiesce, a_guest_that_is_resumed_meanwhile)
+{
+	h->held = true;
+	ASSERT_EQ(0, ask_once(self, op_quiesce, false)) TH_LOG("%s", self->r.error);
+	ASSERT_TRUE(self->r.again);
+	ASSERT_EQ(0, ask(self, op_resume)) TH_LOG("%s", self->r.error);
+	EXPECT_TRUE(h->runs);
+	h->held = false;
+	EXPECT_EQ(0, quiesced_lock());
+	EXPECT_EQ(0, h->taken);
+	EXPECT_TRUE(h->vbd.bound);
 }
 
 TEST_F(quiesce, a_device_that_was_detached_meanwhile)

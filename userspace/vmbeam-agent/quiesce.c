@@ -174,7 +174,7 @@ int op_quiesce(struct request *r)
 	rc = get_domid(r, &domid);
 	if (rc)
 		return rc;
-	snprintf(key, sizeof(key), "quiesce %u", domid);
+	quiesced_key(domid, key);
 	rc = work_run(r, key, quiesce_work, &domid, -1);
 	if (rc || r->again)
 		return rc;
@@ -200,6 +200,7 @@ int op_rebind(struct request *r)
 
 	if (rc)
 		return rc;
+	quiesced_stop(domid);
 	snprintf(key, sizeof(key), "rebind %u", domid);
 	return work_run(r, key, rebind_work, &domid, -1);
 }

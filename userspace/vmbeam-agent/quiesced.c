@@ -27,6 +27,19 @@ int quiesced_lock(void)
 	return -1;
 }
 
+void quiesced_key(uint32_t domid, char *key)
+{
+	snprintf(key, 32, "quiesce %u", domid);
+}
+
+void quiesced_stop(uint32_t domid)
+{
+	char key[32];
+
+	quiesced_key(domid, key);
+	work_stop(key);
+}
+
 static void list_path(uint32_t domid, char *path, size_t len)
 {
 	snprintf(path, len, RUN_DIR "/quiesced-%u", domid);

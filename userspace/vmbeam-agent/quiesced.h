@@ -16,6 +16,13 @@
  * the next agent is told to put everything back. Held until the process ends; its children do not get it.
  */
 int quiesced_lock(void);
+/*
+ * Nothing more of this guest VM is taken off its driver. A child that is inside an unbind, of a network card whose packets are
+ * held, keeps the lock until that returns, and ends there.
+ */
+void quiesced_stop(uint32_t domid);
+/* What the work of taking them off is called, in @key with room for 32. */
+void quiesced_key(uint32_t domid, char *key);
 /* -1: it cannot be written, and stderr has the reason. */
 int quiesced_write(uint32_t domid, const struct device *devices, int nr);
 /* Into @devices, with room for MAX_DEVICES. How many. */

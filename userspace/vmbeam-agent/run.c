@@ -39,6 +39,8 @@ int op_resume(struct request *r)
 	if (d.shutdown && !d.suspended)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) has not suspended but shut down or crashed",
 			    d.called, d.domid);
+	/* It would go on to take disks from a guest VM that runs. */
+	quiesced_stop(d.domid);
 	/* Not refused: the daemon has tried to rebind, and a guest VM without its disk may be better than none. */
 	if (quiesced_disk(d.domid))
 		log_err("guest VM %s (domain %u) is resumed although a disk of it is not bound to its driver", d.called,

@@ -117,6 +117,17 @@ bool work_pending(const char *key)
 	return work_find(key);
 }
 
+/* The slot is free when another one needs it and the child has ended. */
+void work_stop(const char *key)
+{
+	struct work *w = work_find(key);
+
+	if (!w)
+		return;
+	kill(w->pid, SIGKILL);
+	*w->key = 0;
+}
+
 static struct work *work_free_slot(void)
 {
 	for (int i = 0; i < MAX_WORK; i++)

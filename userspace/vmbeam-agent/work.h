@@ -38,6 +38,8 @@ const char *exit_text(int status);
 int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd);
 /* Is there a child for @key, at work or not asked about yet? */
 bool work_pending(const char *key);
+/* Ends the child for @key, if there is one. What it is in the middle of in the kernel still comes to its end, and nothing after that. */
+void work_stop(const char *key);
 /* Memory that a child shares with the agent, zeroed; NULL with the error in @r. */
 void *work_share(struct request *r, size_t size);
 
