@@ -355,7 +355,7 @@ class MadeUpAgent(threading.Thread):
         if self.faults.unlisted:
             domains, exports = [], {}
         reply: Json = {
-            "version": "x", "hostvm_xen": self.faults.xen,
+            "version": "x", "xen": f"{self.faults.xen}.{self._boots()}", "hostvm_xen": self.faults.xen,
             "features": [op for op in self._ops if op not in self.faults.unknown],
             "domains": [asdict(d) for d in domains[:256]],
             "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],

@@ -151,7 +151,7 @@ TEST(names_for_the_shell)
 TEST(the_status)
 {
 	SHOW(show_status,
-	     "{\"hostvms\":[{\"name\":\"hv1\",\"domid\":3,\"agent\":true,\"version\":\"0.1\",\"hostvm_xen\":\"4.20.1\","
+	     "{\"hostvms\":[{\"name\":\"hv1\",\"domid\":3,\"agent\":true,\"version\":\"0.1\",\"xen\":\"4.20.1\",\"hostvm_xen\":\"4.20\","
 	     "\"kernel\":\"6.12\",\"uptime_s\":93600,\"free_mib\":1000,\"guests\":[{},{}]},{\"name\":\"hv2\",\"agent\":false}],"
 	     "\"migration\":{\"guest\":\"u1\",\"from\":\"hv1\",\"to\":\"hv2\",\"phase\":\"swap\",\"done\":5,\"total\":10,"
 	     "\"unit\":\"frames\"},\"maintenance\":{\"what\":\"maintain\",\"from\":\"hv1\",\"to\":\"hv2\",\"step\":\"evacuate\","

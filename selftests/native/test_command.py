@@ -148,7 +148,7 @@ def test_name_that_is_not_utf8(command: Command) -> None:
 # What is printed
 
 HOSTVMS: list[Json] = [
-    {"name": "hv1", "domid": 3, "agent": True, "version": "1", "hostvm_xen": "4.20.1", "guests": [
+    {"name": "hv1", "domid": 3, "agent": True, "version": "1", "xen": "4.20.1", "hostvm_xen": "4.20", "guests": [
         {"guest": "u1", "state": "running", "memory_mib": 256, "vcpus": 2, "disks": 1, "vifs": 1, "movable": True},
         {"guest": "u2", "state": "paused", "movable": False, "reasons": ["it is paused", "it has a PCI device"]}]},
     {"name": "hv2", "agent": False}]

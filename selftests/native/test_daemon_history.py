@@ -175,7 +175,7 @@ def test_metrics_follow(rig: Rig) -> None:
     migration = rig.migrate_and_hold("swap")
     wait_until(lambda: metrics(rig)["vmbeam_migrating",] == 1)
     assert metrics(rig)["vmbeam_agent_up", ("hostvm", "hv1")] == 1
-    assert metrics(rig)["vmbeam_agent_version", ("hostvm", "hv2"), ("version", "x"), ("xen", "4.20")] == 1
+    assert metrics(rig)["vmbeam_agent_version", ("hostvm", "hv2"), ("version", "x"), ("xen", "4.20.0")] == 1
     assert migration.go_on().code == DONE
     wait_until(lambda: metrics(rig)["vmbeam_migrating",] == 0)
     now = metrics(rig)

@@ -79,11 +79,13 @@ static const struct op {
 static int op_hello(struct request *r)
 {
 	struct json_object *features = json_object_new_array();
-	char version[32];
+	char xen[100];
 
-	system_xen(version, sizeof(version), false);
 	put_string(r->out, "version", VMBEAM_VERSION);
-	put_string(r->out, "hostvm_xen", version);
+	system_xen(xen, sizeof(xen), true);
+	put_string(r->out, "xen", xen);
+	system_xen(xen, sizeof(xen), false);
+	put_string(r->out, "hostvm_xen", xen);
 
 	for (size_t i = 0; i < NR_OPS; i++)
 		json_object_array_add(features, json_object_new_string(ops[i].name));

@@ -126,7 +126,7 @@ static void show_hostvms(FILE *f, struct json_object *hostvms, size_t width)
 
 		table_add(&t, "%s", js_str(h, "name", "?"));
 		add_number(&t, h, "domid");
-		table_add(&t, "%s", js_str(h, "hostvm_xen", "-"));
+		table_add(&t, "%s", js_str(h, "xen", "-"));
 		table_add(&t, "%s", js_str(h, "kernel", "-"));
 		add_duration(&t, h, "uptime_s");
 		add_number(&t, h, "free_mib");

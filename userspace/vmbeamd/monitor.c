@@ -100,7 +100,8 @@ void monitor_agent(const char *name, struct json_object *hello)
 		if (s->agent.answered - s->written >= ANSWERED_S)
 			change();
 		keep(&s->agent.version, s->version, sizeof(s->version), js_str(hello, "version", ""));
-		keep(&s->agent.xen, s->xen, sizeof(s->xen), js_str(hello, "hostvm_xen", ""));
+		/* An older agent has the first two numbers alone. */
+		keep(&s->agent.xen, s->xen, sizeof(s->xen), js_str(hello, "xen", js_str(hello, "hostvm_xen", "")));
 	}
 	pthread_mutex_unlock(&lock);
 }
