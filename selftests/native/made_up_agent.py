@@ -385,8 +385,8 @@ class MadeUpAgent(threading.Thread):
     def _in_system(self, domain: Domain) -> Json:
         state = ("dying" if domain.dying else "suspended" if domain.suspended else "crashed" if domain.shutdown
                  else "paused" if domain.paused else "running")
-        return {"name": domain.name, "uuid": domain.uuid, "domid": domain.domid, "state": state, "max_kib": 4 * FRAMES, "vcpus": 2,
-                "disks": 1, "vifs": 1}
+        return {"name": domain.name, "uuid": domain.uuid, "domid": domain.domid, "state": state, "held_kib": 2 << 20,
+                "max_kib": 3 << 20, "vcpus": 2, "disks": 1, "vifs": 1}
 
     def _guest_check(self, request: Json, _blob: bytes) -> Reply:
         """By UUID, by domid, by its name or by its name as it is shown, which is that of Domain."""

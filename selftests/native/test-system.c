@@ -117,7 +117,8 @@ FIXTURE_SETUP(system)
 {
 	memset(long_name, 'x', MAX_NAME);
 	for (size_t i = 0; i < 1000; i++) {
-		all[i] = (struct domain){ .domid = i + 1, .name = "u1", .max_kib = 262144, .vcpus = 2, .ended = "" };
+		all[i] = (struct domain){ .domid = i + 1, .name = "u1", .current_kib = 131072, .max_kib = 262144,
+			.vcpus = 2, .ended = "" };
 		snprintf(all[i].uuid, sizeof(all[i].uuid), "00000000-0000-4000-8000-%012zx", i + 1);
 	}
 	nr_domains = 1;
@@ -160,6 +161,7 @@ TEST_F(system, told_whole)
 	EXPECT_STREQ("00000000-0000-4000-8000-000000000001", js_str(guest, "uuid", ""));
 	EXPECT_STREQ("running", js_str(guest, "state", ""));
 	EXPECT_EQ(1, js_u64(guest, "domid", 0));
+	EXPECT_EQ(131072, js_u64(guest, "held_kib", 0));
 	EXPECT_EQ(262144, js_u64(guest, "max_kib", 0));
 	EXPECT_EQ(2, js_u64(guest, "vcpus", 0));
 	EXPECT_EQ(2, js_u64(guest, "disks", 9));

@@ -83,6 +83,7 @@ static struct json_object *describe(const struct domain *d, struct xs_handle *xs
 	put_string(obj, "uuid", d->uuid);
 	put_string(obj, "state", state_of(d));
 	js_add_u64(obj, "domid", d->domid);
+	js_add_u64(obj, "held_kib", d->current_kib);
 	js_add_u64(obj, "max_kib", d->max_kib);
 	js_add_u64(obj, "vcpus", d->vcpus);
 	if (xs) {

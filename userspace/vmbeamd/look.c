@@ -62,7 +62,8 @@ static struct json_object *describe_guest(struct json_object *g)
 	js_add_str(o, "guest", js_str(g, "name", ""));
 	for (const char *const *key = (const char *const[]){ "uuid", "domid", "state", "vcpus", "disks", "vifs", NULL }; *key; key++)
 		copy(o, g, *key);
-	js_add_u64(o, "memory_mib", js_u64(g, "max_kib", 0) >> 10);
+	/* What it has now, not what it may have; an older agent tells that alone. */
+	js_add_u64(o, "memory_mib", js_u64(g, "held_kib", js_u64(g, "max_kib", 0)) >> 10);
 	return o;
 }
 
