@@ -171,7 +171,12 @@ class Rig:
         with self._stderr.open("ab") as stderr:
             self.daemon = subprocess.Popen([self._vmbeamd, "-c", self._config], env={**self.env, **options},
                                            stderr=stderr)
-        wait_until(self._control.exists)
+        wait_until(self._takes_clients)
+
+    def _takes_clients(self) -> bool:
+        """Its socket has a name before it listens."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(str(self._control)) == 0
 
     def has_died(self) -> None:
         """Waits until the daemon has."""
