@@ -14,7 +14,8 @@
 #include "kselftest_harness.h"
 
 static const struct metrics_agent agents[] = {
-	{ .hostvm = "hv1", .up = true, .answered = 1764000000, .version = "0.1", .xen = "4.20.1", .away = 2 },
+	{ .hostvm = "hv1", .up = true, .answered = 1764000000, .version = "0.1", .xen = "4.20.1",
+	  .away = 2, .doubled = 1 },
 	{ .hostvm = "a \"quoted\" \\ malm\xc3\xa9", .up = false },
 };
 static const struct metrics_now now = { .stuck = true, .waiting = true, .agents = agents, .nr_agents = 2 };
@@ -45,6 +46,7 @@ TEST(what_is_in_it)
 		"vmbeam_stuck 1\n", "vmbeam_migrating 0\n",
 		"vmbeam_agent_up{hostvm=\"a \\\"quoted\\\" \\\\ malm\xc3\xa9\"} 0\n",
 		"vmbeam_guests_away{hostvm=\"hv1\"} 2\n",
+		"vmbeam_guests_doubled{hostvm=\"hv1\"} 1\n",
 		"vmbeam_agent_version{hostvm=\"hv1\",version=\"0.1\",xen=\"4.20.1\"} 1\n",
 	};
 	struct tally t = some();

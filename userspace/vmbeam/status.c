@@ -10,8 +10,8 @@
 static const char help[] =
 	"usage: vmbeam status [--json]\n\n"
 	"Each host VM with its Xen, kernel, uptime, free memory and agent; what is under way, and how far; what waits for you,\n"
-	"and what to type; how the last migration of this daemon went. Exits with 4 when something needs an operator or the\n"
-	"last migration lost its guest VM, with 5 when there is no daemon.\n";
+	"and what to type; how the last migration of this daemon went. Exits with 4 when something needs an operator, a guest VM\n"
+	"may run on two host VMs, or the last migration lost its guest VM; with 5 when there is no daemon.\n";
 
 int cli_status(int argc, char **argv)
 {
@@ -32,7 +32,7 @@ int cli_status(int argc, char **argv)
 	now = js_get(result, "migration", json_type_object);
 	last = js_get(result, "last", json_type_object);
 	if ((now && js_str(now, "waiting_for", NULL)) || js_str(now ? now : last, "lost", NULL) ||
-	    js_len(js_array(result, "waiting")))
+	    js_len(js_array(result, "waiting")) || js_len(js_array(result, "doubles")))
 		rc = CLI_STUCK;
 	if (json)
 		cli_print(result);

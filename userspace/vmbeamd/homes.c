@@ -25,7 +25,7 @@ int homes_tell(const struct config *config, const char *hostvm, const char *uuid
 static bool is_home(struct json_object *hostvms, struct json_object *home, struct json_object *away)
 {
 	const char *uuid = js_str(away, "uuid", ""), *name = js_str(away, "name", "");
-	struct json_object *g = look_guest(home, uuid) ?: look_named(home, name);
+	struct json_object *g = look_at(home, uuid, name);
 	char which[CONFIG_MAX_NAME + 1];
 
 	return g && strcmp(js_str(g, "state", "suspended"), "suspended") &&

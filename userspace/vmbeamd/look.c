@@ -164,13 +164,18 @@ struct json_object *look_named(struct json_object *hostvm, const char *name)
 	return by(js_array(hostvm, "guests"), "guest", name);
 }
 
+struct json_object *look_at(struct json_object *hostvm, const char *uuid, const char *name)
+{
+	return look_guest(hostvm, uuid) ?: look_named(hostvm, name);
+}
+
 int look_has(struct json_object *h, const char *uuid, const char *name)
 {
 	const char *state = js_str(h, "state", "unknown");
 
 	if (!strcmp(state, "ended") || !strcmp(state, "none"))
 		return 0;
-	return js_array(h, "guests") && !js_bool(h, "more") ? look_guest(h, uuid) || look_named(h, name) : -1;
+	return js_array(h, "guests") && !js_bool(h, "more") ? !!look_at(h, uuid, name) : -1;
 }
 
 int look_elsewhere(struct json_object *hostvms, const char *home, const char *uuid, const char *name, char *which, size_t size)

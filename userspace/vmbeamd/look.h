@@ -24,6 +24,8 @@ struct json_object *look_hostvm(struct json_object *hostvms, const char *name);
 struct json_object *look_guest(struct json_object *hostvm, const char *uuid);
 /* Likewise by its name, in the form of text_name(). */
 struct json_object *look_named(struct json_object *hostvm, const char *name);
+/* By its UUID, or else by its name. */
+struct json_object *look_at(struct json_object *hostvm, const char *uuid, const char *name);
 /*
  * Has a host VM of look.hostvms that guest VM? By its name, too: without uuid= in its configuration xl gives it a new UUID at
  * each start. 1, 0, or -1: nobody knows, since its agent does not answer.

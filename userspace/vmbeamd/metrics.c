@@ -83,6 +83,9 @@ static void agents(FILE *f, const struct metrics_now *now)
 	family(f, "vmbeam_guests_away", "gauge", "Guest VMs that were evacuated from the host VM and are not back.");
 	for (size_t i = 0; i < now->nr_agents; i++)
 		sample(f, "vmbeam_guests_away", now->agents[i].hostvm, now->agents[i].away);
+	family(f, "vmbeam_guests_doubled", "gauge", "Guest VMs that run on the host VM although they left it, and may run elsewhere, too: both would write to their disks.");
+	for (size_t i = 0; i < now->nr_agents; i++)
+		sample(f, "vmbeam_guests_doubled", now->agents[i].hostvm, now->agents[i].doubled);
 	/* Not of the type "info": node_exporter takes the older text format, which has none. */
 	family(f, "vmbeam_agent_version", "gauge", "Versions of the host VM's agent and of its nested Xen; always 1.");
 	for (size_t i = 0; i < now->nr_agents; i++) {

@@ -22,6 +22,7 @@ struct metrics_agent {
 	const char *version;	/* of the agent; NULL: not known */
 	const char *xen;	/* of the nested Xen; NULL: not known */
 	unsigned int away;	/* guest VMs that were evacuated from here and are not back */
+	unsigned int doubled;	/* those that somebody has started here all the same, and that may be elsewhere, too */
 };
 
 struct metrics_now {

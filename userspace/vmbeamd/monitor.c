@@ -120,6 +120,19 @@ void monitor_away(const char *name, unsigned int guests)
 	pthread_mutex_unlock(&lock);
 }
 
+void monitor_doubled(const char *name, unsigned int guests)
+{
+	struct seen *s;
+
+	pthread_mutex_lock(&lock);
+	s = hostvm(name);
+	if (s && s->agent.doubled != guests) {
+		s->agent.doubled = guests;
+		change();
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void monitor_over(struct json_object *record)
 {
 	const char *path = config->history.path;

@@ -31,5 +31,7 @@ void monitor_maintenance(bool is, bool waiting);
 void monitor_agent(const char *hostvm, struct json_object *hello);
 /* How many guest VMs were evacuated from there and are not back. */
 void monitor_away(const char *hostvm, unsigned int guests);
+/* How many of these are there all the same, and elsewhere, too, or nobody knows. */
+void monitor_doubled(const char *hostvm, unsigned int guests);
 
 #endif

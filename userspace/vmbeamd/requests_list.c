@@ -10,8 +10,7 @@
 #include "log.h"
 #include "look.h"
 #include "requests_list.h"
-#include "sentences.h"
-#include "text.h"
+#include "warnings.h"
 #include "worker.h"
 
 static const struct config *config;
@@ -58,65 +57,7 @@ void requests_list_seen(struct json_object *hostvms)
 			json_object_array_put_idx(last, i, json_object_get(h));
 	}
 	last_seen = time(NULL);
-}
-
-/* One that runs, and is away from another host VM: two would use its disks. */
-static void warn_of_doubles(struct json_object *warnings, struct json_object *h)
-{
-	struct json_object *away = js_array(h, "away");
-	char called[TEXT_SHORT];
-
-	for (size_t k = 0; k < js_len(away); k++) {
-		struct json_object *a = json_object_array_get_idx(away, k);
-
-		if (!look_guest(h, js_str(a, "uuid", "")))
-			continue;
-		text_short(called, sizeof(called), js_str(a, "name", "?"));
-		sentences_add(warnings, "%s runs on %s, which it has left: somebody started it there by hand. If it runs elsewhere, too, destroy the one on %s at once: both write to its disks; if not, type vmbeam adopt %s",
-			      called, js_str(h, "name", "?"), js_str(h, "name", "?"), called);
-	}
-}
-
-/* One that an operator has shut down while it was away, say. It may also be rebooting. */
-static void warn_of_missing(struct json_object *warnings, struct json_object *h)
-{
-	struct json_object *away = js_array(h, "away");
-	char called[TEXT_SHORT], which[CONFIG_MAX_NAME + 1];
-
-	for (size_t k = 0; k < js_len(away); k++) {
-		struct json_object *a = json_object_array_get_idx(away, k);
-		const char *uuid = js_str(a, "uuid", ""), *name = js_str(a, "name", "?"), *home = js_str(h, "name", "?");
-
-		if (look_has(h, uuid, name) || look_elsewhere(last, home, uuid, name, which, sizeof(which)))
-			continue;
-		text_short(called, sizeof(called), name);
-		sentences_add(warnings, "%s is away from %s, and on no host VM: if it does not reboot just now, start it on %s (xl create). What starts it there by itself is put back then",
-			      called, home, home);
-	}
-}
-
-/* The sentences of its agent. */
-static void warn_of_all(struct json_object *warnings, struct json_object *h, const char *key)
-{
-	struct json_object *list = js_array(h, key);
-
-	for (size_t k = 0; k < js_len(list); k++)
-		sentences_add(warnings, "%s: %s", js_str(h, "name", "?"), sentences_said(list, k));
-}
-
-static void add_warnings(struct json_object *o)
-{
-	struct json_object *warnings = json_object_new_array();
-
-	for (size_t i = 0; i < js_len(last); i++) {
-		struct json_object *h = json_object_array_get_idx(last, i);
-
-		warn_of_doubles(warnings, h);
-		warn_of_missing(warnings, h);
-		warn_of_all(warnings, h, "problems");
-		warn_of_all(warnings, h, "chores");
-	}
-	json_object_object_add(o, "warnings", warnings);
+	warnings_count(last);
 }
 
 static void give(struct client *c, struct json_object *o)
@@ -125,7 +66,7 @@ static void give(struct client *c, struct json_object *o)
 	json_object_object_add(o, "hostvms", json_object_get(last));
 	if (last_seen)
 		json_object_object_add(o, "seen", json_object_new_int64(last_seen));
-	add_warnings(o);
+	warnings_add(o, last);
 	control_result(c, o);
 }
 
@@ -138,6 +79,7 @@ static void looked(void *arg)
 	json_object_put(last);
 	last = look.hostvms;
 	last_seen = time(NULL);
+	warnings_count(last);
 	requester = NULL;
 	answer = NULL;
 	give(c, o);
