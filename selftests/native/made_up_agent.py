@@ -186,6 +186,7 @@ class MadeUpAgent(threading.Thread):
         self.settings: list[Json] = []          # what else the guest VM needs, once it is here
         self.boot = f"boot-1-of-{name}"         # another one when the host VM was restarted
         self.away: dict[str, str] = {}          # guest VMs that this system must not start: UUIDs and names
+        self.since = 1764000000                 # when they left
         self.down: dict[str, Domain] = {}       # what was shut down and is to be started again, by its UUID
         self.system_file: Path | None = None    # what state the host VM is in; the last word of it counts
         self.asked: list[str] = []              # the ops of all requests
@@ -380,7 +381,7 @@ class MadeUpAgent(threading.Thread):
                       "chores": self.faults.chores,
                       "guests": [self._in_system(domain) for domain in self.domains if not self.faults.unlisted],
                       "more": self.faults.many or self.faults.unlisted,
-                      "away": [{"uuid": uuid, "name": name, "since": 1764000000} for uuid, name in self.away.items()]})
+                      "away": [{"uuid": uuid, "name": name, "since": self.since} for uuid, name in self.away.items()]})
 
     def _in_system(self, domain: Domain) -> Json:
         state = ("dying" if domain.dying else "suspended" if domain.suspended else "crashed" if domain.shutdown

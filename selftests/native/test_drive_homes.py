@@ -2,8 +2,8 @@
 """What vmbeamd knows of guest VMs that are away from their home, and of the host VMs when nobody asks."""
 import pytest
 
-from daemon_rig import DONE, UNFINISHED, wait_until
-from made_up_agent import UUID, Domain, MadeUpAgent
+from daemon_rig import DONE, REFUSED, UNFINISHED, wait_until
+from made_up_agent import OTHER_UUID, UUID, Domain, MadeUpAgent
 from test_drive import House, house, third    # pylint: disable=unused-import # noqa: F401
 
 STRANGER = "00000000-0000-4000-8000-000000000001"
@@ -58,3 +58,78 @@ def test_may_have_been_started_twice(house: House, third: MadeUpAgent) -> None:
     assert ended.code == UNFINISHED and "is not known, since no agent answers on hv3" in ended.out, ended
     (house.directory / "system-hv3").write_text("ended\n")
     assert house.status_code() == DONE and not house.source.away
+
+
+def created_anew(house: House) -> None:
+    """On the refuge: it has another UUID there."""
+    evacuates(house)
+    house.destination.domains = [Domain(12, uuid=OTHER_UUID)]
+
+
+def test_created_anew_on_the_refuge_and_returned(house: House) -> None:
+    created_anew(house)
+    assert house.ask(cmd="list")[0]["hostvms"][1]["guests"][0]["home"] == "hv1"
+    result, _ = house.ask(cmd="return", to="hv1")
+    assert result["outcome"] == "done" and [g["where"] for g in result["guests"]] == ["hv1"], result
+    # Its home knew it by the other UUID, and its refuge is no home.
+    wait_until(lambda: not house.source.away and not house.destination.away)
+    assert not house.status()["warnings"]
+
+
+def test_namesake_of_one_that_is_away(house: House, third: MadeUpAgent) -> None:
+    """As long as there is one of its UUID, that is it."""
+    evacuates(house)
+    third.domains.append(Domain(12, uuid=OTHER_UUID))
+    guests = {h["name"]: h["guests"] for h in house.ask(cmd="list")[0]["hostvms"]}
+    assert guests["hv2"][0]["home"] == "hv1" and "home" not in guests["hv3"][0]
+
+
+@pytest.mark.parametrize("called", ["u1", UUID, OTHER_UUID, "#12"], ids=["name", "old-uuid", "new-uuid", "domid"])
+def test_adopts_one_that_was_created_anew(house: House, called: str) -> None:
+    created_anew(house)
+    assert house.command("adopt", called).code == DONE
+    assert not house.source.away
+    assert house.command("adopt", called).code == REFUSED
+
+
+def test_adopts_one_that_is_nowhere(house: House) -> None:
+    """It was destroyed for good, and nothing is to wait for it."""
+    evacuates(house)
+    house.destination.domains.clear()
+    assert house.status()["warnings"]
+    assert house.command("adopt", "u1").code == DONE
+    assert not house.source.away and not house.status()["warnings"]
+
+
+def test_does_not_adopt_what_is_on_both(house: House) -> None:
+    """Nobody would warn of it any more."""
+    evacuates(house)
+    house.source.domains.append(Domain(8, uuid=STRANGER))
+    ended = house.command("adopt", "u1")
+    assert ended.code == REFUSED and "is on hv1, which it has left, and elsewhere, too" in ended.err, ended
+    assert house.source.away and house.status_code() == UNFINISHED
+
+
+def test_adopts_no_other_of_that_name(house: House, third: MadeUpAgent) -> None:
+    evacuates(house)
+    house.source.away[OTHER_UUID] = "u1"
+    third.domains.append(Domain(3, uuid=OTHER_UUID))
+    ended = house.command("adopt", "u1")
+    assert ended.code == REFUSED and "several" in ended.err, ended
+    assert house.command("adopt", "#3").code == DONE and list(house.source.away) == [UUID]
+
+
+@pytest.mark.parametrize("first", ["hv1", "hv2"])
+def test_moved_on_by_a_refuge(house: House, third: MadeUpAgent, first: str) -> None:
+    """Both host VMs that it has left can have it back. Its home is the one that it left first."""
+    house.source.domains.clear()
+    house.source.away = {UUID: "u1"}
+    house.destination.away = {UUID: "u1"}
+    (house.source if first == "hv1" else house.destination).since -= 1000
+    third.domains.append(Domain(3))
+    house.start()
+    assert house.ask(cmd="list")[0]["hostvms"][2]["guests"][0]["home"] == first
+    for home in ("hv1", "hv2"):
+        assert house.ask(cmd="return", to=home, dry_run=True)[0]["outcome"] == "ok"
+    assert house.command("adopt", "u1").code == DONE
+    assert not house.source.away and not house.destination.away

@@ -7,9 +7,10 @@
 
 static const char help[] =
 	"usage: vmbeam adopt [--json] GUEST\n\n"
-	"GUEST is the guest VM's name or its UUID. It was evacuated, and stays where it is from now on: no return brings it\n"
-	"home, a maintenance does not wait for it, and the system that it came from does not keep a place for it.\n"
-	"Exits with 0 when that is so, with 2 when it was not evacuated, or its home could not be told.\n";
+	"GUEST is the guest VM's name, its UUID, or # and its domid. It was evacuated or migrated, and stays where it is from\n"
+	"now on: no return brings it home, a maintenance does not wait for it, and the system that it came from does not keep a\n"
+	"place for it. Also for one that was destroyed meanwhile, and will not come back.\n"
+	"Exits with 0 when that is so, with 2 when it is not away, is on two host VMs, or its home could not be told.\n";
 
 int cli_adopt(int argc, char **argv)
 {
@@ -22,7 +23,7 @@ int cli_adopt(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	if (optind + 1 != argc || !*argv[optind])
-		return cli_misuse("adopt takes the name or the UUID of a guest VM");
+		return cli_misuse("adopt takes the name, the UUID or the #DOMID of a guest VM");
 	request = json_object_new_object();
 	js_add_str(request, "cmd", "adopt");
 	target_add_guest(request, argv[optind]);

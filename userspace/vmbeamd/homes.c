@@ -32,6 +32,29 @@ static bool is_home(struct json_object *hostvms, struct json_object *home, struc
 	       !look_elsewhere(hostvms, js_str(home, "name", ""), uuid, name, which, sizeof(which));
 }
 
+/*
+ * It is home under another UUID than that with which it left, since it was created anew on a refuge. What it left when it
+ * moved home from there is that of a refuge, too, and would bring it back.
+ */
+static void forget_refuges(struct look *l, struct json_object *home, struct json_object *away)
+{
+	struct json_object *guest = look_at(home, js_str(away, "uuid", ""), js_str(away, "name", ""));
+	struct error err;
+
+	for (size_t i = 0; i < js_len(l->hostvms); i++) {
+		struct json_object *h = json_object_array_get_idx(l->hostvms, i);
+		struct json_object *a = h == home ? NULL : look_away(l->hostvms, h, guest);
+
+		if (!a || js_u64(a, "since", 0) < js_u64(away, "since", 0))
+			continue;
+		if (homes_tell(l->config, js_str(h, "name", ""), js_str(a, "uuid", ""), "guard-adopt", &err))
+			log_warn("%s still takes itself for the home of a guest VM that it had for a while: %s", js_str(h, "name", ""),
+				 err.text);
+		else
+			json_object_object_del(guest, "home");
+	}
+}
+
 void homes_look(void *arg)
 {
 	struct look *l = arg;
@@ -54,6 +77,7 @@ void homes_look(void *arg)
 				k++;
 			} else {
 				log_info("%s is home again: %s has been told", called, js_str(home, "name", ""));
+				forget_refuges(l, home, guest);
 				json_object_array_del_idx(away, k, 1);
 			}
 		}

@@ -199,21 +199,51 @@ int look_elsewhere(struct json_object *hostvms, const char *home, const char *uu
 	return found;
 }
 
-/* The host VM from which a guest VM is away is its home. */
+/* Is any guest VM's UUID this one? */
+static bool is_there(struct json_object *hostvms, const char *uuid)
+{
+	for (size_t i = 0; i < js_len(hostvms); i++)
+		if (look_guest(json_object_array_get_idx(hostvms, i), uuid))
+			return true;
+	return false;
+}
+
+struct json_object *look_away(struct json_object *hostvms, struct json_object *home, struct json_object *guest)
+{
+	struct json_object *away = js_array(home, "away"), *a = by(away, "uuid", js_str(guest, "uuid", ""));
+
+	for (size_t i = 0; !a && i < js_len(away); i++) {
+		struct json_object *other = json_object_array_get_idx(away, i);
+
+		if (!strcmp(js_str(other, "name", ""), js_str(guest, "guest", "?")) && !is_there(hostvms, js_str(other, "uuid", "")))
+			a = other;
+	}
+	return a;
+}
+
+/* The host VM from which a guest VM is away is its home. Of several, that which it left first: it was a guest on the others. */
+static void find_home(struct json_object *hostvms, struct json_object *at, struct json_object *guest)
+{
+	uint64_t since = UINT64_MAX;
+
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *home = json_object_array_get_idx(hostvms, i);
+		struct json_object *away = home == at ? NULL : look_away(hostvms, home, guest);
+
+		if (!away || js_u64(away, "since", 0) >= since)
+			continue;
+		since = js_u64(away, "since", 0);
+		js_add_str(guest, "home", js_str(home, "name", ""));
+	}
+}
+
 static void find_homes(struct json_object *hostvms)
 {
 	for (size_t i = 0; i < js_len(hostvms); i++) {
-		struct json_object *home = json_object_array_get_idx(hostvms, i), *away = js_array(home, "away");
+		struct json_object *at = json_object_array_get_idx(hostvms, i), *guests = js_array(at, "guests");
 
-		for (size_t k = 0; k < js_len(away); k++)
-			for (size_t n = 0; n < js_len(hostvms); n++) {
-				struct json_object *at = json_object_array_get_idx(hostvms, n);
-				struct json_object *g = at == home ? NULL :
-					look_guest(at, js_str(json_object_array_get_idx(away, k), "uuid", ""));
-
-				if (g)
-					js_add_str(g, "home", js_str(home, "name", ""));
-			}
+		for (size_t k = 0; k < js_len(guests); k++)
+			find_home(hostvms, at, json_object_array_get_idx(guests, k));
 	}
 }
 

@@ -27,6 +27,11 @@ struct json_object *look_named(struct json_object *hostvm, const char *name);
 /* By its UUID, or else by its name. */
 struct json_object *look_at(struct json_object *hostvm, const char *uuid, const char *name);
 /*
+ * What @home has of @guest, a guest VM on another host VM, as one that is away from it; NULL: nothing. By the UUID; or by the
+ * name, if nothing has the UUID any more: then it was destroyed and created anew where it is.
+ */
+struct json_object *look_away(struct json_object *hostvms, struct json_object *home, struct json_object *guest);
+/*
  * Has a host VM of look.hostvms that guest VM? By its name, too: without uuid= in its configuration xl gives it a new UUID at
  * each start. 1, 0, or -1: nobody knows, since its agent does not answer.
  */

@@ -8,6 +8,7 @@
 #include "js.h"
 #include "log.h"
 #include "requests.h"
+#include "requests_adopt.h"
 #include "requests_history.h"
 #include "requests_list.h"
 #include "requests_migration.h"
@@ -32,6 +33,7 @@ void requests_gone(struct client *c)
 	events_gone(c);
 	requests_plan_gone(c);
 	requests_list_gone(c);
+	requests_adopt_gone(c);
 	for (size_t i = 0; i < nr_held; i++)
 		if (held[i].client == c)
 			held[i].client = NULL;
@@ -236,6 +238,7 @@ int requests_open(sd_event *event, const struct config *c, struct journal *journ
 	requests_migration_open(config, journal, last);
 	requests_plan_open(config, journal);
 	requests_list_open(config);
+	requests_adopt_open(config);
 	if (control_open(event, config->control, err))
 		return -1;
 	rc = sd_event_add_io(event, NULL, worker_fd, EPOLLIN, hear_worker, NULL);

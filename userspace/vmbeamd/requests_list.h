@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The commands list, status and adopt: what there is, by the agents' word. */
+/* The commands list and status: what there is, by the agents' word. */
 #ifndef VMBEAM_REQUESTS_LIST_H
 #define VMBEAM_REQUESTS_LIST_H
 
@@ -18,8 +18,6 @@ void requests_list_open(const struct config *config);
  * has, the answer is what was seen last.
  */
 void request_list(struct client *c, enum list list, struct json_object *more);
-/* The guest VM may stay where it is: its home is told. When the worker has nothing to do. */
-void request_adopt(struct client *c, const char *guest);
 /* What somebody else has seen of some host VMs: what was seen last, from now on. */
 void requests_list_seen(struct json_object *hostvms);
 void requests_list_gone(struct client *c);

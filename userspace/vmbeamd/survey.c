@@ -105,14 +105,16 @@ static void add(struct survey *s, struct json_object *guest, const char *name, b
 		check_one(s, c);
 }
 
-/* Of a return: the one host VM that has the guest VMs whose home is s->to. */
+/* Of a return: the one host VM that has the guest VMs that are away from s->to. */
 static void find_refuge(struct survey *s, struct json_object *hostvms)
 {
+	struct json_object *to = look_hostvm(hostvms, s->to);
+
 	for (size_t i = 0; i < js_len(hostvms); i++) {
 		struct json_object *h = json_object_array_get_idx(hostvms, i), *guests = js_array(h, "guests");
 
 		for (size_t k = 0; k < js_len(guests); k++) {
-			if (strcmp(js_str(json_object_array_get_idx(guests, k), "home", ""), s->to))
+			if (h == to || !look_away(hostvms, to, json_object_array_get_idx(guests, k)))
 				continue;
 			if (s->from && strcmp(s->from, js_str(h, "name", "")))
 				sentences_add(s->problems, "guest VMs of %s are on %s and on %s: name one of them (--from)",
@@ -167,7 +169,7 @@ static void find_missing(struct survey *s, struct json_object *hostvms, struct j
 	}
 }
 
-static void find_candidates(struct survey *s, struct json_object *from, struct json_object *to)
+static void find_candidates(struct survey *s, struct json_object *hostvms, struct json_object *from, struct json_object *to)
 {
 	bool is_return = s->options.what == PLAN_RETURN;
 	struct json_object *guests = js_array(from, "guests"), *down = is_return ? js_array(to, "down") : NULL;
@@ -180,7 +182,7 @@ static void find_candidates(struct survey *s, struct json_object *from, struct j
 	for (size_t i = 0; i < js_len(guests); i++) {
 		struct json_object *g = json_object_array_get_idx(guests, i);
 
-		if (!is_return || !strcmp(js_str(g, "home", ""), s->to))
+		if (!is_return || look_away(hostvms, to, g))
 			add(s, g, "guest", false);
 	}
 	/* One that did not shut down in time runs on, and may have moved since. */
@@ -225,7 +227,7 @@ void survey_run(void *arg)
 	}
 	if (from && to && !js_len(s->problems)) {
 		s->free_kib = js_u64(to, "free_mib", 0) << 10;
-		find_candidates(s, from, to);
+		find_candidates(s, look.hostvms, from, to);
 		if (is_return)
 			find_missing(s, look.hostvms, to, named);
 	}
