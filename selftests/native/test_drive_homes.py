@@ -133,3 +133,13 @@ def test_moved_on_by_a_refuge(house: House, third: MadeUpAgent, first: str) -> N
         assert house.ask(cmd="return", to=home, dry_run=True)[0]["outcome"] == "ok"
     assert house.command("adopt", "u1").code == DONE
     assert not house.source.away and not house.destination.away
+
+
+def test_migrated_for_good(house: House) -> None:
+    """By itself it does not: it is adopted afterwards, as the help says."""
+    house.start()
+    assert house.command("migrate", "hv1/u1", "hv2").code == DONE
+    assert house.ask(cmd="return", to="hv1", dry_run=True)[0]["outcome"] == "ok"
+    assert "vmbeam adopt GUEST" in house.command("migrate", "--help").out
+    assert house.command("adopt", "u1").code == DONE
+    assert house.ask(cmd="return", to="hv1", dry_run=True)[0]["outcome"] == "refused"

@@ -13,7 +13,7 @@ static const char help[] =
 	"usage: vmbeam list [--json] [--reasons] [HOSTVM]\n"
 	"       vmbeam list --names hostvms|guests\n\n"
 	"Every guest VM of all host VMs, or of one: state, memory, vCPUs, disks and network cards, the host VM where it belongs\n"
-	"if it was evacuated, and whether it can move; if it cannot, the first reason why, or all with --reasons.\n"
+	"if it is away from there, and whether it can move; if it cannot, the first reason why, or all with --reasons.\n"
 	"--names prints a name on a line and nothing else, guest VMs as HOSTVM/GUEST: for scripts and shells.\n";
 
 struct list_options {

@@ -33,7 +33,7 @@ static const char evacuate_help[] =
 
 static const char return_help[] =
 	"usage: vmbeam return HOSTVM [OPTIONS]\n\n"
-	"Brings all guest VMs home that were evacuated from a host VM, and starts those that were shut down for that.\n\n"
+	"Brings all guest VMs home that have left a host VM, and starts those that were shut down for that.\n\n"
 	"  --from HOSTVM         those that are there alone; otherwise wherever they are, which must be one host VM\n"
 	HELP_WHO
 	"  --unmovable WHAT      of a guest VM that cannot move: refuse (so that nothing is done at all), or leave (it stays)\n"

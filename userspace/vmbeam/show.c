@@ -41,7 +41,7 @@ static void add_guest(struct table *t, const char *hostvm, struct json_object *g
 	add_number(t, g, "vcpus");
 	add_number(t, g, "disks");
 	add_number(t, g, "vifs");
-	/* Where it belongs, when it was evacuated. */
+	/* Where it belongs, when it is away from there. */
 	table_add(t, "%s", js_str(g, "home", ""));
 	table_add(t, "%s", reason);
 }
