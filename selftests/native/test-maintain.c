@@ -570,6 +570,45 @@ TEST(an_operator_is_told_whom_and_what_to_type)
 	maintain_clear(&r.m);
 }
 
+/* A name may have spaces, and a long one is cut. */
+TEST(what_is_to_be_typed_has_the_uuid)
+{
+	RUN(r, PLAN_MAINTAIN, 0);
+	struct maintain_action a;
+
+	free(r.m.plan.guests[0].name);
+	r.m.plan.guests[0].name = strdup("web server");
+	a = next_of(&r.m, WHERE_NONE, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
+	EXPECT_NE(NULL, strstr(a.why.text, "web server is on neither"));
+	EXPECT_STREQ("or leave it out with vmbeam adopt a", a.why.text + strlen(a.why.text) - 35);
+	maintain_clear(&r.m);
+}
+
+/* It is what an operator waits for; of the reason the middle goes. */
+TEST(what_is_to_be_typed_is_not_cut_off)
+{
+	static const enum maintain_act acts[] = { ACT_RUN, ACT_PROBE, ACT_STOP_SYSTEM, ACT_START_SYSTEM };
+	char reason[3000];
+	RUN(r, PLAN_MAINTAIN, 0);
+	struct maintain_action a;
+
+	memset(reason, 'x', sizeof(reason));
+	reason[sizeof(reason) - 1] = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(acts); i++) {
+		maintain_end(&r.m, &(struct maintain_action){ .act = acts[i] }, reason);
+		EXPECT_NE(NULL, strstr(r.m.asked.text, "vmbeam maintain --resume"))
+			TH_LOG("%s", r.m.asked.text);
+		maintain_resume(&r.m);
+	}
+	r.m.guests[0].tries = 1;
+	r.m.guests[0].error = strdup(reason);
+	a = next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
+	EXPECT_NE(NULL, strstr(a.why.text, "xx; vmbeam maintain --resume tries again, "
+			       "vmbeam maintain --abort brings all home"))
+		TH_LOG("%s", a.why.text);
+	maintain_clear(&r.m);
+}
+
 /* With a file's name, for test_docs.py. */
 TEST(the_table)
 {

@@ -970,6 +970,11 @@ def test_stuck_touches_nothing(rig: Rig) -> None:
     assert rig.migrate().code == UNFINISHED
     rig.assert_untouched()
     assert rig.status_code() == UNFINISHED
+    # What to type.
+    migration, transaction = rig.status()["migration"], rig.records()[-1]["txn"]
+    for command in (f"vmbeam transaction retry {transaction}", f"vmbeam transaction forget {transaction}",
+                    f"vmbeam forget {migration['id']}"):
+        assert command in migration["waiting_for"], migration
     assert rig.migrate().code == REFUSED
     rig.restart()
     wait_until(lambda: rig.status_code() == UNFINISHED)
@@ -983,6 +988,7 @@ def test_stuck_stays_stuck_when_the_module_is_loaded_anew(rig: Rig) -> None:
     rig.forget_transactions()
     rig.restart()
     wait_until(lambda: rig.status_code() == UNFINISHED)
+    assert f"vmbeam forget {rig.status()['migration']['id']}" in rig.status()["migration"]["waiting_for"]
     rig.assert_untouched()
 
 

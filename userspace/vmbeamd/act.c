@@ -57,7 +57,7 @@ static int not_elsewhere(const struct act *a, struct error *err)
 	json_object_put(look.hostvms);
 	text_short(called, sizeof(called), g->name);
 	if (has > 0)
-		return error_set(err, "%s is on %s: move it from there (vmbeam migrate), or let it stay (vmbeam adopt)", called, which);
+		return error_set(err, "%s is on %s: move it from there (vmbeam migrate), or let it stay (vmbeam adopt %s)", called, which, g->uuid);
 	return has ? error_set(err, "it may have been started elsewhere: no agent answers on %s. If it is not there, start it by hand (xl create)",
 			       which) : 0;
 }

@@ -16,6 +16,7 @@
 #include "look.h"
 #include "migration.h"
 #include "requests_list.h"
+#include "text.h"
 #include "worker.h"
 
 /* Between two looks at what does not depend on us. */
@@ -234,6 +235,7 @@ static void write_end(const struct maintain_action *a, const char *error)
 static void acted(void *arg)
 {
 	struct maintain_seen s = drive_seen(&m);
+	char reason[MAINTAIN_REASON];
 	struct error why;
 
 	(void)arg;
@@ -248,7 +250,8 @@ static void acted(void *arg)
 		return;
 	}
 	if (act.failed) {
-		error_set(&why, "%s; vmbeam maintain --resume tries again", act.error.text);
+		text_short(reason, sizeof(reason), act.error.text);
+		error_set(&why, "%s; vmbeam maintain --resume tries again", reason);
 		maintain_ask(&m, why.text);
 		drive_journal_write(&m);
 		drive_tell_asked(&m, m.asked.text);

@@ -44,7 +44,7 @@ static enum txn_word ask_module(struct migration *m, struct vmbeam_txn_outcome *
 	case VMBEAM_TXN_ROLLED_BACK:
 		return TXN_ROLLED_BACK;
 	case VMBEAM_TXN_OPEN:
-		error_set(&m->finishing, "transaction %" PRIu64 " is still open in another process", m->txn_id);
+		error_set(&m->finishing, "transaction %" PRIu64 " is still open in another process, and is waited for until that has ended: end it, if it is an older vmbeamd or a vmbeam swap; vmbeam transaction list shows the transaction", m->txn_id);
 		return TXN_OPEN;
 	default:
 		return TXN_STUCK;
@@ -55,14 +55,14 @@ static enum txn_word ask_module(struct migration *m, struct vmbeam_txn_outcome *
 static void say_stuck(struct migration *m, enum txn_word word, uint64_t nr_stuck)
 {
 	if (word == TXN_STUCK)
-		error_set(&m->finishing, "%" PRIu64 " pairs of transaction %" PRIu64 " could not be put back: both exports of %s stay armed and nothing is touched",
-			  nr_stuck, m->txn_id, m->guest);
+		error_set(&m->finishing, "%" PRIu64 " pairs of transaction %" PRIu64 " could not be put back: both exports of %s stay armed and nothing is touched. vmbeam transaction list says what stands in the way; once it is gone, vmbeam transaction retry %" PRIu64 " puts them back. To give the guest VM up, type vmbeam forget %s and vmbeam transaction forget %" PRIu64,
+			  nr_stuck, m->txn_id, m->guest, m->txn_id, m->id, m->txn_id);
 	else if (m->state == STATE_STUCK)
-		error_set(&m->finishing, "pairs of transaction %" PRIu64 " could not be put back, and vmbeam_host.ko was reloaded since: %s must not run on %s or %s",
-			  m->txn_id, m->guest, m->from, m->to);
+		error_set(&m->finishing, "pairs of transaction %" PRIu64 " could not be put back, and vmbeam_host.ko was reloaded since: %s must not run on %s or %s. Destroy it on both, release its exports (vmbeam export list, release), then type vmbeam forget %s",
+			  m->txn_id, m->guest, m->from, m->to, m->id);
 	else
-		error_set(&m->finishing, "vmbeam_host.ko was reloaded and does not know transaction %" PRIu64 ", which may have been committed: look at %s on %s and %s, let one of them go and destroy the other",
-			  m->txn_id, m->guest, m->from, m->to);
+		error_set(&m->finishing, "vmbeam_host.ko was reloaded and does not know transaction %" PRIu64 ", which may have been committed: look at %s on %s and %s, let one of them go, destroy the other, release the exports (vmbeam export list, release), then type vmbeam forget %s",
+			  m->txn_id, m->guest, m->from, m->to, m->id);
 }
 
 /* Which side the guest belongs to. */

@@ -169,7 +169,8 @@ static bool all_adopted(struct view *v)
 
 /*
  * What follows from what is seen: the first line that fits, of those for any step, then of those of the step. In a
- * sentence, %G is the guest VM, %H its home, %R the refuge, %E why the guest VM's last try failed.
+ * sentence, %G is the guest VM, %U its UUID, for what is to be typed: a name may have spaces, or be cut; %H is its home, %R
+ * the refuge, %E why the guest VM's last try failed.
  */
 #define ANY MAINTAIN_STEPS
 #define SILENT "the agent of %H does not answer: see that vmbeam-agent runs in its management VM, then type vmbeam maintain --resume"
@@ -202,7 +203,7 @@ static const struct rule {
 	{ MAINTAIN_EVACUATE, "one that cannot move is at home without tries left", at_home, ACT_ASK, 0,
 	  "%G could not be shut down: %E" RETRY },
 	{ MAINTAIN_EVACUATE, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
-	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %G" },
+	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %U" },
 	{ MAINTAIN_EVACUATE, "nothing but an evacuation is wanted", evacuation, ACT_STEP, MAINTAIN_DONE, NULL },
 	{ MAINTAIN_EVACUATE, "the host VM is gone, and all that were on it are elsewhere", gone, ACT_STEP, MAINTAIN_STOP, NULL },
 	{ MAINTAIN_EVACUATE, "the home's agent is silent", silent, ACT_LOOK, 0, SILENT },
@@ -247,11 +248,11 @@ static const struct rule {
 	{ MAINTAIN_RETURN, "a guest VM is at the refuge that is to return and has tries left", returnable, ACT_MOVE_HOME, 0, NULL },
 	{ MAINTAIN_RETURN, "a migration is being tidied up", tidying, ACT_WAIT, 0, "the migration of %G is being tidied up" },
 	{ MAINTAIN_RETURN, "one that is to return is at the refuge", away, ACT_ASK, 0,
-	  "%G could not return to %H and is on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %G lets it stay" },
+	  "%G could not return to %H and is on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %U lets it stay" },
 	{ MAINTAIN_RETURN, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
-	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %G" },
+	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %U" },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere", down, ACT_ASK, 0,
-	  "%G could not be started on %H: %E; vmbeam maintain --resume tries again, vmbeam adopt %G leaves it out" },
+	  "%G could not be started on %H: %E; vmbeam maintain --resume tries again, vmbeam adopt %U leaves it out" },
 	{ MAINTAIN_RETURN, "it is being aborted", aborting, ACT_STEP, MAINTAIN_ABORTED, NULL },
 	{ MAINTAIN_RETURN, "otherwise", always, ACT_STEP, MAINTAIN_DONE, NULL },
 };
@@ -268,10 +269,12 @@ static void explain(struct error *why, const char *form, const struct view *v)
 {
 	const struct maintenance *m = v->m;
 	bool about_one = v->guest < m->plan.nr;
-	char text[2 * sizeof(why->text)] = "", name[TEXT_SHORT] = "", one[2] = "";
+	char text[2 * sizeof(why->text)] = "", name[TEXT_SHORT] = "", reason[MAINTAIN_REASON] = "no reason is known", one[2] = "";
 
 	if (about_one)
 		text_short(name, sizeof(name), m->plan.guests[v->guest].name);
+	if (about_one && m->guests[v->guest].error)
+		text_short(reason, sizeof(reason), m->guests[v->guest].error);
 	for (; *form; form++) {
 		const char *piece = one;
 
@@ -279,9 +282,10 @@ static void explain(struct error *why, const char *form, const struct view *v)
 		if (*form == '%') {
 			switch (*++form) {
 			case 'G': piece = name; break;
+			case 'U': piece = about_one ? m->plan.guests[v->guest].uuid : ""; break;
 			case 'H': piece = maintain_home(m); break;
 			case 'R': piece = maintain_refuge(m); break;
-			default: piece = about_one && m->guests[v->guest].error ? m->guests[v->guest].error : "no reason is known";
+			default: piece = reason;
 			}
 		}
 		add(text, sizeof(text), piece);

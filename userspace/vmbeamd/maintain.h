@@ -22,6 +22,9 @@
 #include "error.h"
 #include "plan.h"
 
+/* The most that a reason takes of a sentence that goes on with what to type: that must not be what is cut off. */
+#define MAINTAIN_REASON 500
+
 enum maintain_step {
 	MAINTAIN_EVACUATE,	/* the guest VMs leave their home */
 	MAINTAIN_STOP,		/* the host VM is shut down */

@@ -5,6 +5,7 @@
 
 #include "js.h"
 #include "maintain.h"
+#include "text.h"
 
 int maintain_init(struct maintenance *m, const char *id, struct plan *plan, int64_t now_ms)
 {
@@ -105,6 +106,9 @@ void maintain_ask(struct maintenance *m, const char *why)
 
 void maintain_end(struct maintenance *m, const struct maintain_action *a, const char *error)
 {
+	char why[MAINTAIN_REASON];
+
+	text_short(why, sizeof(why), error ?: "");
 	switch (a->act) {
 	case ACT_MOVE_AWAY:
 	case ACT_MOVE_HOME:
@@ -117,22 +121,22 @@ void maintain_end(struct maintenance *m, const struct maintain_action *a, const 
 		/* An abort does not want it. */
 		if (error && !m->aborting)
 			error_set(&m->asked, "the command failed: %s; %s is down, and all guest VMs run on %s: vmbeam maintain --resume runs the command again, vmbeam maintain --abort starts %s and brings all home",
-				  error, maintain_home(m), maintain_refuge(m), maintain_home(m));
+				  why, maintain_home(m), maintain_refuge(m), maintain_home(m));
 		break;
 	case ACT_PROBE:
 		m->probed = !error;
 		if (error && !m->aborting)
 			error_set(&m->asked, "a guest VM could not be created on %s for a try: %s; all guest VMs run on %s: vmbeam maintain --resume tries again, vmbeam maintain --abort brings them home without a try",
-				  maintain_home(m), error, maintain_refuge(m));
+				  maintain_home(m), why, maintain_refuge(m));
 		break;
 	case ACT_STOP_SYSTEM:
 		if (error)
-			error_set(&m->asked, "%s could not be stopped: %s; vmbeam maintain --resume tries again", maintain_home(m), error);
+			error_set(&m->asked, "%s could not be stopped: %s; vmbeam maintain --resume tries again", maintain_home(m), why);
 		break;
 	case ACT_START_SYSTEM:
 		if (error)
 			error_set(&m->asked, "%s could not be started: %s; all guest VMs run on %s: put its configuration right and type vmbeam maintain --resume; vmbeam maintain --abort starts it from its old one",
-				  maintain_home(m), error, maintain_refuge(m));
+				  maintain_home(m), why, maintain_refuge(m));
 		break;
 	default:
 		break;
