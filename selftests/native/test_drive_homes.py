@@ -143,3 +143,10 @@ def test_migrated_for_good(house: House) -> None:
     assert "vmbeam adopt GUEST" in house.command("migrate", "--help").out
     assert house.command("adopt", "u1").code == DONE
     assert house.ask(cmd="return", to="hv1", dry_run=True)[0]["outcome"] == "refused"
+
+
+def test_dead_agents_are_waited_for_at_a_time(house: House) -> None:
+    """Not one after the other: this one answers when the other one is asked."""
+    house.source.faults.waiting = {"hello": lambda: "hello" in house.destination.asked}
+    house.start()
+    assert [h["agent"] for h in house.ask(cmd="status")[0]["hostvms"]] == [True, True]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,14 +93,21 @@ static void take_system(const struct look *l, struct agent *a, struct json_objec
 
 /* Of one host VM. */
 struct part {
+	const struct config_hostvm *config;
+	pthread_t thread;
 	struct json_object *hostvm;
 	struct visit visit;
 	struct error error;
 };
 
-/* Waits for its agent to answer at all, but not for what it says. */
-static void begin(struct part *p, const struct config_hostvm *c)
+/*
+ * On a thread of its own: waits for its agent to answer at all, which the agents of others that are dead must not keep it
+ * from, but not for what it says.
+ */
+static void *begin(void *arg)
 {
+	struct part *p = arg;
+	const struct config_hostvm *c = p->config;
 	enum hostvm_state state;
 	uint32_t domid;
 
@@ -114,6 +122,7 @@ static void begin(struct part *p, const struct config_hostvm *c)
 	if ((state == HOSTVM_UP || state == HOSTVM_UNKNOWN) &&
 	    !agent_connect(&p->visit.agent, limit_s(LIMIT_CHECK_CONNECT), &p->error))
 		agent_begin(&p->visit.agent, "system", NULL, &p->error);
+	return NULL;
 }
 
 static struct json_object *end(const struct look *l, struct part *p)
@@ -264,7 +273,12 @@ void look_run(void *arg)
 		abort();	/* the next daemon goes on from the journal */
 	for (size_t i = 0; i < l->config->nr_hostvms; i++)
 		if (is_wanted(l, l->config->hostvms[i].name))
-			begin(&parts[nr++], &l->config->hostvms[i]);
+			parts[nr++].config = &l->config->hostvms[i];
+	for (size_t i = 0; i < nr; i++)
+		if (pthread_create(&parts[i].thread, NULL, begin, &parts[i]))
+			abort();
+	for (size_t i = 0; i < nr; i++)
+		pthread_join(parts[i].thread, NULL);
 	for (size_t i = 0; i < nr; i++)
 		json_object_array_add(l->hostvms, end(l, &parts[i]));
 	free(parts);
