@@ -150,3 +150,31 @@ def test_dead_agents_are_waited_for_at_a_time(house: House) -> None:
     house.source.faults.waiting = {"hello": lambda: "hello" in house.destination.asked}
     house.start()
     assert [h["agent"] for h in house.ask(cmd="status")[0]["hostvms"]] == [True, True]
+
+
+def test_looks_although_nobody_asks(house: House) -> None:
+    """Who watches the metrics alone sees an agent that dies, a host VM that ends, and a guest VM that is started twice."""
+    house.limit(look=1, check_connect=1, hello=1)
+    house.source.away = {UUID: "u1"}
+    house.destination.domains.append(Domain(9))
+    house.start()
+    wait_until(lambda: metric(house, "vmbeam_agent_up", "hv1") == metric(house, "vmbeam_agent_up", "hv2") == "1")
+    wait_until(lambda: metric(house, "vmbeam_guests_doubled", "hv1") == "1")
+    house.destination.faults.mute = {"hello"}
+    wait_until(lambda: metric(house, "vmbeam_agent_up", "hv2") == "0")
+    (house.directory / "system-hv1").write_text("ended\n")
+    wait_until(lambda: metric(house, "vmbeam_agent_up", "hv1") == "0")
+
+
+def test_look_that_nobody_asked_for_keeps_nobody_waiting(house: House) -> None:
+    """It is given up, and what it has not seen is not taken for gone."""
+    house.start()
+    house.status()
+    house.kill()
+    house.limit(look=1, check_connect=600, hello=600)
+    house.start()
+    house.source.faults.mute = {"hello"}
+    asked = house.source.asked.count("hello")
+    wait_until(lambda: house.source.asked.count("hello") > asked)
+    house.source.faults.mute = set()
+    assert house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"

@@ -122,6 +122,9 @@ static void *begin(void *arg)
 	if ((state == HOSTVM_UP || state == HOSTVM_UNKNOWN) &&
 	    !agent_connect(&p->visit.agent, limit_s(LIMIT_CHECK_CONNECT), &p->error))
 		agent_begin(&p->visit.agent, "system", NULL, &p->error);
+	/* It need not be asked. */
+	if (state == HOSTVM_ENDED || state == HOSTVM_NONE)
+		monitor_agent(c->name, NULL);
 	return NULL;
 }
 

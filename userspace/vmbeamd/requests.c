@@ -6,6 +6,7 @@
 #include "events.h"
 #include "drive.h"
 #include "js.h"
+#include "limit.h"
 #include "log.h"
 #include "requests.h"
 #include "requests_adopt.h"
@@ -92,6 +93,19 @@ static void hear_all(void)
 	}
 }
 
+/* Again and again, so that what nobody asks about is seen all the same: an agent that is dead, a guest VM that runs twice. */
+static int look(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)usec;
+	(void)arg;
+	if (!stopping && !worker_busy())
+		requests_list_look();
+	if (sd_event_source_set_time_relative(source, limit_s(LIMIT_LOOK) * 1000000ULL) < 0 ||
+	    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+		log_warn("no timer: what nobody asks about is not looked at any more");
+	return 0;
+}
+
 static int hear_worker(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	(void)source;
@@ -171,8 +185,11 @@ static bool must_wait(struct client *c, struct json_object *json)
 		needs |= !strcmp(js_str(json, "cmd", ""), needing[i]);
 	worker_state(&now);
 	needs &= !*now.id && !drive_busy();
+	/* What was seen last will do. */
+	needs &= strcmp(js_str(json, "cmd", ""), "list") || !js_bool(json, "names");
 	if (!worker_busy() || stopping || !(needs || adopts))
 		return false;
+	requests_list_make_room();
 	if (nr_held == MAX_HELD)
 		control_refuse(c, "refused", "%d requests wait already: ask again in a moment", MAX_HELD);
 	else
@@ -242,5 +259,7 @@ int requests_open(sd_event *event, const struct config *c, struct journal *journ
 	if (control_open(event, config->control, err))
 		return -1;
 	rc = sd_event_add_io(event, NULL, worker_fd, EPOLLIN, hear_worker, NULL);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, limit_s(LIMIT_LOOK) * 1000000ULL, 0, look, NULL);
 	return rc < 0 ? error_set(err, "no event loop: %s", strerror(-rc)) : 0;
 }

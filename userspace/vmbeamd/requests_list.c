@@ -5,6 +5,7 @@
 #include "homes.h"
 #include "js.h"
 #include "look.h"
+#include "patience.h"
 #include "requests_list.h"
 #include "warnings.h"
 #include "worker.h"
@@ -17,6 +18,8 @@ static int64_t last_seen;
 static struct client *requester;
 static struct json_object *answer;
 static struct look look;
+/* Nobody has asked for the look under way; and it is not to count. */
+static bool unasked, given_up;
 
 void requests_list_gone(struct client *c)
 {
@@ -65,13 +68,34 @@ static void looked(void *arg)
 	struct json_object *o = answer;
 
 	(void)arg;
-	json_object_put(last);
-	last = look.hostvms;
-	last_seen = time(NULL);
-	warnings_count(last);
+	if (given_up) {
+		json_object_put(look.hostvms);
+	} else {
+		json_object_put(last);
+		last = look.hostvms;
+		last_seen = time(NULL);
+		warnings_count(last);
+	}
 	requester = NULL;
 	answer = NULL;
-	give(c, o);
+	unasked = given_up = false;
+	if (o)
+		give(c, o);
+}
+
+void requests_list_look(void)
+{
+	unasked = true;
+	look = (struct look){ .config = config };
+	worker_errand(homes_look, looked, &look);
+}
+
+void requests_list_make_room(void)
+{
+	if (!unasked)
+		return;
+	given_up = true;
+	patience_cancel(CANCEL_BY_OPERATOR);
 }
 
 void request_list(struct client *c, enum list list, struct json_object *more)

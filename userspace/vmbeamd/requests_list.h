@@ -20,6 +20,10 @@ void requests_list_open(const struct config *config);
 void request_list(struct client *c, enum list list, struct json_object *more);
 /* What somebody else has seen of some host VMs: what was seen last, from now on. */
 void requests_list_seen(struct json_object *hostvms);
+/* Looks although nobody asks, for the metrics. When the worker has nothing to do. */
+void requests_list_look(void);
+/* Somebody asks for something meanwhile: a look that nobody asked for is given up, and changes nothing. */
+void requests_list_make_room(void);
 void requests_list_gone(struct client *c);
 
 #endif
