@@ -142,10 +142,17 @@ TEST(the_list)
 
 TEST(names_for_the_shell)
 {
-	SHOW(show_names, list, false);
+	SHOW(show_names, list, "hostvms");
 	EXPECT_STREQ("hv1\nhv2\n", text);
-	SHOW(show_names, list, true);
+	SHOW(show_names, list, "guests");
 	EXPECT_STREQ("hv1/u1\nhv1/malm\xc3\xa9\n", text);
+	SHOW(show_names, "{\"hostvms\":[{\"away\":[{\"name\":\"u1\"},{\"name\":\"u2\"}]},"
+	     "{\"away\":[{\"name\":\"u1\"}]},{}]}", "away");
+	EXPECT_STREQ("u1\nu2\n", text);
+	SHOW(show_names, "{\"migration\":{\"id\":\"m1\"}}", "migrations");
+	EXPECT_STREQ("m1\n", text);
+	SHOW(show_names, "{\"migration\":null}", "migrations");
+	EXPECT_STREQ("", text);
 }
 
 TEST(the_status)

@@ -169,6 +169,10 @@ def test_list(command: Command) -> None:
     assert ended.code == REFUSED and 'no host VM "hv3"' in ended.err
     assert command("list", "--names", "hostvms").out == "hv1\nhv2\n"
     assert command("list", "--names", "guests").out == "hv1/u1\nhv1/u2\n"
+    command.daemon.answer("list", {"result": {"outcome": "ok", "migration": {"id": "m1"},
+                                              "hostvms": [{"name": "hv1", "away": [{"name": "u3"}]}]}})
+    assert command("list", "--names", "away").out == "u3\n"
+    assert command("list", "--names", "migrations").out == "m1\n"
 
 
 def test_list_that_is_refused(command: Command) -> None:
@@ -226,6 +230,8 @@ def test_events(command: Command) -> None:
     asked.result("refused", error="too many listen already")
     ended = running.end()
     assert ended.code == REFUSED and "too many listen already" in ended.err
+    # All hooks, not those alone that failed.
+    assert "hook (it begins, or has ended)" in command("events", "--help").out
 
 
 def test_adopt(command: Command) -> None:

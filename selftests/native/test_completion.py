@@ -32,6 +32,10 @@ H
 ;;
 "maintain --help") echo 'usage: vmbeam maintain [--json] [--no-return] [--no-probe] HOSTVM --via HOSTVM' ;;
 "list --names hostvms") printf 'hv1\\nhv2\\nbig one\\n' ;;
+"list --names away") echo 'db server' ;;
+"list --names migrations") echo 20261127T0300-17 ;;
+"transaction list") printf '77: domains 3 and 4, stuck\\n' ;;
+"export list") printf '70: domain 5, armed, 9 frames in 1 extents\\n81: domain 6, armed, 9 frames in 1 extents\\n' ;;
 "list --names guests") printf 'hv1/u1\\nhv2/web server\\nhv2/malm\u00e9\\n' ;;
 *) for word; do printf '%s\\n' "$word"; done >"$SAID.new"; mv "$SAID.new" "$SAID" ;;
 esac
@@ -128,6 +132,17 @@ def test_options(shell: Shell) -> None:
     assert shell.runs("vmbeam maintain --unmovable s\t b\t") == ["maintain", "--unmovable", "shutdown", "big one"]
     assert shell.runs("vmbeam maintain hv1 --only w\t") == ["maintain", "hv1", "--only", "web server"]
     assert shell.runs("vmbeam list --names g\t x") == ["list", "--names", "guests", "x"]
+
+
+def test_what_commands_name(shell: Shell) -> None:
+    """Those that are away, not any guest VM; the migration under way; transactions and exports by their ids."""
+    assert shell.runs("vmbeam adopt \t") == ["adopt", "db server"]
+    assert shell.runs("vmbeam cancel \t") == ["cancel", "20261127T0300-17"]
+    assert shell.runs("vmbeam forget 2\t") == ["forget", "20261127T0300-17"]
+    assert shell.runs("vmbeam transaction r\t\t") == ["transaction", "retry", "77"]
+    assert shell.runs("vmbeam transaction --json forget \t") == ["transaction", "--json", "forget", "77"]
+    assert shell.runs("vmbeam export rel\t 7\t 8\t") == ["export", "release", "70", "81"]
+    assert shell.runs("vmbeam export create \t5") == ["export", "create", "5"]
 
 
 def test_nothing_where_nothing_fits(shell: Shell) -> None:

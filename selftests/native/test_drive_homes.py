@@ -178,3 +178,12 @@ def test_look_that_nobody_asked_for_keeps_nobody_waiting(house: House) -> None:
     wait_until(lambda: house.source.asked.count("hello") > asked)
     house.source.faults.mute = set()
     assert house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")[0]["outcome"] == "done"
+
+
+def test_names_for_a_shell(house: House) -> None:
+    house.source.away[OTHER_UUID] = "u2"
+    migration = house.migrate_and_hold("swap")
+    assert house.command("list", "--names", "migrations").out == house.status()["migration"]["id"] + "\n"
+    assert migration.go_on().code == DONE
+    assert house.command("list", "--names", "migrations").out == ""
+    assert house.command("list", "--names", "away").out == "u2\nu1\n"

@@ -11,10 +11,11 @@
 
 static const char help[] =
 	"usage: vmbeam list [--json] [--reasons] [HOSTVM]\n"
-	"       vmbeam list --names hostvms|guests\n\n"
+	"       vmbeam list --names hostvms|guests|away|migrations\n\n"
 	"Every guest VM of all host VMs, or of one: state, memory, vCPUs, disks and network cards, the host VM where it belongs\n"
 	"if it is away from there, and whether it can move; if it cannot, the first reason why, or all with --reasons.\n"
-	"--names prints a name on a line and nothing else, guest VMs as HOSTVM/GUEST: for scripts and shells.\n";
+	"--names prints a name on a line and nothing else, for scripts and shells: host VMs; guest VMs as HOSTVM/GUEST; guest\n"
+	"VMs that are away from home, which adopt takes; or the id of the migration under way.\n";
 
 struct list_options {
 	bool json, reasons;
@@ -45,8 +46,9 @@ static int parse(int argc, char **argv, struct list_options *o)
 	if (argc - optind > 1)
 		return cli_misuse("list takes the name of one host VM");
 	o->hostvm = argv[optind];
-	if (o->names && strcmp(o->names, "hostvms") && strcmp(o->names, "guests"))
-		return cli_misuse("--names takes hostvms or guests, not \"%s\"", o->names);
+	if (o->names && strcmp(o->names, "hostvms") && strcmp(o->names, "guests") && strcmp(o->names, "away") &&
+	    strcmp(o->names, "migrations"))
+		return cli_misuse("--names takes hostvms, guests, away or migrations, not \"%s\"", o->names);
 	if (o->names && (o->json || o->reasons))
 		return cli_misuse("--names goes with no other option");
 	return -1;
@@ -81,7 +83,7 @@ static int print(struct json_object *result, const struct list_options *o)
 	else if (rc)
 		cli_say(stderr, "vmbeam: %s\n", js_str(result, "error", "failed"));
 	else if (o->names)
-		show_names(stdout, result, !strcmp(o->names, "guests"));
+		show_names(stdout, result, o->names);
 	else
 		show_list(stdout, result, table_terminal(stdout), o->reasons);
 	return rc;

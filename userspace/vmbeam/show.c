@@ -90,10 +90,39 @@ void show_list(FILE *f, struct json_object *result, size_t width, bool reasons)
 		fputs("no host VM\n", f);
 }
 
-void show_names(FILE *f, struct json_object *result, bool guests)
+/* One of each: a name may be away from several host VMs. */
+static void show_away(FILE *f, struct json_object *hostvms)
+{
+	struct json_object *shown = json_object_new_object();
+
+	for (size_t i = 0; i < js_len(hostvms); i++) {
+		struct json_object *away = js_array(at(hostvms, i), "away");
+
+		for (size_t k = 0; k < js_len(away); k++) {
+			const char *name = js_str(at(away, k), "name", "");
+
+			if (!json_object_object_get_ex(shown, name, NULL))
+				cli_say(f, "%s\n", name);
+			js_add_bool(shown, name, true);
+		}
+	}
+	json_object_put(shown);
+}
+
+void show_names(FILE *f, struct json_object *result, const char *what)
 {
 	struct json_object *hostvms = js_array(result, "hostvms");
+	bool guests = !strcmp(what, "guests");
 
+	if (!strcmp(what, "away")) {
+		show_away(f, hostvms);
+		return;
+	}
+	if (!strcmp(what, "migrations")) {
+		if (js_str(js_get(result, "migration", json_type_object), "id", NULL))
+			cli_say(f, "%s\n", js_str(js_get(result, "migration", json_type_object), "id", ""));
+		return;
+	}
 	for (size_t i = 0; i < js_len(hostvms); i++) {
 		struct json_object *h = at(hostvms, i), *list = js_array(h, "guests");
 

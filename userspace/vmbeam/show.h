@@ -10,8 +10,11 @@
 
 /* @width: of the terminal; 0: it is none. @reasons: all of them, not the first alone. */
 void show_list(FILE *f, struct json_object *result, size_t width, bool reasons);
-/* For the shell's completion, a name on a line: host VMs, or guest VMs as HOSTVM/GUEST. */
-void show_names(FILE *f, struct json_object *result, bool guests);
+/*
+ * For the shell's completion, a name on a line: "hostvms"; "guests", as HOSTVM/GUEST; those that are "away" from home; or
+ * "migrations", by their ids.
+ */
+void show_names(FILE *f, struct json_object *result, const char *what);
 void show_status(FILE *f, struct json_object *result, size_t width);
 /* @records: an array of records of the history. */
 void show_history(FILE *f, struct json_object *records, size_t width);

@@ -134,6 +134,16 @@ static struct json_object *status(void)
 	return o;
 }
 
+/* Of names there is also the id of the migration under way. */
+static void serve_list(struct client *c, bool names)
+{
+	struct json_object *more = json_object_new_object();
+
+	if (names)
+		requests_migration_add(more);
+	request_list(c, names ? LIST_NAMES : LIST_REASONS, more);
+}
+
 /* Of two at once the later one is refused. */
 static bool may_begin(struct client *c)
 {
@@ -209,7 +219,7 @@ void requests_serve(struct client *c, struct json_object *json)
 	} else if (!strcmp(cmd, "status")) {
 		request_list(c, LIST_SYSTEMS, status());
 	} else if (!strcmp(cmd, "list")) {
-		request_list(c, js_bool(json, "names") ? LIST_NAMES : LIST_REASONS, json_object_new_object());
+		serve_list(c, js_bool(json, "names"));
 	} else if (plan_word(plan_whats, PLAN_WHATS, cmd) >= 0) {
 		request_what(c, json, plan_word(plan_whats, PLAN_WHATS, cmd));
 	} else if (!strcmp(cmd, "resume")) {
