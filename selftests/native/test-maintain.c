@@ -17,7 +17,6 @@
 /* How things are, whatever anybody has in memory. */
 struct world {
 	bool home[GUESTS], refuge[GUESTS];
-	int moving[GUESTS];		/* looks until a migration is over; it is killed with nobody */
 	int fails[GUESTS];		/* how many of the next tries of each fail */
 	enum maintain_system system;
 	int boot, agent_late;		/* looks until the agent answers */
@@ -96,8 +95,6 @@ static void look(struct run *r, struct maintain_seen *seen, enum maintain_where 
 
 		where[i] = maintain_where(w->system == SYSTEM_GONE ? 0 : agent ? w->home[n] : -1,
 					  w->refuge_silent ? -1 : w->refuge[n]);
-		if (w->moving[n] && w->moving[n]--)
-			where[i] = WHERE_MOVING;
 	}
 }
 
@@ -137,7 +134,6 @@ static const char *carry_out(struct run *r, const struct maintain_action *a)
 		EXPECT_EQ(a->act == ACT_MOVE_AWAY, w->home[n]);
 		EXPECT_EQ(a->act == ACT_MOVE_HOME, w->refuge[n]);
 		EXPECT_NE(DOWN, n);
-		w->moving[n] = 1;
 		if (w->fails[n] && w->fails[n]--)
 			return "hv2: no memory";
 		w->home[n] ^= 1;
@@ -207,7 +203,7 @@ static void drive(struct run *r)
 			kill_driver(r);
 			continue;
 		}
-		if (a.act != ACT_LOOK && a.act != ACT_WAIT)
+		if (a.act != ACT_LOOK)
 			looks = 0;
 		if (a.act == ACT_ASK) {
 			ASSERT_NE(NULL, strstr(a.why.text, "vmbeam "));
@@ -469,7 +465,6 @@ TEST(the_host_vm_is_not_stopped_under_anybody)
 	EXPECT_EQ(ACT_ASK, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b1", 1).act);
 	EXPECT_EQ(ACT_LOOK, next_of(&r.m, WHERE_NONE, WHERE_REFUGE, SYSTEM_UP, "b1", 0).act);
 	EXPECT_EQ(ACT_LOOK, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "", 0).act);
-	EXPECT_EQ(ACT_WAIT, next_of(&r.m, WHERE_TIDYING, WHERE_REFUGE, SYSTEM_UP, "b1", 0).act);
 	a = next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
 	EXPECT_EQ(ACT_STEP, a.act);
 	EXPECT_EQ(MAINTAIN_STOP, a.step);
@@ -514,7 +509,7 @@ TEST(a_home_that_crashes)
 TEST(not_done_while_one_is_not_back)
 {
 	static const enum maintain_where wheres[] = {
-		WHERE_UNKNOWN, WHERE_REFUGE, WHERE_BOTH, WHERE_NONE, WHERE_MOVING, WHERE_TIDYING,
+		WHERE_UNKNOWN, WHERE_REFUGE, WHERE_BOTH, WHERE_NONE,
 	};
 	RUN(r, PLAN_MAINTAIN, 0);
 
@@ -537,18 +532,6 @@ TEST(not_done_while_one_is_not_back)
 	}
 	EXPECT_EQ(ACT_ASK, next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0).act);
 	EXPECT_EQ(ACT_STEP, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b1", 0).act);
-	maintain_clear(&r.m);
-}
-
-/* The next one may begin while the one before is tidied up, not sooner. */
-TEST(tidying_up_overlaps)
-{
-	RUN(r, PLAN_EVACUATE, 0);
-	struct maintain_action a = next_of(&r.m, WHERE_TIDYING, WHERE_HOME, SYSTEM_UP, "b1", 0);
-
-	EXPECT_EQ(ACT_MOVE_AWAY, a.act);
-	EXPECT_EQ(1, a.guest);
-	EXPECT_EQ(ACT_WAIT, next_of(&r.m, WHERE_MOVING, WHERE_HOME, SYSTEM_UP, "b1", 0).act);
 	maintain_clear(&r.m);
 }
 

@@ -193,9 +193,6 @@ static void decide(void)
 	case ACT_OVER:
 		over();
 		break;
-	case ACT_WAIT:
-		go_later();
-		break;
 	case ACT_LOOK:
 		keep_looking(&a);
 		break;

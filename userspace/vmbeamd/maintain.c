@@ -20,7 +20,6 @@ const char *const maintain_steps[MAINTAIN_STEPS] = {
 };
 
 const char *const maintain_acts[ACTS] = {
-	[ACT_WAIT] = "wait",
 	[ACT_LOOK] = "look again",
 	[ACT_STEP] = "step",
 	[ACT_MOVE_AWAY] = "move it to the refuge",
@@ -123,11 +122,8 @@ static bool is_moved(const struct view *v, size_t i)
 
 static bool over(struct view *v)	{ return maintain_over(v->m); }
 static bool asked(struct view *v)	{ return v->m->asked.text[0]; }
-static bool busy(struct view *v)	{ return v->seen->busy; }
 static bool on_both(struct view *v)	{ return find(v, WHERE_BOTH, NULL); }
 static bool unknown(struct view *v)	{ return find(v, WHERE_UNKNOWN, NULL); }
-static bool moving(struct view *v)	{ return find(v, WHERE_MOVING, NULL); }
-static bool tidying(struct view *v)	{ return find(v, WHERE_TIDYING, NULL); }
 static bool at_home(struct view *v)	{ return find(v, WHERE_HOME, NULL); }
 static bool movable(struct view *v)	{ return find(v, WHERE_HOME, to_move_away); }
 static bool stoppable(struct view *v)	{ return find(v, WHERE_HOME, to_shut_down); }
@@ -186,17 +182,14 @@ static const struct rule {
 } rules[] = {
 	{ ANY, "it is over", over, ACT_OVER, 0, NULL },
 	{ ANY, "an operator was asked", asked, ACT_ASK, 0, NULL },
-	{ ANY, "an action is under way", busy, ACT_WAIT, 0, "an action is under way" },
 	{ ANY, "a guest VM is on both", on_both, ACT_ASK, 0,
 	  "%G is on %H and on %R: find out which one is right, destroy the other, then type vmbeam maintain --resume" },
 	{ ANY, "it is being aborted, and an operator has adopted all that are not home", all_adopted, ACT_STEP, MAINTAIN_ABORTED, NULL },
 
 	{ MAINTAIN_EVACUATE, "it is not known where a guest VM is", unknown, ACT_LOOK, 0,
 	  "where %G is cannot be said until the agents of %H and %R answer: see that both host VMs and vmbeam-agent in them run, then type vmbeam maintain --resume" },
-	{ MAINTAIN_EVACUATE, "a guest VM is moving", moving, ACT_WAIT, 0, "%G is moving" },
 	{ MAINTAIN_EVACUATE, "it is being aborted", aborting, ACT_STEP, MAINTAIN_RETURN, NULL },
 	{ MAINTAIN_EVACUATE, "a guest VM is at home that can move and has tries left", movable, ACT_MOVE_AWAY, 0, NULL },
-	{ MAINTAIN_EVACUATE, "a migration is being tidied up", tidying, ACT_WAIT, 0, "the migration of %G is being tidied up" },
 	{ MAINTAIN_EVACUATE, "one that can move is at home without tries left", left_behind, ACT_ASK, 0,
 	  "%G could not leave %H: %E" RETRY },
 	{ MAINTAIN_EVACUATE, "one that cannot move, to be shut down, with tries left", stoppable, ACT_SHUT_DOWN, 0, NULL },
@@ -242,11 +235,9 @@ static const struct rule {
 
 	{ MAINTAIN_RETURN, "it is not known where a guest VM is", unknown, ACT_LOOK, 0,
 	  "where %G is cannot be said until the agents of %H and %R answer: see that both host VMs and vmbeam-agent in them run, then type vmbeam maintain --resume" },
-	{ MAINTAIN_RETURN, "a guest VM is moving", moving, ACT_WAIT, 0, "%G is moving" },
 	{ MAINTAIN_RETURN, "nothing but a return was wanted, and is being aborted", not_wanted, ACT_STEP, MAINTAIN_ABORTED, NULL },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere, with tries left", startable, ACT_START_GUEST, 0, NULL },
 	{ MAINTAIN_RETURN, "a guest VM is at the refuge that is to return and has tries left", returnable, ACT_MOVE_HOME, 0, NULL },
-	{ MAINTAIN_RETURN, "a migration is being tidied up", tidying, ACT_WAIT, 0, "the migration of %G is being tidied up" },
 	{ MAINTAIN_RETURN, "one that is to return is at the refuge", away, ACT_ASK, 0,
 	  "%G could not return to %H and is on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %U lets it stay" },
 	{ MAINTAIN_RETURN, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,

@@ -39,7 +39,6 @@ enum maintain_step {
 };
 
 enum maintain_act {
-	ACT_WAIT,		/* what is under way ends by itself; then look again */
 	ACT_LOOK,		/* wait, and look again; if that lasts beyond a limit, maintain_ask() with action.why */
 	ACT_STEP,		/* nothing but the journal: action.step begins */
 	ACT_MOVE_AWAY,		/* the guest VM, from its home to the refuge */
@@ -61,8 +60,6 @@ enum maintain_where {
 	WHERE_REFUGE,
 	WHERE_BOTH,
 	WHERE_NONE,
-	WHERE_MOVING,		/* a migration of it is under way, before its commit or on its way back */
-	WHERE_TIDYING,		/* it runs where it was to go; another can begin while the rest is tidied up */
 };
 
 /* Of the home's name. */
@@ -72,10 +69,9 @@ enum maintain_system {
 	SYSTEM_GONE,		/* there is no domain, or one that has shut down or crashed and is preserved */
 };
 
-/* What is seen now. */
+/* What is seen now, while no action is under way, a migration with all its tidying up included. */
 struct maintain_seen {
 	const enum maintain_where *guests;	/* as many as the plan has, in its order */
-	bool busy;				/* an action other than a migration is under way */
 	enum maintain_system system;
 	bool agent;				/* the home's agent answers */
 	const char *boot;			/* a name of the boot of its management VM, from its agent; "": not known */
@@ -107,7 +103,7 @@ struct maintain_action {
 	enum maintain_act act;
 	size_t guest;				/* index, where the action is about one */
 	enum maintain_step step;		/* of ACT_STEP */
-	struct error why;			/* of ACT_WAIT, ACT_LOOK and ACT_ASK */
+	struct error why;			/* of ACT_LOOK and ACT_ASK */
 };
 
 extern const char *const maintain_steps[MAINTAIN_STEPS];

@@ -64,7 +64,6 @@ static void begin_step(struct maintenance *m, enum maintain_step step, const str
 bool maintain_do(struct maintenance *m, const struct maintain_action *a, const struct maintain_seen *seen, int64_t now_ms)
 {
 	switch (a->act) {
-	case ACT_WAIT:
 	case ACT_LOOK:
 	case ACT_OVER:
 		return false;
@@ -257,8 +256,6 @@ static const char *where_name(const struct maintenance *m, enum maintain_where w
 	switch (where) {
 	case WHERE_HOME: return maintain_home(m);
 	case WHERE_REFUGE: return maintain_refuge(m);
-	case WHERE_TIDYING:
-	case WHERE_MOVING: return "moving";
 	case WHERE_BOTH: return "both";
 	case WHERE_NONE: return "none";
 	case WHERE_UNKNOWN: break;
