@@ -169,6 +169,21 @@ def test_interrupted_twice(command: Command, begun: bool) -> None:
     assert ("is calling it off" if begun else "goes on with it") in ended.err and "vmbeam status" in ended.err
 
 
+def test_interrupted_among_json_lines(command: Command) -> None:
+    """What the command says of it is a JSON line like the others."""
+    running = command.start(*LONG["maintain"], "--json")
+    command.daemon.asked("maintain").say(EVENTS[1])
+    running.tells('"step"')
+    running.interrupt()
+    command.daemon.asked("abort").result("refused", error="it is over")
+    running.interrupt()
+    ended = running.end()
+    assert ended.code == UNFINISHED
+    words = [json.loads(line) for line in ended.err.splitlines()]
+    assert all(w["event"] == "words" for w in words), words
+    assert "calling it off" in words[0]["words"] and "left to vmbeamd" in words[-1]["words"]
+
+
 @pytest.mark.parametrize("arguments", [ALL["list"], ALL["events"], [*LONG["maintain"], "--dry-run"]],
                          ids=["list", "events", "dry_run"])
 def test_interrupted_where_nothing_is_touched(command: Command, arguments: list[str]) -> None:

@@ -49,9 +49,19 @@ static void draw(struct watch *w)
 	progress_draw(&w->progress, stdout, table_terminal(stdout), table_height(stdout), w->drawn_ms);
 }
 
-/* A line that stays, beside the block: that is drawn below it the next time. */
+/* A line that stays, beside the block: that is drawn below it the next time. Among JSON lines it is one, too. */
 static void tell(struct watch *w, const char *text)
 {
+	struct json_object *event;
+
+	if (w->json) {
+		event = json_object_new_object();
+		js_add_str(event, "event", "words");
+		js_add_str(event, "words", text);
+		fprintf(stderr, "%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
+		json_object_put(event);
+		return;
+	}
 	if (w->terminal)
 		fputs("\r\x1b[K", stdout);
 	fflush(stdout);
