@@ -207,6 +207,7 @@ static void drive(struct run *r)
 			looks = 0;
 		if (a.act == ACT_ASK) {
 			ASSERT_NE(NULL, strstr(a.why.text, "vmbeam "));
+			maintain_do(&r->m, &a, &seen, 1000 + turn);
 			r->w.asks++;
 			ASSERT_GT(30, r->w.asks)
 				TH_LOG("%s", a.why.text);
@@ -429,6 +430,35 @@ TEST(a_home_that_does_not_come_back)
 	EXPECT_EQ(1, r.w.asks);
 	for (int i = 0; i < DOWN; i++)
 		EXPECT_TRUE(r.w.refuge[i] && !r.w.home[i]);
+	maintain_clear(&r.m);
+}
+
+/* The history is to tell why, also when the daemon has died since. */
+TEST(an_abort_has_its_reason)
+{
+	RUN(r, PLAN_MAINTAIN, 0);
+	struct json_object *report;
+
+	r.w.fails[0] = 1;
+	r.abort_at_ask = true;
+	r.kill[0] = 9;
+	drive(&r);
+	EXPECT_EQ(MAINTAIN_ABORTED, r.m.step);
+	EXPECT_LT(9, r.points);
+	maintain_abort(&r.m);
+	report = maintain_report(&r.m, NULL, 9999);
+	EXPECT_EQ(0, strncmp("u1 could not leave hv1: hv2: no memory", js_str(report, "error", ""), 38))
+		TH_LOG("%s", js_str(report, "error", ""));
+	json_object_put(report);
+	maintain_clear(&r.m);
+
+	begin(&r, PLAN_MAINTAIN, 0);
+	r.kill[0] = 0;
+	r.abort_at = 3;
+	drive(&r);
+	report = maintain_report(&r.m, NULL, 9999);
+	EXPECT_STREQ("an operator has called it off", js_str(report, "error", ""));
+	json_object_put(report);
 	maintain_clear(&r.m);
 }
 

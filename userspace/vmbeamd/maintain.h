@@ -97,6 +97,7 @@ struct maintenance {
 	char boot_before[64], xen_before[32], xen_after[32];
 	int64_t began_ms[MAINTAIN_STEPS];	/* wall-clock time; 0: not yet */
 	struct error asked;			/* what an operator is asked for; "": nothing */
+	struct error reason;			/* why it is being aborted: what an operator was asked for then; "": for nothing */
 };
 
 struct maintain_action {

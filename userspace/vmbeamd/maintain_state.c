@@ -153,6 +153,9 @@ int maintain_abort(struct maintenance *m)
 {
 	if (maintain_over(m))
 		return -1;
+	/* Of two aborts the first one's counts. */
+	if (!m->aborting)
+		m->reason = m->asked;
 	m->aborting = true;
 	maintain_resume(m);
 	return 0;
@@ -189,6 +192,7 @@ struct json_object *maintain_to_json(const struct maintenance *m)
 	js_add_str(o, "xen_before", m->xen_before);
 	js_add_str(o, "xen_after", m->xen_after);
 	js_add_str(o, "asked", m->asked.text);
+	js_add_str(o, "reason", m->reason.text);
 	for (int i = 0; i < MAINTAIN_STEPS; i++)
 		if (m->began_ms[i])
 			json_object_object_add(began, maintain_steps[i], json_object_new_int64(m->began_ms[i]));
@@ -239,6 +243,7 @@ int maintain_from_json(struct maintenance *m, struct json_object *json, struct e
 	copy_text(m->xen_before, sizeof(m->xen_before), json, "xen_before");
 	copy_text(m->xen_after, sizeof(m->xen_after), json, "xen_after");
 	copy_text(m->asked.text, sizeof(m->asked.text), json, "asked");
+	copy_text(m->reason.text, sizeof(m->reason.text), json, "reason");
 	for (int i = 0; i < MAINTAIN_STEPS; i++)
 		m->began_ms[i] = js_u64(began, maintain_steps[i], 0);
 	for (size_t i = 0; i < m->plan.nr; i++) {
@@ -309,6 +314,8 @@ struct json_object *maintain_report(const struct maintenance *m, const struct ma
 		json_object_array_add(guests, g);
 	}
 	json_object_object_add(o, "guests", guests);
+	if (m->aborting)
+		js_add_str(o, "error", m->reason.text[0] ? m->reason.text : "an operator has called it off");
 	if (m->asked.text[0])
 		js_add_str(o, "waiting_for", m->asked.text);
 	return o;
