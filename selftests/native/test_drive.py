@@ -12,11 +12,13 @@ import pytest
 from daemon_rig import DONE, REFUSED, Rig, wait_until
 from made_up_agent import GUEST, OTHER, OTHER_UUID, UUID, Domain, MadeUpAgent
 
-# Notes what it was asked for; the host VM's state is what fake-host.c reads. "fail-COMMAND": that fails.
+# Notes what it was asked for; the host VM's state is what fake-host.c reads. "fail-COMMAND": that fails; "hang-COMMAND":
+# it does not end.
 XL = """#!/bin/sh
 dir=$(dirname "$(dirname "$0")")
 echo "$*" >>"$dir/xl.log"
 [ ! -e "$dir/fail-$1" ] || { printf 'libxl: error: it does not want to\\nlibxl: error: so nothing came of it\\n' >&2; exit 1; }
+[ ! -e "$dir/hang-$1" ] || sleep 600
 case $1 in
 shutdown) [ "$2" = -F ] && echo ended >>"$dir/system-$3" ;;
 destroy) echo none >>"$dir/system-$2" ;;
@@ -205,6 +207,17 @@ def test_failed_start_leaves_all_on_the_refuge(house: House) -> None:
     (house.directory / "fail-create").unlink()
     result, _ = house.ask(cmd="resume")
     assert result["outcome"] == "done" and house.on("hv1")
+
+
+def test_xl_that_does_not_end(house: House) -> None:
+    """A hotplug script that hangs, say: the limit can be set."""
+    house.limits |= {"xl": 1}
+    house.configure_house()
+    (house.directory / "hang-create").touch()
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    assert result["outcome"] == "unfinished" and "xl did not end within 1 s" in result["waiting_for"], result
+    assert house.on("hv2")
 
 
 @pytest.mark.parametrize("again", ["resume", "abort"])

@@ -38,6 +38,7 @@ static struct {
 	[LIMIT_HOOK] = { "hook", 60 },
 	[LIMIT_RUN] = { "run", 3600 },
 	[LIMIT_SYSTEM] = { "system", 900 },
+	[LIMIT_XL] = { "xl", 300 },
 	[LIMIT_LOOK] = { "look", 60 },
 	[LIMIT_CLOCK] = { "clock", 60 },
 };

@@ -36,6 +36,7 @@ enum limit {
 	LIMIT_HOOK,		/* a hook */
 	LIMIT_RUN,		/* the command that a maintenance runs while the host VM is down */
 	LIMIT_SYSTEM,		/* a host VM to shut down, and to be up with its agent after its start */
+	LIMIT_XL,		/* xl, which may wait for a device model or a hotplug script of a host VM, but for no boot or shutdown */
 	LIMIT_LOOK,		/* no wait: how long after a look at all host VMs that nobody asked for the next one comes */
 	LIMIT_CLOCK,		/* no wait: how far the clocks of two systems may be apart */
 	NR_LIMITS

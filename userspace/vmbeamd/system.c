@@ -12,8 +12,6 @@
 #include "system.h"
 
 #define LOOK_US		500000
-/* Of xl, which may wait for a device model or a hotplug script; the host VM itself boots and shuts down without it. */
-#define XL_LIMIT_S	300
 
 static int xl(const char *command, const char *arg, const char *more, struct error *err)
 {
@@ -21,7 +19,7 @@ static int xl(const char *command, const char *arg, const char *more, struct err
 	char *const argv[] = { "systemd-run", "--scope", "--quiet", "--collect",
 			       "xl", (char *)command, (char *)arg, (char *)more, NULL };
 
-	return child_run(sd_booted() > 0 ? argv : argv + 4, XL_LIMIT_S, err);
+	return child_run(sd_booted() > 0 ? argv : argv + 4, limit_s(LIMIT_XL), err);
 }
 
 static bool is_down(enum hostvm_state state)
@@ -84,7 +82,7 @@ int system_stop(const char *name, struct agent *a, struct error *err)
 	if (patience_over(a->patience, err) || tell_to_stop(name, a, err) > 0)
 		return -1;
 	log_warn("%s: %s: it is destroyed, since no guest VM is on it", name, told.text);
-	return xl("destroy", name, NULL, err) || wait_down(a, name, false, XL_LIMIT_S, err) ? -1 : 0;
+	return xl("destroy", name, NULL, err) || wait_down(a, name, false, limit_s(LIMIT_XL), err) ? -1 : 0;
 }
 
 int system_start(const char *name, const char *config, struct error *err)
@@ -96,7 +94,7 @@ int system_start(const char *name, const char *config, struct error *err)
 	case HOSTVM_UP:
 		return 0;
 	case HOSTVM_ENDED:
-		if (xl("destroy", name, NULL, err) || wait_down(NULL, name, true, XL_LIMIT_S, err))
+		if (xl("destroy", name, NULL, err) || wait_down(NULL, name, true, limit_s(LIMIT_XL), err))
 			return -1;
 		break;
 	default:
