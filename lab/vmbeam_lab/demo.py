@@ -90,6 +90,11 @@ def show_maintenance(m: Maintenance, shutdown_s: float, boot_s: float) -> None:
 """, flush=True)
 
 
+def clock_seconds(lab: Lab) -> float:
+    """By the lab's own clock, as all figures that are told beside each other: an emulator's goes at its own pace."""
+    return float(lab.text("host", "/proc/uptime").split()[0])
+
+
 def boot_seconds(lab: Lab, guest: str) -> float:
     """Of a guest VM, by its kernel's own clock: until it was up."""
     found = re.search(rf"\[ *([0-9.]+)\] lab: {guest} is up", lab.run(guest, "dmesg"))
@@ -118,9 +123,9 @@ def demonstrate(lab: Lab) -> dict[str, Any]:
     times.part("the maintenance of hv1, and looking at u1")
 
     say("u1 is shut down and its disk checked")
-    began = time.monotonic()
+    began = clock_seconds(lab)
     guests.guest_shutdown(lab, "hv1", "u1")
-    shutdown_s = time.monotonic() - began
+    shutdown_s = clock_seconds(lab) - began
     filesystem_clean(lab)
     times.part("u1's shutdown and the check of its disk")
     show_maintenance(done, shutdown_s, boot_s)
