@@ -22,6 +22,8 @@ struct world {
 	int boot, agent_late;		/* looks until the agent answers */
 	bool refuge_silent;
 	int stop_fails, start_fails, run_fails, probe_fails, dies;
+	bool new_is_bad;		/* no guest VM can come home to the new configuration's Xen */
+	bool new, crashes;		/* it was started from that one; and crashes at the next move home */
 	bool never_back;
 	unsigned int others;
 	/* What happened. */
@@ -36,6 +38,7 @@ struct run {
 	int points, kill[2];		/* at which points the driver is killed */
 	bool abort_at_ask, adopt_at_ask;
 	int abort_at;			/* or at this point; 0: never */
+	const char *config;		/* a new one of the host VM; NULL: none */
 };
 
 static const char *const uuids[GUESTS] = { "a", "b", "c", "d" };
@@ -58,6 +61,7 @@ static void begin(struct run *r, enum plan_what what, unsigned int retries)
 		json_object_array_add(blockers, json_object_new_string("it has a PCI device"));
 	}
 	o.run = what == PLAN_MAINTAIN ? "true" : NULL;
+	o.config = what == PLAN_MAINTAIN ? r->config : NULL;
 	ASSERT_EQ(0, plan_make(&p, &o, what == PLAN_RETURN ? "hv2" : "hv1", what == PLAN_RETURN ? "hv1" : "hv2", c,
 			       GUESTS, 1000, problems));
 	json_object_put(problems);
@@ -134,6 +138,13 @@ static const char *carry_out(struct run *r, const struct maintain_action *a)
 		EXPECT_EQ(a->act == ACT_MOVE_AWAY, w->home[n]);
 		EXPECT_EQ(a->act == ACT_MOVE_HOME, w->refuge[n]);
 		EXPECT_NE(DOWN, n);
+		if (w->crashes && a->act == ACT_MOVE_HOME) {
+			w->crashes = false;
+			w->system = SYSTEM_GONE;
+			return "hv1: its agent is gone";
+		}
+		if (w->new && w->new_is_bad && a->act == ACT_MOVE_HOME)
+			return "hv1 runs Xen 4.21, hv2 runs Xen 4.20";
 		if (w->fails[n] && w->fails[n]--)
 			return "hv2: no memory";
 		w->home[n] ^= 1;
@@ -170,6 +181,7 @@ static const char *carry_out(struct run *r, const struct maintain_action *a)
 		if (w->dies && w->dies--)
 			return NULL;
 		w->system = SYSTEM_UP;
+		w->new = r->m.plan.config && !r->m.aborting;
 		w->boot++;
 		w->agent_late = 3;
 		return NULL;
@@ -240,6 +252,17 @@ static bool all_home(const struct world *w)
 		if (!w->home[i] || w->refuge[i])
 			return false;
 	return true;
+}
+
+/* One look at a state that is put together by hand. */
+static struct maintain_action next_of(struct maintenance *m, enum maintain_where a, enum maintain_where others,
+				      enum maintain_system system, const char *boot, unsigned int strangers)
+{
+	enum maintain_where where[GUESTS] = { a, others, others, others == WHERE_REFUGE ? WHERE_NONE : others };
+	struct maintain_seen seen = { .guests = where, .system = system, .agent = *boot, .boot = boot, .xen = "4.20",
+				      .others = strangers };
+
+	return maintain_next(m, &seen);
 }
 
 TEST(a_maintenance_that_goes_well)
@@ -462,6 +485,122 @@ TEST(an_abort_has_its_reason)
 	maintain_clear(&r.m);
 }
 
+/* Nobody can come home to the new Xen: an abort takes the old one back, and all home. Killed anywhere, too. */
+TEST(a_new_xen_that_is_no_good)
+{
+	for (int probe = 0; probe < 2; probe++) {
+		int points = 1;
+
+		for (int k = 0; k < points; k++) {
+			struct run r = { ._metadata = _metadata, .config = "new.cfg", .kill = { k }, .abort_at_ask = true };
+
+			begin(&r, PLAN_MAINTAIN, 0);
+			r.w.new_is_bad = true;
+			r.w.probe_fails = probe;
+			r.m.plan.no_probe = !probe;
+			/* It cannot move, and would run on either Xen. */
+			ASSERT_EQ(0, maintain_adopt(&r.m, "d"));
+			r.w.home[DOWN] = false;
+			drive(&r);
+			EXPECT_EQ(MAINTAIN_ABORTED, r.m.step);
+			EXPECT_EQ(1, r.w.asks);
+			EXPECT_EQ(2, r.w.stops);
+			EXPECT_FALSE(r.w.new);
+			EXPECT_STREQ("1> 2> 3> 3< 2< 1< ", r.w.moves)
+				TH_LOG("killed at %d", k);
+			EXPECT_STREQ("4.20.1", r.m.xen_before);
+			points = r.points;
+			maintain_clear(&r.m);
+		}
+		EXPECT_LT(20, points);
+	}
+}
+
+/* It is not stopped again under one that has come home; those that cannot stay where they are. */
+TEST(a_new_xen_that_has_a_guest_vm)
+{
+	struct run r = { ._metadata = _metadata, .config = "/etc/xen/new.cfg" };
+	struct maintain_action a;
+
+	begin(&r, PLAN_MAINTAIN, 0);
+	r.m.step = MAINTAIN_RETURN;
+	r.m.renewed = true;
+	r.m.guests[0].tries = 1;
+	a = next_of(&r.m, WHERE_REFUGE, WHERE_HOME, SYSTEM_UP, "b2", 0);
+	EXPECT_EQ(NULL, strstr(a.why.text, "--abort"));
+	EXPECT_EQ(0, maintain_abort(&r.m));
+	EXPECT_EQ(ACT_MOVE_HOME, next_of(&r.m, WHERE_REFUGE, WHERE_HOME, SYSTEM_UP, "b2", 0).act);
+	EXPECT_EQ(0, maintain_adopt(&r.m, "d"));
+	EXPECT_NE(ACT_STEP, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b2", 1).act);
+	EXPECT_EQ(ACT_LOOK, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "", 0).act);
+	a = next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_UP, "b2", 0);
+	EXPECT_EQ(ACT_STEP, a.act);
+	EXPECT_EQ(MAINTAIN_STOP, a.step);
+	maintain_clear(&r.m);
+}
+
+TEST(a_home_that_crashes_after_its_restart)
+{
+	RUN(r, PLAN_MAINTAIN, 1);
+
+	r.w.crashes = true;
+	drive(&r);
+	EXPECT_EQ(MAINTAIN_DONE, r.m.step);
+	EXPECT_EQ(0, r.w.asks);
+	EXPECT_EQ(2, r.w.starts);
+	EXPECT_TRUE(all_home(&r.w));
+	maintain_clear(&r.m);
+
+	begin(&r, PLAN_MAINTAIN, 1);
+	r.m.step = MAINTAIN_PROBE;
+	EXPECT_EQ(MAINTAIN_START, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_GONE, "", 0).step);
+	maintain_clear(&r.m);
+
+	/* Whoever wants but a return has not asked for a start. */
+	begin(&r, PLAN_RETURN, 1);
+	EXPECT_EQ(ACT_MOVE_HOME, next_of(&r.m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_GONE, "", 0).act);
+	maintain_clear(&r.m);
+}
+
+static const char *what_is_asked(struct run *r, const char *config)
+{
+	static struct error why;
+
+	free(r->m.plan.config);
+	r->m.plan.config = config ? strdup(config) : NULL;
+	r->m.step = MAINTAIN_START;
+	r->m.starts = 3;
+	why = next_of(&r->m, WHERE_REFUGE, WHERE_REFUGE, SYSTEM_GONE, "", 0).why;
+	return why.text;
+}
+
+TEST(a_sentence_is_about_this_plan)
+{
+	RUN(r, PLAN_MAINTAIN, 1);
+	struct maintain_action start = { .act = ACT_START_SYSTEM };
+
+	EXPECT_STREQ("hv1 ends again whenever it is started; the guest VMs that could be moved run on hv2, "
+		     "the others are shut down: see the console of hv1, then type vmbeam maintain --resume",
+		     what_is_asked(&r, NULL));
+	EXPECT_NE(NULL, strstr(what_is_asked(&r, "new.cfg"),
+			       "vmbeam maintain --abort: then it is started from its old configuration"));
+	maintain_end(&r.m, &start, "no such file");
+	EXPECT_NE(NULL, strstr(r.m.asked.text, "vmbeam maintain --abort starts it from its old one"));
+	maintain_abort(&r.m);
+	EXPECT_EQ(NULL, strstr(what_is_asked(&r, "new.cfg"), "--abort"));
+	maintain_end(&r.m, &start, "no such file");
+	EXPECT_EQ(NULL, strstr(r.m.asked.text, "--abort"));
+	EXPECT_EQ(0, maintain_adopt(&r.m, "d"));
+	EXPECT_NE(NULL, strstr(what_is_asked(&r, NULL), "; all guest VMs run on hv2: "));
+	for (int i = 0; i < GUESTS; i++)
+		EXPECT_EQ(0, maintain_adopt(&r.m, uuids[i]));
+	r.m.aborting = false;
+	EXPECT_NE(NULL, strstr(what_is_asked(&r, NULL), "; no guest VM is on it: "));
+	r.m.began_ms[MAINTAIN_RETURN] = 1;
+	EXPECT_NE(NULL, strstr(what_is_asked(&r, NULL), "; vmbeam list tells where its guest VMs are: "));
+	maintain_clear(&r.m);
+}
+
 TEST(no_return)
 {
 	RUN(r, PLAN_MAINTAIN, 1);
@@ -472,17 +611,6 @@ TEST(no_return)
 	/* What was shut down is at home again, for it cannot go elsewhere. */
 	EXPECT_STREQ("1> 2> 3> 4v 4^ ", r.w.moves);
 	maintain_clear(&r.m);
-}
-
-/* One look at a state that is put together by hand. */
-static struct maintain_action next_of(struct maintenance *m, enum maintain_where a, enum maintain_where others,
-				      enum maintain_system system, const char *boot, unsigned int strangers)
-{
-	enum maintain_where where[GUESTS] = { a, others, others, others == WHERE_REFUGE ? WHERE_NONE : others };
-	struct maintain_seen seen = { .guests = where, .system = system, .agent = *boot, .boot = boot, .xen = "4.20",
-				      .others = strangers };
-
-	return maintain_next(m, &seen);
 }
 
 TEST(the_host_vm_is_not_stopped_under_anybody)

@@ -146,8 +146,12 @@ static bool startable(struct view *v)	{ return find(v, WHERE_NONE, to_shut_down)
 static bool away(struct view *v)	{ return find(v, WHERE_REFUGE, to_come_home); }
 static bool down(struct view *v)	{ return find(v, WHERE_NONE, NULL); }
 static bool aborting(struct view *v)	{ return v->m->aborting; }
-static bool unharmed(struct view *v)	{ return v->m->aborting && !v->m->stopping; }
+static bool unharmed(struct view *v)	{ return v->m->aborting && !v->m->stopping && !v->m->renewed; }
 static bool not_wanted(struct view *v)	{ return v->m->aborting && v->m->plan.what == PLAN_RETURN; }
+static bool crashed(struct view *v)	{ return v->m->plan.what == PLAN_MAINTAIN && gone(v); }
+static bool too_new(struct view *v)	{ return v->m->aborting && v->m->renewed && !at_home(v); }
+static bool replaceable(struct view *v)	{ return too_new(v) && !others(v); }
+static bool cannot_be_told(struct view *v) { return too_new(v) && silent(v); }
 static bool always(struct view *v)	{ (void)v; return true; }
 
 /* An abort need not bring home whom an operator has let stay: so there is an end even if the home never comes back. */
@@ -166,7 +170,8 @@ static bool all_adopted(struct view *v)
 /*
  * What follows from what is seen: the first line that fits, of those for any step, then of those of the step. In a
  * sentence, %G is the guest VM, %U its UUID, for what is to be typed: a name may have spaces, or be cut; %H is its home, %R
- * the refuge, %E why the guest VM's last try failed.
+ * the refuge, %E why the guest VM's last try failed, %W where all guest VMs are. What is in braces is told only if an abort
+ * would take %H's old configuration back.
  */
 #define ANY MAINTAIN_STEPS
 #define SILENT "the agent of %H does not answer: see that vmbeam-agent runs in its management VM, then type vmbeam maintain --resume"
@@ -221,25 +226,30 @@ static const struct rule {
 	{ MAINTAIN_START, "the host VM is there", is_up, ACT_STEP, MAINTAIN_AGENT, NULL },
 	{ MAINTAIN_START, "it is not known whether it is there", not_known, ACT_LOOK, 0, "whether %H runs is not known: see that xl list works on the host, then type vmbeam maintain --resume" },
 	{ MAINTAIN_START, "it was started three times", no_more_starts, ACT_ASK, 0,
-	  "%H ends again whenever it is started; all guest VMs run on %R: see the console of %H, then type vmbeam maintain --resume; or type vmbeam maintain --abort: then it is started from its old configuration" },
+	  "%H ends again whenever it is started; %W: see the console of %H, then type vmbeam maintain --resume{; or type vmbeam maintain --abort: then it is started from its old configuration}" },
 	{ MAINTAIN_START, "otherwise", always, ACT_START_SYSTEM, 0, NULL },
 
 	{ MAINTAIN_AGENT, "the host VM is gone", gone, ACT_STEP, MAINTAIN_START, NULL },
 	{ MAINTAIN_AGENT, "its agent answers, after another boot", another_boot, ACT_STEP, MAINTAIN_PROBE, NULL },
 	{ MAINTAIN_AGENT, "otherwise", always, ACT_LOOK, 0,
-	  "the agent of %H does not answer after the restart; all guest VMs run on %R: see the console of %H, then type vmbeam maintain --resume; or type vmbeam maintain --abort and xl destroy %H: then it is started from its old configuration" },
+	  "the agent of %H does not answer after the restart; %W: see the console of %H, then type vmbeam maintain --resume{; or type vmbeam maintain --abort and xl destroy %H: then it is started from its old configuration}" },
 
+	{ MAINTAIN_PROBE, "the host VM is gone", gone, ACT_STEP, MAINTAIN_START, NULL },
 	{ MAINTAIN_PROBE, "none is wanted, or it went well, or it is being aborted", nothing_to_probe, ACT_STEP, MAINTAIN_RETURN, NULL },
 	{ MAINTAIN_PROBE, "the home's agent is silent", silent, ACT_LOOK, 0, SILENT },
 	{ MAINTAIN_PROBE, "otherwise", always, ACT_PROBE, 0, NULL },
 
 	{ MAINTAIN_RETURN, "it is not known where a guest VM is", unknown, ACT_LOOK, 0,
 	  "where %G is cannot be said until the agents of %H and %R answer: see that both host VMs and vmbeam-agent in them run, then type vmbeam maintain --resume" },
+	{ MAINTAIN_RETURN, "the host VM of a maintenance is gone", crashed, ACT_STEP, MAINTAIN_START, NULL },
+	{ MAINTAIN_RETURN, "it is being aborted, the host VM runs from the new configuration, and whether guest VMs are at home is not known", cannot_be_told, ACT_LOOK, 0,
+	  "%H is to be started from its old configuration, and its agent does not answer: see that vmbeam-agent runs in its management VM, or, if no guest VM is on it, type xl destroy %H; then type vmbeam maintain --resume" },
+	{ MAINTAIN_RETURN, "it is being aborted, and the host VM runs from the new configuration without a guest VM", replaceable, ACT_STEP, MAINTAIN_STOP, NULL },
 	{ MAINTAIN_RETURN, "nothing but a return was wanted, and is being aborted", not_wanted, ACT_STEP, MAINTAIN_ABORTED, NULL },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere, with tries left", startable, ACT_START_GUEST, 0, NULL },
 	{ MAINTAIN_RETURN, "a guest VM is at the refuge that is to return and has tries left", returnable, ACT_MOVE_HOME, 0, NULL },
 	{ MAINTAIN_RETURN, "one that is to return is at the refuge", away, ACT_ASK, 0,
-	  "%G could not return to %H and is on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %U lets it stay" },
+	  "%G could not return to %H and is on %R: %E; vmbeam maintain --resume tries again, vmbeam adopt %U lets it stay{, vmbeam maintain --abort starts %H from its old configuration and brings all home}" },
 	{ MAINTAIN_RETURN, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
 	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %U" },
 	{ MAINTAIN_RETURN, "one that was shut down is nowhere", down, ACT_ASK, 0,
@@ -255,20 +265,53 @@ static void add(char *out, size_t size, const char *text)
 	snprintf(out + have, size - have, "%s", text);
 }
 
+void maintain_say_where(const struct maintenance *m, char *text, size_t size)
+{
+	size_t moved = 0, down = 0;
+
+	for (size_t i = 0; i < m->plan.nr; i++) {
+		moved += takes_part(m, i) && moves(m, i);
+		down += takes_part(m, i) && !moves(m, i);
+	}
+	/* Some may have been home again when it went down. */
+	if (m->began_ms[MAINTAIN_RETURN])
+		snprintf(text, size, "vmbeam list tells where its guest VMs are");
+	else if (!moved)
+		snprintf(text, size, down ? "its guest VMs are shut down" : "no guest VM is on it");
+	else
+		snprintf(text, size, "%s run on %s%s", down ? "the guest VMs that could be moved" : "all guest VMs",
+			 maintain_refuge(m), down ? ", the others are shut down" : "");
+}
+
+/* Would an abort take the old configuration back? Not under a guest VM that is home. */
+static bool goes_back(const struct view *v)
+{
+	bool home = false;
+
+	for (size_t i = 0; i < v->m->plan.nr; i++)
+		home |= takes_part(v->m, i) && v->seen->guests[i] == WHERE_HOME;
+	return v->m->plan.config && !v->m->aborting && (v->m->step != MAINTAIN_RETURN || (v->m->renewed && !home));
+}
+
 /* A rule's sentence, with its names. */
 static void explain(struct error *why, const char *form, const struct view *v)
 {
 	const struct maintenance *m = v->m;
 	bool about_one = v->guest < m->plan.nr;
-	char text[2 * sizeof(why->text)] = "", name[TEXT_SHORT] = "", reason[MAINTAIN_REASON] = "no reason is known", one[2] = "";
+	char text[2 * sizeof(why->text)] = "", name[TEXT_SHORT] = "", reason[MAINTAIN_REASON] = "no reason is known", place[512], one[2] = "";
 
 	if (about_one)
 		text_short(name, sizeof(name), m->plan.guests[v->guest].name);
 	if (about_one && m->guests[v->guest].error)
 		text_short(reason, sizeof(reason), m->guests[v->guest].error);
+	maintain_say_where(m, place, sizeof(place));
 	for (; *form; form++) {
 		const char *piece = one;
 
+		if (*form == '{' && !goes_back(v))
+			form = strchr(form, '}');
+		if (*form == '{' || *form == '}')
+			continue;
 		one[0] = *form;
 		if (*form == '%') {
 			switch (*++form) {
@@ -276,6 +319,7 @@ static void explain(struct error *why, const char *form, const struct view *v)
 			case 'U': piece = about_one ? m->plan.guests[v->guest].uuid : ""; break;
 			case 'H': piece = maintain_home(m); break;
 			case 'R': piece = maintain_refuge(m); break;
+			case 'W': piece = place; break;
 			default: piece = reason;
 			}
 		}

@@ -94,6 +94,7 @@ struct maintenance {
 	bool stopping;				/* the host VM may have been told to shut down */
 	bool ran, probed;
 	unsigned int starts;			/* of the host VM */
+	bool renewed;				/* it was last started from the plan's configuration */
 	char boot_before[64], xen_before[32], xen_after[32];
 	int64_t began_ms[MAINTAIN_STEPS];	/* wall-clock time; 0: not yet */
 	struct error asked;			/* what an operator is asked for; "": nothing */
@@ -128,6 +129,9 @@ static inline bool maintain_over(const struct maintenance *m)
 {
 	return m->step >= MAINTAIN_DONE;
 }
+
+/* Where its guest VMs are while their home is down, as a part of a sentence. */
+void maintain_say_where(const struct maintenance *m, char *text, size_t size);
 
 /* Where a guest VM is by what either agent says: 1 there, 0 not there, -1 it does not answer. */
 enum maintain_where maintain_where(int at_home, int at_refuge);

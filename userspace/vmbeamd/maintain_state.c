@@ -51,7 +51,9 @@ static void begin_step(struct maintenance *m, enum maintain_step step, const str
 		m->probed = false;
 		m->starts = 0;
 		snprintf(m->boot_before, sizeof(m->boot_before), "%s", seen->boot);
-		snprintf(m->xen_before, sizeof(m->xen_before), "%s", seen->xen);
+		/* What it had before is what it is to have again. */
+		if (!m->aborting)
+			snprintf(m->xen_before, sizeof(m->xen_before), "%s", seen->xen);
 		break;
 	case MAINTAIN_PROBE:
 		snprintf(m->xen_after, sizeof(m->xen_after), "%s", seen->xen);
@@ -80,6 +82,7 @@ bool maintain_do(struct maintenance *m, const struct maintain_action *a, const s
 		return true;
 	case ACT_START_SYSTEM:
 		m->starts++;
+		m->renewed = m->plan.config && !m->aborting;
 		return true;
 	case ACT_MOVE_AWAY:
 	case ACT_MOVE_HOME:
@@ -105,9 +108,11 @@ void maintain_ask(struct maintenance *m, const char *why)
 
 void maintain_end(struct maintenance *m, const struct maintain_action *a, const char *error)
 {
-	char why[MAINTAIN_REASON];
+	bool goes_back = m->plan.config && !m->aborting;
+	char why[MAINTAIN_REASON], where[512];
 
 	text_short(why, sizeof(why), error ?: "");
+	maintain_say_where(m, where, sizeof(where));
 	switch (a->act) {
 	case ACT_MOVE_AWAY:
 	case ACT_MOVE_HOME:
@@ -119,14 +124,16 @@ void maintain_end(struct maintenance *m, const struct maintain_action *a, const 
 		m->ran = !error;
 		/* An abort does not want it. */
 		if (error && !m->aborting)
-			error_set(&m->asked, "the command failed: %s; %s is down, and all guest VMs run on %s: vmbeam maintain --resume runs the command again, vmbeam maintain --abort starts %s and brings all home",
-				  why, maintain_home(m), maintain_refuge(m), maintain_home(m));
+			error_set(&m->asked, "the command failed: %s; %s is down, and %s: vmbeam maintain --resume runs the command again, vmbeam maintain --abort starts %s%s and brings all home",
+				  why, maintain_home(m), where, maintain_home(m),
+				  goes_back ? " from its old configuration" : "");
 		break;
 	case ACT_PROBE:
 		m->probed = !error;
 		if (error && !m->aborting)
-			error_set(&m->asked, "a guest VM could not be created on %s for a try: %s; all guest VMs run on %s: vmbeam maintain --resume tries again, vmbeam maintain --abort brings them home without a try",
-				  maintain_home(m), why, maintain_refuge(m));
+			error_set(&m->asked, "a guest VM could not be created on %s for a try: %s; %s: vmbeam maintain --resume tries again, vmbeam maintain --abort %s",
+				  maintain_home(m), why, where, goes_back && m->renewed ?
+				  "starts it from its old configuration and brings all home" : "brings all home without a try");
 		break;
 	case ACT_STOP_SYSTEM:
 		if (error)
@@ -134,8 +141,9 @@ void maintain_end(struct maintenance *m, const struct maintain_action *a, const 
 		break;
 	case ACT_START_SYSTEM:
 		if (error)
-			error_set(&m->asked, "%s could not be started: %s; all guest VMs run on %s: put its configuration right and type vmbeam maintain --resume; vmbeam maintain --abort starts it from its old one",
-				  maintain_home(m), why, maintain_refuge(m));
+			error_set(&m->asked, "%s could not be started: %s; %s: put its configuration right and type vmbeam maintain --resume%s",
+				  maintain_home(m), why, where,
+				  goes_back ? "; vmbeam maintain --abort starts it from its old one" : "");
 		break;
 	default:
 		break;
@@ -188,6 +196,7 @@ struct json_object *maintain_to_json(const struct maintenance *m)
 	js_add_bool(o, "ran", m->ran);
 	js_add_bool(o, "probed", m->probed);
 	js_add_u64(o, "starts", m->starts);
+	js_add_bool(o, "renewed", m->renewed);
 	js_add_str(o, "boot_before", m->boot_before);
 	js_add_str(o, "xen_before", m->xen_before);
 	js_add_str(o, "xen_after", m->xen_after);
@@ -239,6 +248,7 @@ int maintain_from_json(struct maintenance *m, struct json_object *json, struct e
 	m->ran = js_bool(json, "ran");
 	m->probed = js_bool(json, "probed");
 	m->starts = js_u64(json, "starts", 0);
+	m->renewed = js_bool(json, "renewed");
 	copy_text(m->boot_before, sizeof(m->boot_before), json, "boot_before");
 	copy_text(m->xen_before, sizeof(m->xen_before), json, "xen_before");
 	copy_text(m->xen_after, sizeof(m->xen_after), json, "xen_after");
