@@ -704,6 +704,10 @@ TEST(an_operator_is_told_whom_and_what_to_type)
 	EXPECT_STREQ("u1 could not leave hv1: hv2: no memory; vmbeam maintain --resume tries again, "
 		     "vmbeam maintain --abort brings all home",
 		     a.why.text);
+	r.m.plan.what = PLAN_EVACUATE;
+	a = next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
+	EXPECT_NE(NULL, strstr(a.why.text, "brings all home, vmbeam adopt u1 leaves it out"));
+	r.m.plan.what = PLAN_MAINTAIN;
 	a = next_of(&r.m, WHERE_BOTH, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
 	EXPECT_EQ(ACT_ASK, a.act);
 	EXPECT_NE(NULL, strstr(a.why.text, "u1 is on hv1 and on hv2"));

@@ -37,6 +37,21 @@ def test_guest_vm_is_renamed_meanwhile(house: House) -> None:
     assert result["outcome"] == "done" and house.on("hv2"), json.dumps(result)
 
 
+def test_check_while_an_operator_is_asked(house: House) -> None:
+    """Whoever is to decide what becomes of it can look why it does not go; and can leave it out."""
+    waits_for_an_operator(house)
+    (told,) = house.status()["waiting"]
+    assert "vmbeam adopt u1 leaves it out" in told, told
+    check = {"cmd": "check", "guest": "u1", "from": "hv1", "to": "hv2"}
+    assert house.ask(**check)[0]["outcome"] == "ok"
+    result, _ = house.ask(**{**check, "cmd": "migrate"})
+    assert result["outcome"] == "refused" and result["error"].startswith("an evacuation of hv1 is under way"), result
+    assert house.status()["waiting"] == [told]
+    assert house.ask(cmd="adopt", guest="u1")[0]["outcome"] == "ok"
+    wait_until(lambda: house.status()["maintenance"] is None)
+    assert house.history(kind="maintenance")[-1]["outcome"] == "done" and house.on("hv1")
+
+
 def test_abort_of_another(house: House) -> None:
     waits_for_an_operator(house)
     result, _ = house.ask(cmd="abort", maintenance="20260102T030405-00000000")

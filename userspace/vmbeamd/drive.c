@@ -43,6 +43,11 @@ bool drive_busy(void)
 	return under_way;
 }
 
+bool drive_waits(void)
+{
+	return under_way && m.asked.text[0];
+}
+
 const char *drive_what(void)
 {
 	return drive_tell_what(&m);

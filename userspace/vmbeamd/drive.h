@@ -27,6 +27,8 @@ int drive_open(sd_event *event, const struct config *config, struct journal *mig
 const char *drive_problem(void);
 /* Is one under way? */
 bool drive_busy(void);
+/* Likewise, and does it wait for an operator? Then nothing of it is done. */
+bool drive_waits(void);
 /* As a sentence has it: "a maintenance of hv1"; only while one is under way. */
 const char *drive_what(void);
 /* The report of the one under way; NULL: there is none. */

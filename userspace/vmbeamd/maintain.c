@@ -170,12 +170,12 @@ static bool all_adopted(struct view *v)
 /*
  * What follows from what is seen: the first line that fits, of those for any step, then of those of the step. In a
  * sentence, %G is the guest VM, %U its UUID, for what is to be typed: a name may have spaces, or be cut; %H is its home, %R
- * the refuge, %E why the guest VM's last try failed, %W where all guest VMs are. What is in braces is told only if an abort
- * would take %H's old configuration back.
+ * the refuge, %E why the guest VM's last try failed, %W where all guest VMs are. What is in braces is told only if it
+ * applies().
  */
 #define ANY MAINTAIN_STEPS
 #define SILENT "the agent of %H does not answer: see that vmbeam-agent runs in its management VM, then type vmbeam maintain --resume"
-#define RETRY "; vmbeam maintain --resume tries again, vmbeam maintain --abort brings all home"
+#define RETRY "; vmbeam maintain --resume tries again, vmbeam maintain --abort brings all home{, vmbeam adopt %U leaves it out}"
 
 static const struct rule {
 	enum maintain_step step;
@@ -293,6 +293,12 @@ static bool goes_back(const struct view *v)
 	return v->m->plan.config && !v->m->aborting && (v->m->step != MAINTAIN_RETURN || (v->m->renewed && !home));
 }
 
+/* Of a maintenance nobody can be left out while it is at home: that is going to be stopped. */
+static bool applies(const struct view *v)
+{
+	return v->m->step == MAINTAIN_EVACUATE ? v->m->plan.what == PLAN_EVACUATE : goes_back(v);
+}
+
 /* A rule's sentence, with its names. */
 static void explain(struct error *why, const char *form, const struct view *v)
 {
@@ -308,7 +314,7 @@ static void explain(struct error *why, const char *form, const struct view *v)
 	for (; *form; form++) {
 		const char *piece = one;
 
-		if (*form == '{' && !goes_back(v))
+		if (*form == '{' && !applies(v))
 			form = strchr(form, '}');
 		if (*form == '{' || *form == '}')
 			continue;

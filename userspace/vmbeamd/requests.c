@@ -144,8 +144,8 @@ static void serve_list(struct client *c, bool names)
 	request_list(c, names ? LIST_NAMES : LIST_REASONS, more);
 }
 
-/* Of two at once the later one is refused. */
-static bool may_begin(struct client *c)
+/* Of two at once the later one is refused. But an operator who is asked what to do has to be able to look. */
+static bool may_begin(struct client *c, bool check_only)
 {
 	struct worker_state now;
 
@@ -154,7 +154,7 @@ static bool may_begin(struct client *c)
 	worker_state(&now);
 	if (stopping)
 		control_refuse(c, "refused", "vmbeamd is being stopped");
-	else if (drive_busy())
+	else if (drive_busy() && !(check_only && drive_waits()))
 		control_refuse(c, "refused", "%s is under way, and nothing else can be begun meanwhile: vmbeam status tells how far it is", drive_what());
 	else if (worker_busy())
 		control_refuse(c, "refused", "a migration of %s is under way, and there can be one at a time: vmbeam status tells how far it is",
@@ -177,7 +177,7 @@ static void request_what(struct client *c, struct json_object *json, enum plan_w
 
 	if (problem && !stopping)
 		control_refuse(c, "refused", "%s", problem);
-	else if (may_begin(c))
+	else if (may_begin(c, false))
 		request_plan(c, json, what);
 }
 
@@ -240,7 +240,7 @@ void requests_serve(struct client *c, struct json_object *json)
 	} else if (!strcmp(cmd, "events")) {
 		request_events(c);
 	} else if (!strcmp(cmd, "migrate") || !strcmp(cmd, "check")) {
-		if (may_begin(c))
+		if (may_begin(c, !strcmp(cmd, "check")))
 			request_migration(c, json, !strcmp(cmd, "check"));
 	} else {
 		control_refuse(c, "misuse", "there is no such command");
