@@ -601,6 +601,33 @@ TEST(a_sentence_is_about_this_plan)
 	maintain_clear(&r.m);
 }
 
+/* An evacuation does not end without a word while somebody else is there; but it ends. */
+TEST(an_evacuation_and_one_that_came_meanwhile)
+{
+	for (int k = 0; k < 12; k++) {
+		struct run r = { ._metadata = _metadata, .kill = { k } };
+
+		begin(&r, PLAN_EVACUATE, 1);
+		r.w.others = 1;
+		drive(&r);
+		EXPECT_EQ(MAINTAIN_DONE, r.m.step);
+		EXPECT_EQ(1, r.w.asks);
+		maintain_clear(&r.m);
+	}
+}
+
+TEST(an_evacuation_of_some)
+{
+	RUN(r, PLAN_EVACUATE, 1);
+
+	r.w.others = 1;
+	r.m.plan.guests[0].way = PLAN_EXCLUDED;
+	drive(&r);
+	EXPECT_EQ(MAINTAIN_DONE, r.m.step);
+	EXPECT_EQ(0, r.w.asks);
+	maintain_clear(&r.m);
+}
+
 TEST(no_return)
 {
 	RUN(r, PLAN_MAINTAIN, 1);

@@ -52,6 +52,17 @@ def test_check_while_an_operator_is_asked(house: House) -> None:
     assert house.history(kind="maintenance")[-1]["outcome"] == "done" and house.on("hv1")
 
 
+def test_evacuation_does_not_end_beside_a_newcomer(house: House) -> None:
+    waits_for_an_operator(house)
+    house.source.domains.append(Domain(33, name="late", uuid=STRANGER))
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "unfinished" and "have come to hv1" in result["waiting_for"], result
+    assert house.on("hv2")
+    house.restart()
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "done", result
+
+
 def test_abort_of_another(house: House) -> None:
     waits_for_an_operator(house)
     result, _ = house.ask(cmd="abort", maintenance="20260102T030405-00000000")

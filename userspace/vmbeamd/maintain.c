@@ -118,6 +118,15 @@ static bool is_moved(const struct view *v, size_t i)
 	return moves(v->m, i);
 }
 
+/* Whoever leaves one there by the plan, or has left one out, knows that the home is not empty. */
+static bool leaves_none(const struct maintenance *m)
+{
+	for (size_t i = 0; i < m->plan.nr; i++)
+		if (!takes_part(m, i))
+			return false;
+	return true;
+}
+
 /* The conditions of the rules. */
 
 static bool over(struct view *v)	{ return maintain_over(v->m); }
@@ -153,6 +162,12 @@ static bool too_new(struct view *v)	{ return v->m->aborting && v->m->renewed && 
 static bool replaceable(struct view *v)	{ return too_new(v) && !others(v); }
 static bool cannot_be_told(struct view *v) { return too_new(v) && silent(v); }
 static bool always(struct view *v)	{ (void)v; return true; }
+
+/* Of which an operator has not been told, if the home is to be empty. */
+static bool newcomers(struct view *v)
+{
+	return v->m->plan.what == PLAN_EVACUATE && leaves_none(v->m) && others(v) && v->seen->others > v->m->others_told;
+}
 
 /* An abort need not bring home whom an operator has let stay: so there is an end even if the home never comes back. */
 static bool all_adopted(struct view *v)
@@ -202,6 +217,8 @@ static const struct rule {
 	  "%G could not be shut down: %E" RETRY },
 	{ MAINTAIN_EVACUATE, "a guest VM that was to move is nowhere", vanished, ACT_LOOK, 0,
 	  "%G is on neither %H nor %R: start it on %H and type vmbeam maintain --resume, or leave it out with vmbeam adopt %U" },
+	{ MAINTAIN_EVACUATE, "nothing but an evacuation of all is wanted, and guest VMs are at home that neither the plan nor an operator knows of", newcomers, ACT_ASK, 0,
+	  "guest VMs have come to %H that the plan does not have: vmbeam maintain --resume ends the evacuation without them, and vmbeam evacuate moves them then; vmbeam maintain --abort brings all home" },
 	{ MAINTAIN_EVACUATE, "nothing but an evacuation is wanted", evacuation, ACT_STEP, MAINTAIN_DONE, NULL },
 	{ MAINTAIN_EVACUATE, "the host VM is gone, and all that were on it are elsewhere", gone, ACT_STEP, MAINTAIN_STOP, NULL },
 	{ MAINTAIN_EVACUATE, "the home's agent is silent", silent, ACT_LOOK, 0, SILENT },

@@ -94,6 +94,7 @@ struct maintenance {
 	bool stopping;				/* the host VM may have been told to shut down */
 	bool ran, probed;
 	unsigned int starts;			/* of the host VM */
+	unsigned int others_told;		/* of the guest VMs at home that the plan does not have: an operator knows of them */
 	bool renewed;				/* it was last started from the plan's configuration */
 	char boot_before[64], xen_before[32], xen_after[32];
 	int64_t began_ms[MAINTAIN_STEPS];	/* wall-clock time; 0: not yet */

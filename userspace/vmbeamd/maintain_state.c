@@ -73,6 +73,9 @@ bool maintain_do(struct maintenance *m, const struct maintain_action *a, const s
 		if (m->asked.text[0])
 			return false;
 		m->asked = a->why;
+		/* Of an evacuation, what is about no guest VM of the plan is about those. */
+		if (m->plan.what == PLAN_EVACUATE && a->guest == m->plan.nr)
+			m->others_told = seen->others;
 		return true;
 	case ACT_STEP:
 		begin_step(m, a->step, seen, now_ms);
@@ -196,6 +199,7 @@ struct json_object *maintain_to_json(const struct maintenance *m)
 	js_add_bool(o, "ran", m->ran);
 	js_add_bool(o, "probed", m->probed);
 	js_add_u64(o, "starts", m->starts);
+	js_add_u64(o, "others_told", m->others_told);
 	js_add_bool(o, "renewed", m->renewed);
 	js_add_str(o, "boot_before", m->boot_before);
 	js_add_str(o, "xen_before", m->xen_before);
@@ -248,6 +252,7 @@ int maintain_from_json(struct maintenance *m, struct json_object *json, struct e
 	m->ran = js_bool(json, "ran");
 	m->probed = js_bool(json, "probed");
 	m->starts = js_u64(json, "starts", 0);
+	m->others_told = js_u64(json, "others_told", 0);
 	m->renewed = js_bool(json, "renewed");
 	copy_text(m->boot_before, sizeof(m->boot_before), json, "boot_before");
 	copy_text(m->xen_before, sizeof(m->xen_before), json, "xen_before");
