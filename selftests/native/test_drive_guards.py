@@ -115,6 +115,34 @@ def test_hooks_of_all_that_happens(house: House, movable: bool) -> None:
     assert "step-after   return" in ran and not [line for line in ran if line.endswith(" done")], ran
 
 
+def test_guest_vm_is_moved_by_a_maintenance(house: House) -> None:
+    """Hooks, events and the history tell which one; also if another daemon brings the migration to its end."""
+    house.hook(f'echo "$VMBEAM_EVENT $VMBEAM_MAINTENANCE $VMBEAM_WHAT" >>{house.directory}/hooks.log\n')
+    house.start()
+    result, lines = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    assert all(line["maintenance"] == result["id"] for line in lines if line["event"] in ("phase", "outcome")), lines
+    (moved,) = house.history(kind="migration")
+    assert moved["maintenance"] == result["id"]
+    assert {f"guest-{when} {result['id']} evacuate" for when in ("before", "after")} <= set(hooks_that_ran(house))
+    house.hold("swap-half")
+    asking = threading.Thread(target=_ignore, args=(house, {"cmd": "return", "to": "hv1"}), daemon=True)
+    asking.start()
+    wait_until(lambda: house.is_held("swap-half"))
+    house.restart()
+    wait_until(lambda: house.status()["maintenance"] is None)
+    back = house.history(kind="maintenance")[-1]["id"]
+    assert [r["maintenance"] for r in house.history(kind="migration")] == [result["id"], back, back]
+    assert hooks_that_ran(house).count(f"guest-after {back} return") == 2
+    asking.join(10)
+
+
+def _ignore(house: House, request: dict[str, Any]) -> None:
+    try:
+        house.ask(**request)
+    except (AssertionError, OSError):
+        pass
+
+
 def test_hook_before_a_shutdown(house: House) -> None:
     house.destination.bridges = set()
     house.hook('[ "$VMBEAM_EVENT" != guest-before ] || { echo not now; exit 1; }\n')

@@ -128,6 +128,8 @@ static int move(const struct maintain_action *a)
 		return -1;
 	migration_init(mig, migrations);
 	mig->hooks = config->hooks;
+	snprintf(mig->maintenance, sizeof(mig->maintenance), "%s", m.id);
+	snprintf(mig->what, sizeof(mig->what), "%s", plan_whats[m.plan.what]);
 	migration_between(mig, from, to);
 	/* By the UUID: somebody may have renamed it. */
 	if (migration_name(mig, m.plan.guests[a->guest].uuid)) {

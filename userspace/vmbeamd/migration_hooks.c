@@ -5,7 +5,15 @@
 
 static struct hook_facts facts(const struct migration *m, enum hook_event event)
 {
-	return (struct hook_facts){ .event = event, .guest = m->name, .uuid = m->uuid, .from = m->from, .to = m->to };
+	return (struct hook_facts){
+		.event = event,
+		.guest = m->name,
+		.uuid = m->uuid,
+		.from = m->from,
+		.to = m->to,
+		.maintenance = *m->maintenance ? m->maintenance : NULL,
+		.what = *m->what ? m->what : NULL,
+	};
 }
 
 int migration_hooks_before(struct migration *m)

@@ -19,6 +19,10 @@ struct json_object *record_to_json(const struct record *r, enum state state)
 	js_add_str(o, "uuid", r->uuid);
 	js_add_str(o, "from", r->from);
 	js_add_str(o, "to", r->to);
+	if (*r->maintenance) {
+		js_add_str(o, "maintenance", r->maintenance);
+		js_add_str(o, "what", r->what);
+	}
 	js_add_u64(o, "host_a", r->host_a);
 	js_add_u64(o, "host_b", r->host_b);
 	js_add_u64(o, "dom_a", r->dom_a);
@@ -68,6 +72,8 @@ int record_from_json(struct record *r, struct json_object *json, struct error *e
 	r->name = strdup(js_str(json, "guest", ""));
 	if (!r->name)
 		return error_set(err, "out of memory");
+	snprintf(r->maintenance, sizeof(r->maintenance), "%s", js_str(json, "maintenance", ""));
+	snprintf(r->what, sizeof(r->what), "%s", js_str(json, "what", ""));
 	r->state = state;
 	r->host_a = js_u64(json, "host_a", 0);
 	r->host_b = js_u64(json, "host_b", 0);

@@ -18,6 +18,7 @@ struct record {
 	char id[33], uuid[40], boot_id[40];
 	char *name;			/* of the guest VM, as its agent has it; before the check, as the operator has it */
 	char from[RECORD_HOSTVM], to[RECORD_HOSTVM];	/* host VMs */
+	char maintenance[33], what[12];	/* the evacuation, return or maintenance that it is a part of; "": none */
 	uint32_t host_a, host_b;	/* their domids in the host */
 	uint32_t dom_a, dom_b;		/* the guest VM's domids in them; 0: not known yet */
 	uint64_t txn_id;		/* 0: there was none */

@@ -83,6 +83,8 @@ static struct json_object *event(const struct migration *m, const char *what)
 	js_add_str(o, "uuid", m->uuid);
 	js_add_str(o, "from", m->from);
 	js_add_str(o, "to", m->to);
+	if (*m->maintenance)
+		js_add_str(o, "maintenance", m->maintenance);
 	return o;
 }
 
@@ -128,6 +130,8 @@ struct json_object *report(const struct migration *m)
 	js_add_str(o, "from", m->from);
 	js_add_str(o, "to", m->to);
 	js_add_str(o, "uuid", m->uuid);
+	if (*m->maintenance)
+		js_add_str(o, "maintenance", m->maintenance);
 	js_add_str(o, "outcome", outcome(m));
 	js_add_str(o, "state", state_name(m->state));
 	if (m->fate == FATE_OPEN && !m->ended_ns && !m->error.text[0]) {
