@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "drive.h"
 #include "drive_journal.h"
+#include "drive_move.h"
 #include "drive_recover.h"
 #include "drive_seen.h"
 #include "drive_tell.h"
@@ -118,28 +119,10 @@ static void over(void)
 
 static int move(const struct maintain_action *a)
 {
-	const char *home = maintain_home(&m), *refuge = maintain_refuge(&m);
-	const struct config_hostvm *from = config_hostvm(config, a->act == ACT_MOVE_AWAY ? home : refuge);
-	const struct config_hostvm *to = config_hostvm(config, a->act == ACT_MOVE_AWAY ? refuge : home);
-	struct migration *mig = from && to ? malloc(sizeof(*mig)) : NULL;
-	struct maintain_action next;
+	struct migration *mig = drive_move_make(&m, a, config, migrations);
 
 	if (!mig)
 		return -1;
-	migration_init(mig, migrations);
-	mig->hooks = config->hooks;
-	snprintf(mig->maintenance, sizeof(mig->maintenance), "%s", m.id);
-	snprintf(mig->what, sizeof(mig->what), "%s", plan_whats[m.plan.what]);
-	migration_between(mig, from, to);
-	/* By the UUID: somebody may have renamed it. */
-	if (migration_name(mig, m.plan.guests[a->guest].uuid)) {
-		migration_clear(mig);
-		free(mig);
-		return -1;
-	}
-	next = drive_seen_next(&m, a);
-	if (next.act == a->act)
-		snprintf(mig->next, sizeof(mig->next), "%s", m.plan.guests[next.guest].uuid);
 	doing = MOVING;
 	worker_begin(mig);
 	return 0;
