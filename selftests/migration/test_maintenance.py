@@ -38,7 +38,8 @@ def test_maintenance(guests_lab: Lab) -> None:
     assert done.report["down_ms"] > 0
 
     told = lab.text("host", "/run/hooks").splitlines()
-    assert [t.split()[1] for t in told if t.startswith("step-before")] == list(STEPS[1:])
+    assert [t.split()[1] for t in told if t.startswith("step-before")] == list(STEPS)
+    assert told[-1] == "step-after done - done"
     assert [t for t in told if t.startswith("guest-")] == ["guest-before - u1 -", "guest-after - u1 done"] * 2
     measured = metrics(lab)
     assert measured["vmbeam_migrations_total done"] == 2 and measured["vmbeam_pause_seconds_count"] == 2

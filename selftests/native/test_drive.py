@@ -267,12 +267,51 @@ def test_hooks_are_told_of(house: House) -> None:
     assert result["outcome"] == "done", result
     hooks = [line for line in lines if line["event"] == "hook"]
     assert [(h["when"], h.get("status", "none"), "error" in h) for h in hooks] == [
-        ("guest-before", "none", False), ("guest-before", 0, False), ("guest-after", "none", False), ("guest-after", 3, True),
-        ("step-after", "none", False), ("step-after", "none", True)], hooks
+        ("step-before", "none", False), ("step-before", 0, False), ("guest-before", "none", False), ("guest-before", 0, False), ("guest-after", "none", False), ("guest-after", 3, True),
+        ("step-after", "none", False), ("step-after", "none", True), ("step-after", "none", False), ("step-after", "none", True)], hooks
     assert all(h["hook"] == "10-test" and (h["from"], h["to"]) == ("hv1", "hv2") for h in hooks)
-    assert all(h["guest"] == "u1" and h["uuid"] == UUID for h in hooks[:4])
-    assert hooks[5]["step"] == "evacuate" and hooks[5]["maintenance"] == result["id"]
-    assert "status 3" in hooks[3]["error"] and "signal 9" in hooks[5]["error"]
+    assert all(h["guest"] == "u1" and h["uuid"] == UUID for h in hooks[2:6])
+    assert [h["step"] for h in hooks if "step" in h] == ["evacuate"] * 4 + ["done"] * 2
+    assert all(h["maintenance"] == result["id"] for h in hooks)
+    assert "status 3" in hooks[5]["error"] and "signal 9" in hooks[7]["error"]
+
+
+@pytest.mark.parametrize("cmd", ["evacuate", "return", "maintain"])
+def test_hook_before_all_of_it(house: House, cmd: str) -> None:
+    """It refuses it before anything is touched, or written down."""
+    house.start()
+    if cmd == "return":
+        house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    house.hook(f'[ "$VMBEAM_EVENT-$VMBEAM_STEP-$VMBEAM_WHAT" != step-before-{"return" if cmd == "return" else "evacuate"}-{cmd} ] || exit 1\n')
+    asked = house.source.asked.count("save-begin") + house.destination.asked.count("save-begin")
+    request = {"to": "hv1"} if cmd == "return" else {"from": "hv1", "to": "hv2"}
+    result, lines = house.ask(cmd=cmd, **request)
+    assert result["outcome"] == "refused" and "10-test" in result["error"], result
+    assert {line["event"] for line in lines} == {"hook"}
+    assert house.source.asked.count("save-begin") + house.destination.asked.count("save-begin") == asked
+    assert house.status()["maintenance"] is None and not house.history(kind="maintenance")[1 if cmd == "return" else 0:]
+    house.restart()
+    assert house.status()["maintenance"] is None
+    (house.hooks / "10-test").unlink()
+    assert house.ask(cmd=cmd, **request)[0]["outcome"] == "done"
+
+
+def test_called_off_while_the_first_hook_runs(house: House) -> None:
+    go = house.directory / "go"
+    house.hook(f'[ "$VMBEAM_EVENT" != step-before ] || while [ ! -e {go} ]; do sleep 0.1; done\n')
+    house.start()
+    client = house.client()
+    client.send(cmd="maintain", **{"from": "hv1"}, to="hv2")
+    (*_, line) = client.until(lambda line: line.get("event") == "hook")
+    other = house.client()
+    other.send(cmd="abort", maintenance=line["maintenance"])
+    wait_until(lambda: house.status()["maintenance"]["aborting"])
+    go.touch()
+    for c in (client, other):
+        *_, result = c.until(lambda line: "result" in line)
+        assert result["result"]["outcome"] == "aborted", result
+        c.close()
+    assert house.on("hv1") and "save-begin" not in house.source.asked
 
 
 @pytest.mark.parametrize("point", ["swap-half", "resume"])

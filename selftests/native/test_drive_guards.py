@@ -111,8 +111,10 @@ def test_hooks_of_all_that_happens(house: House, movable: bool) -> None:
     ran = hooks_that_ran(house)
     for event in ("guest-before u1 ", "guest-after u1 done"):
         assert len([line for line in ran if line.startswith(event)]) == 2, ran
-    # The end is no step that anything could keep from beginning.
-    assert "step-after   return" in ran and not [line for line in ran if line.endswith(" done")], ran
+    # The end is no step that anything could keep from beginning; but it is told.
+    assert [line for line in ran if line.endswith((" return", " done"))] == [
+        "step-before   return", "step-after   return", "step-after  done done"], ran
+    assert ran[0] == "step-before   evacuate", ran
 
 
 def test_guest_vm_is_moved_by_a_maintenance(house: House) -> None:
@@ -141,6 +143,26 @@ def _ignore(house: House, request: dict[str, Any]) -> None:
         house.ask(**request)
     except (AssertionError, OSError):
         pass
+
+
+def test_called_off_and_refused(house: House) -> None:
+    """By a hook before the first step: no later daemon knows of it."""
+    go = house.directory / "go"
+    house.hook(f'[ "$VMBEAM_EVENT" != step-before ] || {{ while [ ! -e {go} ]; do sleep 0.1; done; exit 1; }}\n')
+    house.start()
+    client = house.client()
+    client.send(cmd="evacuate", **{"from": "hv1"}, to="hv2")
+    client.until(lambda line: line.get("event") == "hook")
+    other = house.client()
+    other.send(cmd="abort")
+    wait_until(lambda: house.status()["maintenance"]["aborting"])
+    go.touch()
+    for c in (client, other):
+        *_, result = c.until(lambda line: "result" in line)
+        assert result["result"]["outcome"] == "refused", result
+        c.close()
+    house.restart()
+    assert house.status()["maintenance"] is None and not house.history(kind="maintenance")
 
 
 def test_hook_before_a_shutdown(house: House) -> None:

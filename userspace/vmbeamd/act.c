@@ -105,18 +105,41 @@ static int guest_hooks(const struct act *a, enum hook_event event, const char *e
 	return hooks_run(a->config->hooks, &f, err);
 }
 
-static int step_hooks(const struct act *a, struct error *err)
+static int hooks_before(const struct act *a, enum maintain_step step, struct error *err)
+{
+	struct hook_facts f = facts(a, HOOK_STEP_BEFORE);
+
+	f.step = maintain_steps[step];
+	return hooks_run(a->config->hooks, &f, err);
+}
+
+/* @outcome: of all of it; NULL: it goes on. */
+static void hooks_after(const struct act *a, enum maintain_step step, const char *outcome)
 {
 	struct hook_facts f = facts(a, HOOK_STEP_AFTER);
 	struct error ignored;
 
-	f.step = maintain_steps[a->m->step];
+	f.step = maintain_steps[step];
+	f.outcome = outcome;
 	hooks_run(a->config->hooks, &f, &ignored);
-	if (a->action.step >= MAINTAIN_DONE)
-		return 0;
-	f.event = HOOK_STEP_BEFORE;
-	f.step = maintain_steps[a->action.step];
-	return hooks_run(a->config->hooks, &f, err);
+}
+
+static int step_hooks(const struct act *a, struct error *err)
+{
+	hooks_after(a, a->m->step, NULL);
+	if (a->action.step < MAINTAIN_DONE)
+		return hooks_before(a, a->action.step, err);
+	/* Nothing can keep the end from coming. */
+	hooks_after(a, a->action.step, maintain_steps[a->action.step]);
+	return 0;
+}
+
+void act_before(void *arg)
+{
+	struct act *a = arg;
+
+	memset(&a->error, 0, sizeof(a->error));
+	a->failed = hooks_before(a, a->m->step, &a->error);
 }
 
 void act_run(void *arg)

@@ -18,5 +18,7 @@ struct act {
 
 /* For worker_errand(); @act is a struct act. Of ACT_STEP, the hooks: after the step under way and before the next. */
 void act_run(void *act);
+/* Likewise: the hooks before the first step, which has begun when they let it. */
+void act_before(void *act);
 
 #endif

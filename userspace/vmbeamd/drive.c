@@ -32,7 +32,7 @@ static struct error broken;			/* what is wrong with the journal; "": nothing */
 static struct maintenance m;
 static bool under_way, stopping;
 /* What the worker does for it. */
-static enum { IDLE, LOOKING, MOVING, ACTING } doing;
+static enum { IDLE, BEGINNING, LOOKING, MOVING, ACTING } doing;
 static struct look look;
 static struct act act;
 /* ACT_LOOK: since when, in which step, and for what. */
@@ -285,6 +285,36 @@ void drive_stop(void)
 	stopping = true;
 }
 
+static void refuse(const char *why)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "outcome", "refused");
+	js_add_str(o, "error", why);
+	under_way = false;
+	maintain_clear(&m);
+	drive_tell_result(o);
+}
+
+/* The hooks before the first step have run: until then nothing is written down, and nothing touched. */
+static void begun(void *arg)
+{
+	struct error err;
+
+	(void)arg;
+	doing = IDLE;
+	if (act.failed || stopping) {
+		refuse(act.failed ? act.error.text : "vmbeamd is being stopped");
+	} else if (drive_journal_write(&m)) {
+		drive_journal_take_back();
+		error_set(&err, "the journal %s cannot be written (is its disk full?), so nothing was begun", drive_journal_path());
+		refuse(err.text);
+	} else {
+		drive_tell_begins(&m);
+		drive_go();
+	}
+}
+
 int drive_begin(struct plan *plan, struct error *err)
 {
 	char id[33];
@@ -294,15 +324,10 @@ int drive_begin(struct plan *plan, struct error *err)
 	migration_new_id(id, sizeof(id));
 	if (maintain_init(&m, id, plan, clock_real_ms()))
 		return error_set(err, "out of memory");
-	if (drive_journal_write(&m)) {
-		drive_journal_take_back();
-		maintain_clear(&m);
-		return error_set(err, "the journal %s cannot be written (is its disk full?), so nothing was begun",
-				 drive_journal_path());
-	}
 	under_way = true;
-	drive_tell_begins(&m);
-	drive_go();
+	doing = BEGINNING;
+	act = (struct act){ .config = config, .m = &m };
+	worker_errand(act_before, begun, &act);
 	return 0;
 }
 
@@ -313,6 +338,9 @@ struct maintenance *drive_under_way(void)
 
 int drive_go_on(struct error *err)
 {
+	/* The journal gets it when it begins, if it does. */
+	if (doing == BEGINNING)
+		return 0;
 	if (drive_journal_write(&m)) {
 		go_later();
 		return error_set(err, "the journal %s cannot be written: this is done as soon as it can be",

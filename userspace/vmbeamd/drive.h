@@ -34,7 +34,7 @@ const char *drive_what(void);
 /* The report of the one under way; NULL: there is none. */
 struct json_object *drive_report(void);
 
-/* Begins: takes over the plan. 0 or -1. */
+/* Begins, if the hooks before the first step let it: takes over the plan. 0 or -1. */
 int drive_begin(struct plan *plan, struct error *err);
 /* drive_operator.c: what an operator says of the one under way. 0 or -1. */
 int drive_resume(struct error *err);
