@@ -89,6 +89,29 @@ TEST_F(progress, one_migration)
 		     draw(self, 62, 5000));
 }
 
+/* All of it is the way there and the way back; what is left of the time is of the step, whatever came before. */
+TEST_F(progress, there_and_back)
+{
+	event(self, 1000, "{\"event\":\"plan\",\"plan\":{\"what\":\"maintain\",\"guests\":["
+	      "{\"guest\":\"u1\",\"uuid\":\"a\",\"way\":\"move\",\"need_kib\":3000}]}}");
+	event(self, 1000, "{\"event\":\"step\",\"step\":\"evacuate\"}");
+	event(self, 2000, "{\"event\":\"phase\",\"guest\":\"u1\",\"uuid\":\"a\",\"phase\":\"quiesce\"}");
+	EXPECT_EQ(0.25, progress_part(&self->p));
+	EXPECT_NE(NULL, strstr(draw(self, 80, 4000), "evacuate, 0 of 1, 0:03 left"));
+	event(self, 5000, "{\"event\":\"outcome\",\"guest\":\"u1\",\"uuid\":\"a\",\"outcome\":\"done\"}");
+	event(self, 6000, "{\"event\":\"step\",\"step\":\"agent\"}");
+	EXPECT_EQ(0.5, progress_part(&self->p));
+	EXPECT_EQ(NULL, strstr(draw(self, 80, 500000), "left"));
+	event(self, 600000, "{\"event\":\"step\",\"step\":\"return\"}");
+	EXPECT_EQ(0.5, progress_part(&self->p));
+	event(self, 601000, "{\"event\":\"phase\",\"guest\":\"u1\",\"uuid\":\"a\",\"phase\":\"quiesce\"}");
+	EXPECT_EQ(0.75, progress_part(&self->p));
+	EXPECT_NE(NULL, strstr(draw(self, 80, 603000), "return, 0 of 1, 0:03 left"));
+	event(self, 605000, "{\"event\":\"outcome\",\"guest\":\"u1\",\"uuid\":\"a\",\"outcome\":\"done\"}");
+	event(self, 605000, "{\"event\":\"step\",\"step\":\"done\"}");
+	EXPECT_EQ(1, progress_part(&self->p));
+}
+
 TEST_F(progress, a_maintenance)
 {
 	const char *text;

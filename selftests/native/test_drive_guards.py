@@ -63,6 +63,15 @@ def test_evacuation_does_not_end_beside_a_newcomer(house: House) -> None:
     assert result["outcome"] == "done", result
 
 
+@pytest.mark.parametrize("cmd", ["resume", "abort"])
+def test_late_watcher_hears_of_the_plan(house: House, cmd: str) -> None:
+    waits_for_an_operator(house)
+    result, lines = house.ask(cmd=cmd)
+    assert [line["event"] for line in lines[:2]] == ["plan", "step"] and lines[1]["step"] == "evacuate", lines
+    assert [g["guest"] for g in lines[0]["plan"]["guests"]] == ["u1"]
+    assert all(line["maintenance"] == result["id"] and line["time"] for line in lines[:2])
+
+
 def test_abort_of_another(house: House) -> None:
     waits_for_an_operator(house)
     result, _ = house.ask(cmd="abort", maintenance="20260102T030405-00000000")

@@ -49,6 +49,7 @@ static void take_plan(struct progress *p, struct json_object *plan)
 {
 	struct json_object *guests = js_array(plan, "guests");
 
+	p->comes_back = !strcmp(js_str(plan, "what", ""), "maintain") && !js_bool(plan, "no_return");
 	for (size_t i = 0; i < js_len(guests); i++) {
 		struct json_object *json = json_object_array_get_idx(guests, i);
 		struct progress_guest *g;
@@ -104,6 +105,8 @@ void progress_event(struct progress *p, struct json_object *event, int64_t now_m
 		take_plan(p, js_get(event, "plan", json_type_object));
 	} else if (!strcmp(kind, "step")) {
 		snprintf(p->step, sizeof(p->step), "%s", js_str(event, "step", ""));
+		/* What a step takes says nothing of how long the next one does. */
+		p->began_ms = now_ms;
 		free(p->waiting);
 		p->waiting = NULL;
 		for (size_t i = 0; i < p->nr && !strcmp(p->step, "return"); i++)
@@ -136,7 +139,8 @@ static double part_of(const struct progress_guest *g)
 	return 0;
 }
 
-double progress_part(const struct progress *p)
+/* Of the moves there, or of those back. */
+static double part_of_way(const struct progress *p)
 {
 	double all = 0, done = 0;
 
@@ -145,6 +149,15 @@ double progress_part(const struct progress *p)
 		done += part_of(&p->guests[i]) * p->guests[i].need_kib;
 	}
 	return all ? done / all : 0;
+}
+
+double progress_part(const struct progress *p)
+{
+	double part = part_of_way(p);
+
+	if (!p->comes_back)
+		return part;
+	return !strcmp(p->step, "return") || !strcmp(p->step, "done") ? (1 + part) / 2 : part / 2;
 }
 
 static void bar(FILE *f, double part, size_t width)
@@ -222,7 +235,7 @@ static size_t name_width(const struct progress *p, size_t width)
 
 static void draw_total(const struct progress *p, FILE *f, size_t names, size_t width, int64_t now_ms)
 {
-	double part = progress_part(p), s = (now_ms - p->began_ms) / 1000.0;
+	double part = part_of_way(p), s = (now_ms - p->began_ms) / 1000.0;
 	char text[512], left[40] = "";
 	size_t done = 0;
 
@@ -237,7 +250,7 @@ static void draw_total(const struct progress *p, FILE *f, size_t names, size_t w
 		snprintf(text, sizeof(text), "waiting: %s", p->waiting);
 	else
 		snprintf(text, sizeof(text), "%s%s%zu of %zu%s", p->step, *p->step ? ", " : "", done, p->nr, left);
-	draw_line(f, "total", names, part, text, width);
+	draw_line(f, "total", names, progress_part(p), text, width);
 }
 
 /* Is it of interest where there is no room for all? */

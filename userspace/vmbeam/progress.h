@@ -32,7 +32,8 @@ struct progress {
 	size_t nr;
 	char step[24];			/* of a maintenance; "": none */
 	char *waiting;			/* what for; NULL: for nobody */
-	int64_t began_ms;		/* 0: not yet */
+	bool comes_back;		/* a maintenance: each guest VM moves twice */
+	int64_t began_ms;		/* of the step; 0: not yet */
 	size_t drawn;			/* lines of the block that is on the terminal */
 };
 

@@ -31,14 +31,29 @@ struct json_object *drive_tell_report(const struct maintenance *m)
 	return maintain_report(m, s.guests ? &s : NULL, clock_real_ms());
 }
 
-static void event(const struct maintenance *m, const char *what, const char *key, const char *value)
+static struct json_object *event(const struct maintenance *m, const char *what)
 {
 	struct json_object *o = json_object_new_object();
 
 	js_add_str(o, "event", what);
 	js_add_str(o, "maintenance", m->id);
-	js_add_str(o, key, value);
-	events_send(o);
+	return o;
+}
+
+static struct json_object *plan_event(const struct maintenance *m)
+{
+	struct json_object *o = event(m, "plan");
+
+	json_object_object_add(o, "plan", plan_to_json(&m->plan));
+	return o;
+}
+
+static struct json_object *step_event(const struct maintenance *m)
+{
+	struct json_object *o = event(m, "step");
+
+	js_add_str(o, "step", maintain_steps[m->step]);
+	return o;
 }
 
 void drive_tell_goes_on(void)
@@ -48,28 +63,32 @@ void drive_tell_goes_on(void)
 
 void drive_tell_begins(const struct maintenance *m)
 {
-	struct json_object *o = json_object_new_object();
-
 	drive_tell_goes_on();
 	log_info("%s begins: %zu of %zu guest VMs are to be moved", drive_tell_what(m), m->plan.moving, m->plan.nr);
-	js_add_str(o, "event", "plan");
-	js_add_str(o, "maintenance", m->id);
-	json_object_object_add(o, "plan", plan_to_json(&m->plan));
-	events_send(o);
-	event(m, "step", "step", maintain_steps[m->step]);
+	events_send(plan_event(m));
+	events_send(step_event(m));
+}
+
+void drive_tell_late(const struct maintenance *m, struct client *c)
+{
+	events_tell(c, plan_event(m));
+	events_tell(c, step_event(m));
 }
 
 void drive_tell_step(const struct maintenance *m)
 {
 	log_info("%s: %s", drive_tell_what(m), maintain_steps[m->step]);
-	event(m, "step", "step", maintain_steps[m->step]);
+	events_send(step_event(m));
 }
 
 void drive_tell_asked(const struct maintenance *m, const char *why)
 {
+	struct json_object *o = event(m, "waiting");
+
 	log_warn("%s waits for an operator: %s", drive_tell_what(m), why);
 	monitor_maintenance(true, true);
-	event(m, "waiting", "why", why);
+	js_add_str(o, "why", why);
+	events_send(o);
 	drive_tell_result(drive_tell_report(m));
 }
 

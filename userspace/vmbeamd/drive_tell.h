@@ -5,6 +5,7 @@
 
 #include <json-c/json.h>
 
+#include "control.h"
 #include "maintain.h"
 
 /* @told gets what drive_tell_result() is given, and the report when an operator is asked; consumed. */
@@ -18,6 +19,8 @@ struct json_object *drive_tell_report(const struct maintenance *m);
 /* It has begun, or goes on after an operator has said something. */
 void drive_tell_goes_on(void);
 void drive_tell_begins(const struct maintenance *m);
+/* What @c, which watches it from now on, has not heard of it. */
+void drive_tell_late(const struct maintenance *m, struct client *c);
 /* Its next step has begun. */
 void drive_tell_step(const struct maintenance *m);
 /* An operator is waited for. */

@@ -58,15 +58,27 @@ void events_gone(struct client *c)
 		asker = NULL;
 }
 
-void events_send(struct json_object *event)
+/* Its text, with the time. */
+static const char *stamp(struct json_object *event)
 {
-	bool told = !asker;
 	struct timespec now;
-	const char *text;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	json_object_object_add(event, "time", json_object_new_int64(now.tv_sec * 1000LL + now.tv_nsec / 1000000));
-	text = json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN);
+	return json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN);
+}
+
+void events_tell(struct client *c, struct json_object *event)
+{
+	control_send(c, "%s\n", stamp(event));
+	json_object_put(event);
+}
+
+void events_send(struct json_object *event)
+{
+	const char *text = stamp(event);
+	bool told = !asker;
+
 	for (int i = 0; i < CONTROL_CLIENTS; i++) {
 		told = told || subscribers[i] == asker;
 		control_send(subscribers[i], "%s\n", text);

@@ -21,5 +21,7 @@ void events_gone(struct client *c);
 
 /* Sends @event, which is consumed, with the time added. Whoever does not read is dropped. */
 void events_send(struct json_object *event);
+/* For @c alone, which comes late. Consumed. */
+void events_tell(struct client *c, struct json_object *event);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "drive.h"
+#include "drive_tell.h"
 #include "events.h"
 #include "js.h"
 #include "requests_hostvm.h"
@@ -194,6 +195,7 @@ void request_resume(struct client *c)
 		return;
 	}
 	watch(c);
+	drive_tell_late(drive_under_way(), c);
 	if (drive_resume(&err))
 		not_now(c, &err);
 }
@@ -207,6 +209,7 @@ void request_abort(struct client *c, const char *id)
 		return;
 	}
 	watch(c);
+	drive_tell_late(drive_under_way(), c);
 	if (drive_abort(id, &err))
 		not_now(c, &err);
 }
