@@ -477,8 +477,16 @@ def test_configuration_that_is_wrong(rig: Rig, change: dict[str, object], says: 
 
 
 def test_example_can_be_used(rig: Rig) -> None:
-    rig.write_config((Path(__file__).parents[2] / "userspace/vmbeamd/vmbeamd.conf.example").read_text())
+    text = (Path(__file__).parents[2] / "userspace/vmbeamd/vmbeamd.conf.example").read_text()
+    rig.write_config(text.replace("/etc/xen/", f"{rig.directory}/"))
+    assert rig.run_to_its_end("--check-config") == 1
+    assert f'"config" of the host VM hv1, {rig.directory}/hv1.cfg: No such file' in rig.log()
+    for hostvm in json.loads(text)["hostvms"]:
+        (rig.directory / Path(hostvm["config"]).name).touch()
     assert rig.run_to_its_end("--check-config") == 0
+    rig.write_config(text.replace("/etc/xen/", ""))
+    assert rig.run_to_its_end("--check-config") == 1
+    assert "it is no absolute path" in rig.log()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "5"], ids=["empty", "list", "torn", "number"])

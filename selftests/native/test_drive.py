@@ -16,6 +16,11 @@ from made_up_agent import GUEST, OTHER, OTHER_UUID, UUID, Domain, MadeUpAgent
 # it does not end.
 XL = """#!/bin/sh
 dir=$(dirname "$(dirname "$0")")
+[ "$1 $2" != "create -n" ] || {
+	echo "Parsing config from $3" >&2
+	grep -v "^fail" "$3" || { echo "libxl: error: $3 makes no sense" >&2; exit 1; }
+	exit 0
+}
 echo "$*" >>"$dir/xl.log"
 [ ! -e "$dir/fail-$1" ] || { printf 'libxl: error: it does not want to\\nlibxl: error: so nothing came of it\\n' >&2; exit 1; }
 [ ! -e "$dir/hang-$1" ] || sleep 600
@@ -47,8 +52,15 @@ class House(Rig):
                        history={"file": str(self.directory / "history")}, **others)
         config = json.loads(self._config.read_text())
         for h in config["hostvms"]:
-            h["config"] = f"/etc/xen/{h['name']}.cfg"
+            h["config"] = self.xl_config(h["name"])
         self.write_config(json.dumps(config))
+
+    def xl_config(self, name: str, **others: str | None) -> str:
+        """The path of one. What the made-up xl reads is what xl would make of it."""
+        path = self.directory / f"{name}.cfg"
+        settings = {f"on_{key}": "preserve" for key in ("crash", "reboot", "watchdog", "poweroff")}
+        path.write_text(json.dumps({"c_info": {"type": "hvm", "name": "another"}, **settings, **others}) + "\n")
+        return str(path)
 
     def ask(self, **request: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The result of a request, and the lines before it."""
@@ -112,7 +124,7 @@ def test_maintains(house: House) -> None:
     assert (house.directory / "ran").exists()
     # The agent powered it off; what was preserved of it went before the new one came.
     assert "power-off" in house.source.asked and "probe" in house.source.asked
-    assert house.xl() == ["destroy hv1", 'create /etc/xen/hv1.cfg name="hv1"']
+    assert house.xl() == ["destroy hv1", f'create {house.directory}/hv1.cfg name="hv1"']
     assert result["xen_before"] != result["xen_after"] and result["down_ms"] > 0
 
 
@@ -194,6 +206,33 @@ def test_host_vm_that_is_not_empty_is_not_stopped(house: House) -> None:
     result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2")
     assert result["outcome"] == "unfinished" and "u7 runs here" in result["waiting_for"], result
     assert not house.xl() and house.on("hv2")
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    (None, "cannot be read: No such file"),
+    ("fail", "makes no sense"),
+    ("no JSON", "is no JSON"),
+    ({"c_info": {"type": "pv"}}, "of the type pv, not hvm"),
+    ({"on_watchdog": "destroy"}, 'has no on_watchdog="preserve"'),
+    ({"on_poweroff": None}, 'has no on_poweroff="preserve"'),
+], ids=["missing", "syntax", "sxp", "pv", "watchdog", "default"])
+@pytest.mark.parametrize("new", [False, True], ids=["its_own", "new"])
+def test_configuration_is_looked_at_before_anything_is_touched(house: House, text: Any, says: str, new: bool) -> None:
+    path = Path(house.xl_config("new" if new else "hv1", **(text if isinstance(text, dict) else {})))
+    if text is None:
+        path.unlink()
+    elif isinstance(text, str):
+        path.write_text(text + "\n")
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", **({"config": str(path)} if new else {}))
+    assert result["outcome"] == "refused" and says in result["error"] and str(path) in result["error"], result
+    assert house.on("hv1") and "save-begin" not in house.source.asked and not house.xl()
+
+
+def test_configuration_with_a_relative_path(house: House) -> None:
+    house.start()
+    result, _ = house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", config="new.cfg")
+    assert result["outcome"] == "refused" and "new.cfg is no absolute path" in result["error"], result
 
 
 def test_failed_start_leaves_all_on_the_refuge(house: House) -> None:
@@ -814,5 +853,5 @@ def test_no_return_leaves_them(house: House) -> None:
 
 def test_new_configuration(house: House) -> None:
     house.start()
-    house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", config="/etc/xen/new.cfg")
-    assert 'create /etc/xen/new.cfg name="hv1"' in house.xl()
+    house.ask(cmd="maintain", **{"from": "hv1"}, to="hv2", config=house.xl_config("new"))
+    assert f'create {house.directory}/new.cfg name="hv1"' in house.xl()

@@ -88,22 +88,22 @@ def test_adopt_of_nobody(house: House) -> None:
 def test_abort_starts_from_the_old_configuration(house: House) -> None:
     (house.directory / "fail-create").touch()
     house.start()
-    assert maintain(house, config="/etc/xen/new.cfg")["outcome"] == "unfinished"
+    assert maintain(house, config=house.xl_config("new"))["outcome"] == "unfinished"
     (house.directory / "fail-create").unlink()
     assert house.ask(cmd="abort")[0]["outcome"] == "aborted" and house.on("hv1")
-    assert house.xl()[-2:] == ['create /etc/xen/new.cfg name="hv1"', 'create /etc/xen/hv1.cfg name="hv1"']
+    assert house.xl()[-2:] == [f'create {house.directory}/{which}.cfg name="hv1"' for which in ("new", "hv1")]
 
 
 def test_abort_leaves_a_new_xen_that_is_unsound(house: House) -> None:
     house.source.faults.broken = {"probe": "it gets no time"}
     house.start()
-    result = maintain(house, config="/etc/xen/new.cfg")
+    result = maintain(house, config=house.xl_config("new"))
     assert result["outcome"] == "unfinished" and "it gets no time" in result["waiting_for"], result
     assert "vmbeam maintain --abort starts it from its old configuration" in result["waiting_for"], result
     result, _ = house.ask(cmd="abort")
     assert result["outcome"] == "aborted" and "it gets no time" in result["error"] and house.on("hv1"), result
     assert [line for line in house.xl() if line.startswith("create")] == [
-        'create /etc/xen/new.cfg name="hv1"', 'create /etc/xen/hv1.cfg name="hv1"']
+        f'create {house.directory}/{which}.cfg name="hv1"' for which in ("new", "hv1")]
 
 
 def hooks_that_ran(house: House) -> list[str]:

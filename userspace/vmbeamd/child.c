@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +24,11 @@ struct child {
 	char line[512];
 	char told[512];		/* why it failed, as it seems: its first line that has an "error", or its last one */
 	size_t have;
+	FILE *keep;		/* where all that it says goes; NULL: to the log */
 };
+
+/* What is kept; more than that nobody has to say. */
+#define MAX_KEPT	(4 << 20)
 
 int child_spawn(pid_t *pid, char *const argv[], char *const env[], int out)
 {
@@ -54,7 +59,8 @@ static void end_line(struct child *c)
 {
 	c->line[c->have] = 0;
 	if (c->have) {
-		log_info("%s: %s", c->name, c->line);
+		if (!c->keep)
+			log_info("%s: %s", c->name, c->line);
 		/* libxl begins with the cause and goes on with what that entails. */
 		if (!strcasestr(c->told, "error"))
 			strcpy(c->told, c->line);
@@ -75,6 +81,8 @@ static void hear(struct child *c)
 		c->output = -1;
 		return;
 	}
+	if (c->keep && ftell(c->keep) < MAX_KEPT)
+		fwrite(piece, 1, n, c->keep);
 	for (ssize_t i = 0; i < n; i++) {
 		if (piece[i] == '\n' || c->have == sizeof(c->line) - 1)
 			end_line(c);
@@ -103,9 +111,9 @@ static bool wait_for(struct child *c, int64_t until, int *status)
 	}
 }
 
-int child_run(char *const argv[], int limit_s, struct error *err)
+static int run(char *const argv[], int limit_s, FILE *keep, struct error *err)
 {
-	struct child c = { .name = argv[0] };
+	struct child c = { .name = argv[0], .keep = keep };
 	int fds[2], rc, status = 0;
 	bool late;
 
@@ -133,4 +141,27 @@ int child_run(char *const argv[], int limit_s, struct error *err)
 	if (WEXITSTATUS(status))
 		return error_set(err, "%s failed with status %d%s%s", argv[0], WEXITSTATUS(status), *c.told ? ": " : "", c.told);
 	return 0;
+}
+
+int child_run(char *const argv[], int limit_s, struct error *err)
+{
+	return run(argv, limit_s, NULL, err);
+}
+
+int child_read(char *const argv[], int limit_s, char **out, struct error *err)
+{
+	size_t size;
+	FILE *keep = open_memstream(out, &size);
+	int rc;
+
+	if (!keep)
+		return error_set(err, "out of memory");
+	rc = run(argv, limit_s, keep, err);
+	if (fclose(keep) && !rc)
+		rc = error_set(err, "out of memory");
+	if (!rc)
+		return 0;
+	free(*out);
+	*out = NULL;
+	return -1;
 }

@@ -18,5 +18,7 @@ int child_spawn(pid_t *pid, char *const argv[], char *const env[], int out);
  * status 0; or -1 with the reason, and with the last line that it said.
  */
 int child_run(char *const argv[], int limit_s, struct error *err);
+/* Likewise; what it says goes to *@out, to be freed, and not to the log. */
+int child_read(char *const argv[], int limit_s, char **out, struct error *err);
 
 #endif

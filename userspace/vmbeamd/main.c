@@ -230,6 +230,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (check_only) {
+		for (size_t i = 0; i < config.nr_hostvms; i++) {
+			const char *file = config.hostvms[i].config;
+
+			if (!file || (*file == '/' && !access(file, R_OK)))
+				continue;
+			log_err("%s: \"config\" of the host VM %s, %s: %s", path, config.hostvms[i].name, file,
+				*file == '/' ? strerror(errno) : "it is no absolute path");
+			return 1;
+		}
 		printf("%s can be used: %zu host VMs\n", path, config.nr_hostvms);
 		return 0;
 	}

@@ -9,6 +9,7 @@
 #include "rules.h"
 #include "sentences.h"
 #include "survey.h"
+#include "system.h"
 
 /* A plan that is made from half of what there is would leave guest VMs behind. */
 static void tell_what_is_missing(struct survey *s, struct json_object *h)
@@ -195,6 +196,16 @@ static void find_candidates(struct survey *s, struct json_object *hostvms, struc
 	}
 }
 
+/* What it is to be started from is looked at while it still runs. */
+static void check_config(struct survey *s)
+{
+	const char *config = s->options.config ?: config_hostvm(s->config, s->from)->config;
+	struct error err;
+
+	if (config && system_check(s->from, config, &err))
+		sentences_add(s->problems, "%s", err.text);
+}
+
 void survey_run(void *arg)
 {
 	struct survey *s = arg;
@@ -204,6 +215,8 @@ void survey_run(void *arg)
 
 	s->problems = json_object_new_array();
 	s->keep = json_object_new_array();
+	if (s->options.what == PLAN_MAINTAIN)
+		check_config(s);
 	/* Of those that are away, any host VM may have one. */
 	if (!is_return) {
 		look.only[0] = s->from;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -7,6 +9,7 @@
 #include "child.h"
 #include "clock.h"
 #include "hostvm.h"
+#include "js.h"
 #include "limit.h"
 #include "log.h"
 #include "system.h"
@@ -85,6 +88,52 @@ int system_stop(const char *name, struct agent *a, struct error *err)
 	return xl("destroy", name, NULL, err) || wait_down(a, name, false, limit_s(LIMIT_XL), err) ? -1 : 0;
 }
 
+/* Whatever the file calls it, it is this one that is waited for. */
+static void override_name(char *out, size_t size, const char *name)
+{
+	snprintf(out, size, "name=\"%s\"", name);
+}
+
+/* As hostvm_check() has it of one that runs. */
+static int check_settings(const char *config, struct json_object *json, struct error *err)
+{
+	static const char *const keys[] = { "on_crash", "on_reboot", "on_watchdog", "on_poweroff" };
+	const char *type = js_str(js_get(json, "c_info", json_type_object), "type", "unknown");
+
+	if (strcmp(type, "hvm"))
+		return error_set(err, "%s is the configuration of a domain of the type %s, not hvm", config, type);
+	/* What has libxl's default is not in there. */
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(js_str(json, keys[i], ""), "preserve"))
+			return error_set(err, "%s has no %s=\"preserve\": destroyed, the host VM would take another system's guest VM with it",
+					 config, keys[i]);
+	return 0;
+}
+
+int system_check(const char *name, const char *config, struct error *err)
+{
+	char override[256], *said = NULL;
+	char *const argv[] = { "xl", "create", "-n", (char *)config, override, NULL };
+	struct json_object *json;
+	struct error why;
+	int rc;
+
+	if (*config != '/')
+		return error_set(err, "%s is no absolute path, and vmbeamd has a directory of its own", config);
+	if (access(config, R_OK))
+		return error_set(err, "%s, from which %s is to be started, cannot be read: %s", config, name, strerror(errno));
+	override_name(override, sizeof(override), name);
+	if (child_read(argv, limit_s(LIMIT_XL), &said, &why))
+		return error_set(err, "%s cannot be started from %s: %s", name, config, why.text);
+	/* What it warns of is before that. */
+	json = strchr(said, '{') ? json_tokener_parse(strchr(said, '{')) : NULL;
+	rc = json ? check_settings(config, json, err) :
+	     error_set(err, "what xl create -n says of %s is no JSON: is output_format=\"json\" in /etc/xen/xl.conf?", config);
+	json_object_put(json);
+	free(said);
+	return rc;
+}
+
 int system_start(const char *name, const char *config, struct error *err)
 {
 	char override[256];
@@ -101,8 +150,7 @@ int system_start(const char *name, const char *config, struct error *err)
 		break;
 	}
 	log_info("%s is being started from %s", name, config);
-	/* Whatever the file calls it, it is this one that is waited for. */
-	snprintf(override, sizeof(override), "name=\"%s\"", name);
+	override_name(override, sizeof(override), name);
 	if (xl("create", config, override, err))
 		return -1;
 	if (hostvm_state(name, &domid) != HOSTVM_UP)

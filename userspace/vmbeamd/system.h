@@ -12,6 +12,11 @@
  * more; or -1 with the reason. No error if it is gone already.
  */
 int system_stop(const char *name, struct agent *a, struct error *err);
+/*
+ * Can @config be what it is created from? It is read, and xl makes a configuration of it, without creating anything. 0, or -1 with
+ * what is wrong.
+ */
+int system_check(const char *name, const char *config, struct error *err);
 /* Destroys what is preserved of it, and creates it from @config, a file of xl's. No error if it runs. */
 int system_start(const char *name, const char *config, struct error *err);
 
