@@ -304,6 +304,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+# What is printed at once of a test that failed; all of it follows at the end, and is in its log.
+TAIL_LINES = 20
+
+
 class Lines:
     """A line for each test, past what keeps the output of a test until it is over."""
 
@@ -315,7 +319,9 @@ class Lines:
         if report.when == "call" or report.outcome != "passed":
             word = {"passed": "ok", "failed": "not ok", "skipped": "skip"}[report.outcome]
             when = "" if report.when == "call" else f" ({report.when})"
-            self.config.get_terminal_writer().write(f"{word:6} {report.duration:7.1f} s  {name}{when}\n", flush=True)
+            tail = report.longreprtext.rstrip().splitlines()[-TAIL_LINES:] if report.failed else []
+            self.config.get_terminal_writer().write("".join(f"{line}\n" for line in (
+                f"{word:6} {report.duration:7.1f} s  {name}{when}", *(f"       | {line}" for line in tail))), flush=True)
 
 
 @pytest.hookimpl(tryfirst=True)
