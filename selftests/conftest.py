@@ -221,39 +221,35 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 @pytest.fixture
-def labs(request: pytest.FixtureRequest) -> Labs:
-    return request.config.stash[LABS]
-
-
-def lab_in(labs: Labs, state: str) -> Iterator[Lab]:
-    lab = labs.fresh(Config.from_env().at(state))
-    yield lab
-    labs.check_logs()
+def labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
+    """For a test that asks for its lab itself; the fixtures below are made from it. The logs of whatever lab is up at the
+    end are searched."""
+    yield request.config.stash[LABS]
+    request.config.stash[LABS].check_logs()
 
 
 @pytest.fixture
-def host_lab(labs: Labs) -> Iterator[Lab]:
+def host_lab(labs: Labs) -> Lab:
     """The outer system alone."""
-    yield from lab_in(labs, "host")
+    return labs.fresh(Config.from_env().at("host"))
 
 
 @pytest.fixture
-def systems_lab(labs: Labs) -> Iterator[Lab]:
+def systems_lab(labs: Labs) -> Lab:
     """Both host VMs, no guest VM."""
-    yield from lab_in(labs, "systems")
+    return labs.fresh(Config.from_env().at("systems"))
 
 
 @pytest.fixture
-def guests_lab(labs: Labs) -> Iterator[Lab]:
+def guests_lab(labs: Labs) -> Lab:
     """Both host VMs; u1 runs on hv1, u2 on hv2, their checkers run."""
-    yield from lab_in(labs, "guests")
+    return labs.fresh(Config.from_env().at("guests"))
 
 
 @pytest.fixture
-def guests_lab_shared(labs: Labs) -> Iterator[Lab]:
+def guests_lab_shared(labs: Labs) -> Lab:
     """The same, for tests that leave it as they found it, and see to that themselves."""
-    yield labs.shared(Config.from_env().at("guests"), ())
-    labs.check_logs()
+    return labs.shared(Config.from_env().at("guests"), ())
 
 
 def pytest_runtest_setup() -> None:

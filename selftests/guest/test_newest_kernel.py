@@ -25,4 +25,3 @@ def test_exports_and_migration(labs: Labs) -> None:
         text = out.decode(errors="replace")
         print(text)
         assert rc == 0 and re.search(r"# PASSED: (\d+) / \1 tests passed", text), f"{binary} on {newest}: status {rc}"
-    labs.check_logs()
