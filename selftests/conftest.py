@@ -23,6 +23,7 @@ from vmbeam_lab.paths import LAB, TOP, entry_path
 
 LABS = pytest.StashKey[Labs]()
 SUMMARY = pytest.StashKey[str]()
+UNKNOWN = pytest.StashKey[str]()
 # Of a process of pytest-xdist: "gw0", "gw1"; empty in the one that people start.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 HERE = Path(__file__).parent
@@ -136,7 +137,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     marked = bool(config.option.markexpr)
     for w in wanted:
         if not any(selects(w, address(i.nodeid)) for i in items):
-            raise pytest.UsageError(f"T={w} names no test; make check T=... takes the addresses that make tests lists")
+            unknown = f"T={w} names no test; make check T=... takes the addresses that make tests lists"
+            if not WORKER:
+                raise pytest.UsageError(unknown)
+            # The process that people see says so: an error here would be an internal one of pytest-xdist.
+            config.stash[UNKNOWN] = unknown
+            items.clear()
+            return
 
     def chosen(item: pytest.Item) -> bool:
         if wanted:
@@ -160,7 +167,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # Those of a few files would be too long a block.
             part = i.path.stem if "guests_lab_shared" in shares(i) else ""
             i.add_marker(pytest.mark.xdist_group(f"together{nr}{part}"))
-    items.sort(key=lambda i: (order.index(needs(i)), groups[shares(i)]))
+    # What must have run in every run begins first in its state, and is not what a time that is over leaves out.
+    shuffled = config.option.shuffle is not None
+    items.sort(key=lambda i: (order.index(needs(i)), not (shuffled or i.get_closest_marker("always")), groups[shares(i)]))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -212,12 +221,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if WORKER:
-        session.config.workeroutput["restarts"] = snapshot.restarts     # type: ignore[attr-defined]
+        output: dict[str, Any] = session.config.workeroutput        # type: ignore[attr-defined]
+        output["restarts"] = snapshot.restarts
+        output["unknown"] = session.config.stash.get(UNKNOWN, "")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    snapshot.restarts += getattr(node, "workeroutput", {}).get("restarts", [])
+    output = getattr(node, "workeroutput", {})
+    snapshot.restarts += output.get("restarts", [])
+    if output.get("unknown"):
+        node.config.stash[UNKNOWN] = output["unknown"]
 
 
 @pytest.fixture
@@ -252,10 +266,15 @@ def guests_lab_shared(labs: Labs) -> Lab:
     return labs.shared(Config.from_env().at("guests"), ())
 
 
-def pytest_runtest_setup() -> None:
+NOT_BEGUN = "not begun: the time that LAB_UNTIL gives was over"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
     until = int(os.environ.get("LAB_UNTIL") or 0)
     if until and time.time() > until:
-        pytest.skip("the time is over that LAB_UNTIL gives")
+        if item.get_closest_marker("always"):
+            pytest.fail(f"{NOT_BEGUN}, and a run without this test says nothing", pytrace=False)
+        pytest.skip(NOT_BEGUN)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -277,6 +296,8 @@ def log_path(nodeid: str) -> Path:
 
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
     """The letters and words are ours, below."""
+    if report.skipped and NOT_BEGUN in report.longreprtext:
+        return "not begun", "", ""
     if isinstance(report, pytest.TestReport) and report.when == "call" or report.outcome != "passed":
         return ("error" if report.failed and getattr(report, "when", "") != "call" else report.outcome), "", ""
     return "", "", ""
@@ -314,6 +335,8 @@ class Lines:
         name = address(report.nodeid)
         if report.when == "call" or report.outcome != "passed":
             word = {"passed": "ok", "failed": "not ok", "skipped": "skip"}[report.outcome]
+            if report.skipped and NOT_BEGUN in report.longreprtext:
+                word = "not begun"
             when = "" if report.when == "call" else f" ({report.when})"
             tail = report.longreprtext.rstrip().splitlines()[-TAIL_LINES:] if report.failed else []
             self.config.get_terminal_writer().write("".join(f"{line}\n" for line in (
@@ -340,8 +363,11 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     passed = {r.nodeid for r in stats.get("passed", ())} - failed
     # Nothing was collected, or a file could not be: that is a failure, too.
     nr_failed = len(failed) or int(exitstatus != 0)
-    config.stash[SUMMARY] = "\n".join([*(f"the lab had to be started once more: {r}" for r in snapshot.restarts),
+    late = len(stats.get("not begun", ()))
+    config.stash[SUMMARY] = "\n".join([*([config.stash[UNKNOWN]] if UNKNOWN in config.stash else []),
+                                       *(f"the lab had to be started once more: {r}" for r in snapshot.restarts),
                                        f"restarts of the lab: {len(snapshot.restarts)}",
+                                       *([f"{late} {NOT_BEGUN}"] if late else []),
                                        f"{len(passed)} passed, {nr_failed} failed, {len(stats.get('skipped', ()))} skipped"])
 
 

@@ -20,6 +20,7 @@ def killed_at(lab: Lab, system: str, step: str) -> None:
         assert outcome.status != 0, str(outcome)
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("step", ["swap-half"])
 def test_daemon_killed(guests_lab_shared: Lab, step: str) -> None:
     killed_at(guests_lab_shared, "host", f"vmbeamd:{step}")

@@ -26,6 +26,7 @@ def metrics(lab: Lab) -> dict[str, float]:
     return {s.name + "".join(f" {v}" for v in s.labels.values()): s.value for f in families for s in f.samples}
 
 
+@pytest.mark.always
 def test_maintenance(guests_lab: Lab) -> None:
     """hv1 gets another build of Xen while u1 is away: the same boot of u1, and its very machine frames, twice swapped.
     Its xendomains would start u1; hooks and metrics tell what happens."""
