@@ -15,7 +15,6 @@ from .config import ADDRESSES, Config
 from .errors import CommandFailed, LabError
 from .machine import Machine
 from .paths import TOP, say
-from .wait import Waiter
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ class Lab:
     def __init__(self, config: Config, directory: Path | None = None) -> None:
         self.config = config
         self.machine = Machine(directory or default_dir())
-        self.waiter = Waiter(self.machine)
+        self.waiter = self.machine.waiter
         self._idle: dict[str, list[Channel]] = {}
         self._ports: dict[str, int] = {}
         self._tries: dict[str, float] = {}

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """The machine that the outer Xen runs on: one QEMU. Why each option is there: docs/lab.md."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .config import ADDRESSES, Config
-from .errors import LabDied, LabError
+from .errors import LabDied, LabError, Stalled
 from .paths import LAB, entry_path
+from .wait import Waiter
 
 CHANNEL_PORT = 2323
 DOM0_MIB = 1536
@@ -68,6 +71,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.dir = directory
         self.serial = directory / "serial.log"
+        self.waiter = Waiter(self)
 
     def start(self, c: Config, image: Path, xen: Path, ram: Path, *, shared: bool, incoming: bool) -> None:
         """With shared, what the machine writes to its memory is written to the file; otherwise the file stays as it is
@@ -105,24 +109,43 @@ class Machine:
         if DEADLY in self.serial.read_bytes():
             raise LabDied(f"a host VM died while waiting for {waiting_for}: {DEADLY.decode()} in {self.serial}")
 
+    def effort(self) -> str:
+        """What QEMU itself has done: its main thread's time, which no vCPU runs on, and the bytes that it read and wrote."""
+        pid = self.pid()
+        try:
+            return " ".join(Path(f"/proc/{pid}/{name}").read_text() for name in (f"task/{pid}/schedstat", "io"))
+        except OSError:     # it has just ended; or, for the moment, is not there to be looked at
+            return ""
+
+    def _lines(self, s: socket.socket, command: str) -> Iterator[dict[str, Any]]:
+        """What QEMU says on a connection of its monitor, as long as it works or the machine is served."""
+        watch = self.waiter.watch(f"QEMU to answer {command}", self.effort)
+        data = b""
+        while True:
+            while b"\n" not in data:
+                try:
+                    part = s.recv(65536)
+                except TimeoutError:
+                    watch.look("no answer yet")
+                    continue
+                if not part:
+                    raise LabDied(f"QEMU went away while it was asked: {command}")
+                data += part
+            line, _, data = data.partition(b"\n")
+            yield json.loads(line)
+
     def qmp(self, command: str, **arguments: Any) -> Any:
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.dir / "qmp"))
-            with s.makefile("rw", encoding="utf-8") as f:
-                answer: dict[str, Any] = json.loads(f.readline())
-                for request in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
-                    f.write(json.dumps(request) + "\n")
-                    f.flush()
-                    while True:
-                        line = f.readline()
-                        if not line:
-                            raise LabDied(f"QEMU went away while it was asked: {command}")
-                        answer = json.loads(line)
-                        if "return" in answer or "error" in answer:
-                            break
-                    if "error" in answer:
-                        raise LabError(f"QEMU refuses {command}: {answer['error']['desc']}")
-                return answer["return"]
+            s.settimeout(0.5)       # then it is looked whether QEMU still works
+            lines = self._lines(s, command)
+            answer = next(lines)    # its greeting
+            for request in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
+                s.sendall(json.dumps(request).encode() + b"\n")
+                answer = next(line for line in lines if "return" in line or "error" in line)
+                if "error" in answer:
+                    raise LabError(f"QEMU refuses {command}: {answer['error']['desc']}")
+            return answer["return"]
 
     def monitor(self, line: str) -> str:
         return str(self.qmp("human-monitor-command", **{"command-line": line}))
@@ -135,36 +158,40 @@ class Machine:
         raise LabError(f"QEMU has no port for {system}")
 
     def migration_wait(self, what: str) -> None:
-        while True:
-            info = self.qmp("query-migrate")
-            if info.get("status") == "completed":
-                return
-            if info.get("status") in ("failed", "cancelled"):
-                raise LabError(f"{what} failed: {info.get('error-desc', 'QEMU does not say why')}")
-            time.sleep(0.05)
+        def ended() -> dict[str, Any] | None:
+            now: dict[str, Any] = self.qmp("query-migrate")
+            return now if now.get("status") in ("completed", "failed", "cancelled") else None
+
+        info = self.waiter.until(what, ended, self.effort, pause=0.05)
+        if info["status"] != "completed":
+            raise LabError(f"{what} failed: {info.get('error-desc', 'QEMU does not say why')}")
 
     def save(self, state: Path) -> None:
         """Stops the machine and writes all but its memory, which is in its file."""
         self.qmp("stop")
         self.qmp("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
         self.qmp("migrate", uri=f"file:{state}")
-        self.migration_wait("writing the machine's state")
+        self.migration_wait("the machine's state to be written")
 
     def load(self, state: Path) -> None:
         self.qmp("migrate-incoming", uri=f"file:{state}")
-        self.migration_wait("reading the machine's state")
+        self.migration_wait("the machine's state to be read")
         self.qmp("cont")
+
+    def _end(self, sig: signal.Signals) -> bool:
+        """Sends it, and waits for QEMU to end; false if it does not. A host VM may be dead: that does not matter now."""
+        watch = self.waiter.watch(f"QEMU to end after {sig.name}", self.effort, patience=30)
+        with contextlib.suppress(ProcessLookupError, Stalled):
+            if pid := self.pid():
+                os.kill(pid, sig)
+            while self.pid():
+                watch.look_for_progress()
+                time.sleep(0.05)
+        return not self.pid()
 
     def stop(self) -> None:
         """The profile's counts are written when QEMU ends by itself, so it is asked to first."""
-        pid = self.pid()
-        if pid:
-            os.kill(pid, signal.SIGTERM)
-            for _ in range(100):
-                if not self.pid():
-                    break
-                time.sleep(0.1)
-            else:
-                os.kill(pid, signal.SIGKILL)
+        if not self._end(signal.SIGTERM) and not self._end(signal.SIGKILL):
+            raise LabError(f"QEMU, pid {self.pid()}, does not end, not even of SIGKILL: what does its kernel wait for?")
         for name in ("qemu.pid", "qmp"):
             (self.dir / name).unlink(missing_ok=True)

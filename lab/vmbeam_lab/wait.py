@@ -8,19 +8,25 @@ served: while its threads wait for a processor that others have, no time passes.
 
 import time
 from pathlib import Path
-from typing import Callable, TypeVar
+from typing import Callable, Protocol, TypeVar
 
 from .errors import LabDied, LabError, Stalled
-from .machine import Machine
 
 T = TypeVar("T")
 PATIENCE = 120.0
 
 
+class Awaited(Protocol):
+    """What a wait has to know of the machine; machine.py has the one there is."""
+
+    def pid(self) -> int | None: ...
+    def check_alive(self, waiting_for: str) -> None: ...
+
+
 class ServedClock:
     """Seconds in which the machine's threads had the processors that they wanted."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Awaited) -> None:
         self.machine = machine
         self.served = 0.0
         self.wall = time.monotonic()
@@ -51,7 +57,7 @@ class ServedClock:
 class Waiter:
     """Waits on behalf of one machine. slowness stretches every patience: 1 on the machine that the lab was made on."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Awaited) -> None:
         self.machine = machine
         self.clock = ServedClock(machine)
         self.slowness = 1.0
@@ -90,6 +96,10 @@ class Watch:
 
     def look(self, seen: str = "nothing") -> None:
         self.waiter.machine.check_alive(self.what)
+        self.look_for_progress(seen)
+
+    def look_for_progress(self, seen: str = "nothing") -> None:
+        """Whatever has become of the machine."""
         if self.progress:
             try:
                 now = self.progress()
