@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from . import logs
 from .config import GUESTS
 from .errors import LabDied, LabError
 from .lab import Lab
@@ -142,6 +143,7 @@ def guest_create(lab: Lab, hostvm: str, guest: str, mib: int = 128, vcpus: int =
     lab.waiter.until(f"{guest}'s checkers", lambda: guest_state(lab, guest).passes > 0,
                      lambda: lab.run(guest, "cat /run/memcheck /run/diskwriter 2>/dev/null; true"), pause=1)
     heartbeat_wait(lab, guest)
+    logs.plant_guest(lab, guest)
 
 
 def has_guest(lab: Lab, hostvm: str, guest: str) -> bool:

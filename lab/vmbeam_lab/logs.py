@@ -21,14 +21,24 @@ XEN_MARK = re.compile(r"'h' (\(ascii '68'\) is )?pressed|key 'h'")
 HARMLESS = re.compile(r"^$")
 
 
+# That it was planted in a guest VM, which forgets it when it reboots, and its kernel's log with it.
+NOTE = "/run/planted"
+NOTED = "the lab has planted a splat in this log"
+# A domain that runs, in xl's list, and that there is a way into: not one that is paused, suspended, off or dying.
+RUNS = re.compile(r"^(u[1-6]) +\d+ +\d+ +\d+ +[-rb]+ +[\d.]+$", re.M)
+
+
 def systems(lab: Lab) -> tuple[str, ...]:
     return ("host", *lab.config.hostvms)
 
 
-def guests(lab: Lab) -> list[str]:
-    """The guest VMs that run, each once."""
-    found = at_once([lambda h=h: lab.run(h, "xl list") for h in lab.config.hostvms])    # type: ignore[misc]
-    return sorted({line.split()[0] for text in found for line in text.splitlines() if re.match(r"u[0-9] ", line)})
+def guests(domains: str) -> set[str]:
+    """The guest VMs that run, of what xl lists."""
+    return set(RUNS.findall(domains))
+
+
+def plant_guest(lab: Lab, guest: str) -> None:
+    lab.run(guest, f"echo '<3>{PLANTED}' >/dev/kmsg; : >{NOTE}")
 
 
 def plant(lab: Lab, only: tuple[str, ...] = ()) -> None:
@@ -38,13 +48,14 @@ def plant(lab: Lab, only: tuple[str, ...] = ()) -> None:
              for s in only or systems(lab)])
     if only:
         return
-    at_once([lambda g=g: lab.run(g, f"echo '<3>{PLANTED}' >/dev/kmsg") for g in guests(lab)])   # type: ignore[misc]
+    listed = at_once([lambda h=h: lab.run(h, "xl list") for h in lab.config.hostvms])   # type: ignore[misc]
+    at_once([lambda g=g: plant_guest(lab, g) for g in set().union(*map(guests, listed))])       # type: ignore[misc]
 
 
 def _system_logs(lab: Lab, system: str) -> dict[str, str]:
     """One command: a process costs more than what it prints."""
-    rc, out, err = lab.status(system, "xl dmesg >/run/xen.txt 2>&1; dmesg >/run/kernel.txt 2>&1; "
-                              "tar -cf - --ignore-failed-read -C /run xen.txt kernel.txt -C / var/log 2>/dev/null")
+    rc, out, err = lab.status(system, "xl dmesg >/run/xen.txt 2>&1; dmesg >/run/kernel.txt 2>&1; xl list >/run/domains.txt 2>&1; "
+                              "tar -cf - --ignore-failed-read -C /run xen.txt kernel.txt domains.txt -C / var/log 2>/dev/null")
     logs = {}
     with tarfile.open(fileobj=io.BytesIO(out)) as tar:
         for member in tar:
@@ -56,17 +67,31 @@ def _system_logs(lab: Lab, system: str) -> dict[str, str]:
     return logs
 
 
+def _guest_log(lab: Lab, guest: str) -> dict[str, str]:
+    """Of one that runs. It may be about to boot, or away for a moment; why there is none is told in its place."""
+    def ask() -> tuple[str]:
+        return (lab.run(guest, f"[ ! -e {NOTE} ] || echo '{NOTED}'; dmesg", patience=30),)
+
+    try:
+        return {f"{guest}/kernel.txt": lab.waiter.until(f"{guest}'s kernel log", ask, patience=90, pause=1)[0]}
+    except LabError as e:
+        return {f"{guest}/missing": str(e)}
+
+
 def collect(lab: Lab, only: tuple[str, ...] = ()) -> dict[str, str]:
-    """Name and text of every log; or of those of some management VMs, for a test that touches no others."""
+    """Name and text of every log; or of those of some management VMs and the guest VMs on them, for a test that touches
+    no others."""
     logs = {"host/serial.log": lab.machine.serial.read_text(errors="replace")}
     for part in at_once([lambda s=s: _system_logs(lab, s) for s in only or systems(lab)]):      # type: ignore[misc]
         logs |= part
-    for guest in guests(lab) if lab.config.hostvms and not only else ():
-        try:
-            logs[f"{guest}/kernel.txt"] = lab.run(guest, "dmesg", patience=60)
-        except LabError:
-            pass    # a guest VM that a test has stopped; its own system's logs are there
+    for part in at_once([lambda g=g: _guest_log(lab, g) for g in running(lab, logs)]):      # type: ignore[misc]
+        logs |= part
     return logs
+
+
+def running(lab: Lab, logs: dict[str, str]) -> list[str]:
+    """The guest VMs that ran when the logs were collected, each once."""
+    return sorted(set().union(*(guests(logs.get(f"{h}/domains.txt", "")) for h in lab.config.hostvms)))
 
 
 def write(logs: dict[str, str], directory: Path) -> None:
@@ -90,6 +115,14 @@ def problems(lab: Lab, logs: dict[str, str], only: tuple[str, ...] = ()) -> list
             found.append(f"the planted splat is not in {system}'s kernel log")
         if not XEN_MARK.search(xen):
             found.append(f"the planted mark is not in {system}'s Xen log")
+        # Who runs there is known by this, and so whose log is missing.
+        if "Domain-0 " not in (domains := logs.get(f"{system}/domains.txt", "")):
+            found.append(f"xl does not list {system}'s domains: {domains.strip()}")
+    for guest in running(lab, logs):
+        if f"{guest}/kernel.txt" not in logs:
+            found.append(f"{guest} runs, and its kernel's log is missing: {logs.get(f'{guest}/missing', '')}")
+        elif NOTED in (kernel := logs[f"{guest}/kernel.txt"]) and PLANTED not in kernel:
+            found.append(f"the planted splat is not in {guest}'s kernel log")
     for name, text in sorted(logs.items()):
         if name.endswith(".txt") and not text.strip():
             found.append(f"{name} is empty")

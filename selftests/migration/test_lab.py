@@ -22,7 +22,13 @@ def test_splat_is_found(guests_lab_shared: Lab) -> None:
         spoiled = found | {f"{system}/kernel.txt": found[f"{system}/kernel.txt"] + "\n[ 1.0] BUG: unable to handle page fault"}
         assert any("unable to handle" in p for p in logs.problems(guests_lab_shared, spoiled))
         assert logs.problems(guests_lab_shared, {name: text for name, text in found.items() if name != f"{system}/xen.txt"})
-    assert logs.problems(guests_lab_shared, found | {"u1/kernel.txt": ""})
+    for guest in ("u1", "u2"):
+        assert any("unable to handle" in p for p in logs.problems(guests_lab_shared, found | {
+            f"{guest}/kernel.txt": found[f"{guest}/kernel.txt"] + "\n[ 1.0] BUG: unable to handle page fault"}))
+        assert logs.problems(guests_lab_shared, found | {f"{guest}/kernel.txt": ""})
+        blind = found[f"{guest}/kernel.txt"].replace(logs.PLANTED, "")
+        assert logs.problems(guests_lab_shared, found | {f"{guest}/kernel.txt": blind})
+        assert logs.problems(guests_lab_shared, {name: text for name, text in found.items() if name != f"{guest}/kernel.txt"})
 
 
 def test_damage_is_noticed(guests_lab: Lab) -> None:
