@@ -278,11 +278,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     try:
         yield
         if isinstance(item.parent, LabFile):
-            item.config.stash[LABS].check_logs(only=tuple({"host", item.parent.system}))
+            # The whole of the logs costs more than most of these tests do: it is searched when their file ends, and if one
+            # of them fails.
+            whole = not nextitem or nextitem.parent is not item.parent
+            item.config.stash[LABS].check_logs(only=tuple({"host", item.parent.system}), whole=whole)
     except BaseException:
         item.config.stash[LABS].spoiled()
         raise

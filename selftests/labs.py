@@ -43,10 +43,10 @@ class Labs:
         self.prepared = prepare
         return lab
 
-    def check_logs(self, directory: Path | None = None, only: tuple[str, ...] = ()) -> None:
+    def check_logs(self, directory: Path | None = None, only: tuple[str, ...] = (), whole: bool = True) -> None:
         """The teardown of every test that used a lab: the logs of all levels hold no splat."""
         if self.lab:
-            logs.check(self.lab, directory, only)
+            logs.check(self.lab, directory, only, whole)
 
     def spoiled(self) -> None:
         """Nothing more is built on this one."""

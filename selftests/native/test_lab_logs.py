@@ -64,10 +64,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpLab:
     return made_up
 
 
-def found(lab: MadeUpLab, only: tuple[str, ...] = ()) -> str:
+def found(lab: MadeUpLab, only: tuple[str, ...] = (), whole: bool = True) -> str:
     """What is wrong; empty if nothing is."""
     try:
-        logs.check(lab, only=only)
+        logs.check(lab, only=only, whole=whole)
     except LabError as e:
         return str(e)
     return ""
@@ -159,3 +159,20 @@ def test_only_some_systems(lab: MadeUpLab) -> None:
     assert {s for s, _ in lab.asked} == {"host", "hv1", "u1"}
     lab.kernel["u1"] += "Xen BUG at p2m.c:1"
     assert "u1/kernel.txt: " in found(lab, ("host", "hv1"))
+
+
+def test_what_costs_little(lab: MadeUpLab) -> None:
+    """The outer Xen's console and the kernels, by one process in each system."""
+    only = ("host", "hv1")
+    assert not found(lab, only, whole=False)
+    assert sorted(lab.asked) == [("host", "dmesg"), ("hv1", "dmesg")]
+    lab.machine.serial.write_text("Xen BUG at p2m.c:1", encoding="utf-8")
+    assert "host/serial.log: Xen BUG" in found(lab, only, whole=False)
+    lab.machine.serial.write_text("", encoding="utf-8")
+    for system in only:
+        kernel = lab.kernel[system]
+        lab.kernel[system] = kernel + "Oops: 0002"
+        assert f"{system}/kernel.txt: Oops" in found(lab, only, whole=False)
+        lab.kernel[system] = "a line\n"
+        assert f"the planted splat is not in {system}'s kernel log" in found(lab, only, whole=False)
+        lab.kernel[system] = kernel

@@ -31,8 +31,10 @@ class Labs:
     def shared(self, config, prepare):
         self.tell(f"shared {config.state}")
         return self
-    def check_logs(self, directory=None, only=()):
-        self.tell("check")
+    def check_logs(self, directory=None, only=(), whole=True):
+        self.tell(" ".join(["check", *sorted(only), *([] if whole else ["in short"])]))
+    def status(self, system, command):
+        return 0, b"# PASSED: 1 / 1 tests passed", b""
     def spoiled(self):
         pass
     down = spoiled
@@ -40,6 +42,8 @@ class Labs:
     "lab/vmbeam_lab/deploy.py": "def stage(config): pass\n",
     "selftests/host/test_frames.c": "TEST(one)\nTEST_F_TIMEOUT(pair, two, 9)\nTEST_F(busy, three)\n"
                                     "FIXTURE_VARIANT_ADD(busy, a)\nFIXTURE_VARIANT_ADD(busy, b)\n",
+    "selftests/guest/test_live.c": "TEST(one)\nTEST(two)\nTEST(three)\n",
+    "selftests/guest/test_next.c": "TEST(one)\n",
     "selftests/native/test-list.c": "TEST(empty)\n",
     "selftests/native/p2m-swap/test-p2m-swap.c": "TEST(swap)\n",
     "selftests/native/kmod-txn/test-txn.c": "TEST(name)\nTEST(begin),\n",
@@ -68,6 +72,7 @@ def test_asks(labs): labs.fresh(type("Config", (), {"state": "own"}))
 """,
 }
 ADDRESSES = [
+    "guest/test_live::one", "guest/test_live::three", "guest/test_live::two", "guest/test_next::one",
     "host/test_frames::one", "host/test_frames::three[a]", "host/test_frames::three[b]", "host/test_frames::two",
     "migration/test_moves.py::test_asks", "migration/test_moves.py::test_killed[commit]",
     "migration/test_moves.py::test_killed[swap]", "migration/test_moves.py::test_named", "migration/test_moves.py::test_there",
@@ -209,6 +214,13 @@ def test_logs_are_searched_after_each_test(tree: Tree) -> None:
     assert asked.count("check") == 5 and len(asked) == 10
     assert asked[1::2] == ["check"] * 5
     assert sorted(set(asked)) == ["check", "fresh guests", "fresh own", "shared guests"]
+
+
+def test_logs_are_searched_after_tests_that_share_a_lab(tree: Tree) -> None:
+    """In short after each, and wholly when their file ends."""
+    tree.run(T="guest")
+    checks = [a for a in tree.asked() if a.startswith("check")]
+    assert checks == ["check host hv1 in short"] * 2 + ["check host hv1"] * 2
 
 
 def test_shuffled_by_two_processes(tree: Tree) -> None:
