@@ -733,7 +733,7 @@ TEST(an_operator_is_told_whom_and_what_to_type)
 		     a.why.text);
 	r.m.plan.what = PLAN_EVACUATE;
 	a = next_of(&r.m, WHERE_HOME, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
-	EXPECT_NE(NULL, strstr(a.why.text, "brings all home, vmbeam adopt u1 leaves it out"));
+	EXPECT_NE(NULL, strstr(a.why.text, "brings all home, vmbeam adopt a leaves it out"));
 	r.m.plan.what = PLAN_MAINTAIN;
 	a = next_of(&r.m, WHERE_BOTH, WHERE_REFUGE, SYSTEM_UP, "b1", 0);
 	EXPECT_EQ(ACT_ASK, a.act);

@@ -1020,8 +1020,9 @@ def test_forget_what_is_stuck(rig: Rig) -> None:
     code, _, err = rig.command("forget", migration)
     assert code == DONE, err
     assert rig.last_state() == "forgotten"
-    assert rig.status_code() == DONE
     assert rig.status()["last"]["outcome"] == "forgotten"
+    # Nobody tidies up, so an operator has to: both host VMs have it.
+    assert rig.status_code() == UNFINISHED and len(rig.status()["doubles"]) == 1
     # It did not touch a thing, and stands in nobody's way.
     rig.assert_untouched()
     assert rig.command("forget", migration).code == REFUSED
@@ -1047,7 +1048,7 @@ def test_forget_what_waits(rig: Rig) -> None:
     assert rig.command("forget", rig.status()["migration"]["id"]).code == DONE
     assert rig.last_state() == "forgotten"
     rig.destination.faults.broken = {}
-    assert rig.status_code() == DONE
+    assert rig.status_code() == UNFINISHED and len(rig.status()["doubles"]) == 1
     rig.assert_untouched()
 
 
