@@ -48,6 +48,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def asked_again(agent: MadeUpAgent, op: str) -> None:
+    """The daemon has gone on for a while: it has asked three more times."""
+    before = agent.asked.count(op)
+    wait_until(lambda: agent.asked.count(op) >= before + 3)
+
+
 class Migration(threading.Thread):
     """A migration in the background, perhaps held at a point of the daemon's."""
 

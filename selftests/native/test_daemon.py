@@ -4,13 +4,13 @@ a migration, and what a restarted daemon makes of a dead one's journal."""
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
-from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig, wait_until)
+from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig,
+                        asked_again, wait_until)
 from made_up_agent import (FIRST_EXPORT, GUEST, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export,
                            MadeUpAgent)
 
@@ -955,7 +955,7 @@ def test_goes_back_when_the_source_is_silent_after_the_swap(rig: Rig) -> None:
     migration = rig.migrate_and_hold("commit")
     rig.source.faults.broken = {"hello": "gone"}
     migration.let_go()
-    time.sleep(2)
+    asked_again(rig.source, "hello")
     restored = rig.destination.domain()
     assert restored is None or restored.paused
     rig.source.faults.broken = {}
@@ -1184,7 +1184,7 @@ def test_killed_before_the_resume_with_a_silent_agent(rig: Rig) -> None:
     migration.end()
     rig.start()
     wait_until(lambda: rig.status_code() == UNFINISHED)
-    time.sleep(1)
+    asked_again(rig.destination, "hello")
     assert rig.source.the_domain().suspended, "nothing is done on the source before the guest VM runs"
     rig.destination.faults.broken = {}
     rig.wait_for_state("done")
