@@ -492,7 +492,9 @@ TEST(a_new_xen_that_is_no_good)
 		int points = 1;
 
 		for (int k = 0; k < points; k++) {
-			struct run r = { ._metadata = _metadata, .config = "new.cfg", .kill = { k }, .abort_at_ask = true };
+			struct run r = {
+				._metadata = _metadata, .config = "new.cfg", .kill = { k }, .abort_at_ask = true,
+			};
 
 			begin(&r, PLAN_MAINTAIN, 0);
 			r.w.new_is_bad = true;

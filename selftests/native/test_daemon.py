@@ -4,6 +4,7 @@ a migration, and what a restarted daemon makes of a dead one's journal."""
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Callable
 
