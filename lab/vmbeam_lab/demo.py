@@ -69,6 +69,9 @@ class Timeline:
         for name, seconds in self.parts:
             print(f"    {seconds:7.1f} s  {name}")
 
+    def report(self) -> list[dict[str, Any]]:
+        return [{"phase": name, "seconds": round(seconds, 1)} for name, seconds in self.parts]
+
 
 def show_maintenance(m: Maintenance, shutdown_s: float, boot_s: float) -> None:
     """When what was down, and what it would have been without VMBeam."""
@@ -137,6 +140,7 @@ def demonstrate(lab: Lab) -> dict[str, Any]:
         say(str(e))
     times.part("the search for splats")
     times.show()
+    report["phases_s"] = times.report()
     return report
 
 
