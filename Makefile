@@ -21,7 +21,7 @@ soak: deps ## what takes long: demos and cold boots in a row, checksums, races, 
 mutations: deps ## can the tests fail? breaks the code in one place after the other; hours
 	selftests/check -m mutations
 
-swap-cost: deps ## what a swap costs, in instructions; writes build/swap-cost.json and the table in docs/hypercall.md
+swap-cost: deps ## what a swap costs, in instructions; the table in docs/hypercall.md; fails if a bound is passed
 	selftests/swap-cost.sh
 
 swap-profile: deps ## where they go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"

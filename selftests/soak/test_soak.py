@@ -198,6 +198,12 @@ def test_busy_disk(no_swiotlb: Lab) -> None:
     assert report["frames"]["exchanged"] <= report["frames"]["total"] / 200
 
 
+def test_swap_cost(labs: Labs) -> None:
+    """In instructions: no case has grown beyond its bound. In a lab of its own, with the emulator's clock."""
+    labs.down()
+    subprocess.run([TOP / "selftests/swap-cost.sh", "check"], check=True, env=os.environ | {"LAB_DIR": str(TOP / "build/lab-soak")})
+
+
 def test_fuzz(tmp_path: Path) -> None:
     """The swap's lists and machines by libFuzzer, from the corpus on. An input that fails is kept in build/soak."""
     program, seconds = TOP / "build/p2m-swap/fuzz", int(os.environ.get("LAB_SOAK_FUZZ_SECONDS", 300))
