@@ -9,8 +9,9 @@
 
 static const char help[] =
 	"usage: vmbeam events [--json]\n\n"
-	"What happens, as it happens: a JSON object on a line for each plan, step, phase, outcome, hook (it begins, or has\n"
-	"ended), and whatever waits for an operator. Goes on until it is interrupted; exits with 5 when vmbeamd goes away.\n";
+	"What happens, as it happens: a JSON object on a line for each plan, step, phase, outcome,\n"
+	"hook (it begins, or has ended), and whatever waits for an operator. Goes on until it is interrupted; exits with 5\n"
+	"when vmbeamd goes away.\n";
 
 int cli_events(int argc, char **argv)
 {
