@@ -167,9 +167,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # Those of a few files would be too long a block.
             part = i.path.stem if "guests_lab_shared" in shares(i) else ""
             i.add_marker(pytest.mark.xdist_group(f"together{nr}{part}"))
-    # What must have run in every run begins first in its state, and is not what a time that is over leaves out.
+    # What must have run in every run begins first of all that use a lab: it is not what a time that is over leaves out, and
+    # the snapshots that take longest are made while another process runs what needs none.
     shuffled = config.option.shuffle is not None
-    items.sort(key=lambda i: (order.index(needs(i)), not (shuffled or i.get_closest_marker("always")), groups[shares(i)]))
+    items.sort(key=lambda i: (bool(needs(i)) and not shuffled, not (shuffled or i.get_closest_marker("always")),
+                              order.index(needs(i)), groups[shares(i)]))
 
 
 @pytest.hookimpl(optionalhook=True)
