@@ -5,6 +5,7 @@ import pty
 import select
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -43,11 +44,16 @@ ALL = {**LONG, "check": ["check", "hv1/u1", "hv2"], "list": ["list"], "status": 
 class Running:
     """A command under way, on a terminal or on none."""
 
-    def __init__(self, command: list[str | Path], env: dict[str, str], terminal: bool) -> None:
+    def __init__(self, command: list[str | Path], env: dict[str, str], terminal: bool, background: bool) -> None:
         self.shown = ""
         self._terminal, end = pty.openpty() if terminal else (-1, subprocess.PIPE)
-        self.process = subprocess.Popen(command, env=env, stdout=end, stderr=subprocess.PIPE, text=True,
-                                        stdin=end if terminal else subprocess.DEVNULL, start_new_session=True)
+        # Inherited by what is started. Who runs the tests in the background of a script ignores Ctrl-C himself.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.SIG_DFL)
+        try:
+            self.process = subprocess.Popen(command, env=env, stdout=end, stderr=subprocess.PIPE, text=True,
+                                            stdin=end if terminal else subprocess.DEVNULL, start_new_session=True)
+        finally:
+            signal.signal(signal.SIGINT, before)
         if terminal:
             os.close(end)
 
@@ -61,7 +67,14 @@ class Running:
     def tells(self, text: str) -> None:
         """Until a line of stderr has it."""
         assert self.process.stderr
-        assert any(text in line for line in iter(self.process.stderr.readline, "")), f"{text!r} is not told"
+        end, told = threading.Timer(PATIENCE_S, self.process.kill), []
+        end.start()
+        for line in iter(self.process.stderr.readline, ""):
+            told.append(line)
+            if text in line:
+                break
+        end.cancel()
+        assert told and text in told[-1], f"{text!r} is not told, but {told}"
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -102,5 +115,5 @@ class Command:
         assert "Sanitizer" not in ended.stderr, ended.stderr
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
-    def start(self, *arguments: str, terminal: bool = False) -> Running:
-        return Running([self._program, *arguments], self.env, terminal)
+    def start(self, *arguments: str, terminal: bool = False, background: bool = False) -> Running:
+        return Running([self._program, *arguments], self.env, terminal, background)

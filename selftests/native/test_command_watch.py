@@ -2,7 +2,6 @@
 """vmbeam while something goes on that takes long, with a daemon that is made up: what is shown, and Ctrl-C."""
 import json
 import signal
-from typing import Any
 
 import pytest
 
@@ -195,11 +194,7 @@ def test_interrupted_where_nothing_is_touched(command: Command, arguments: list[
 
 def test_interrupts_that_are_not_wanted(command: Command) -> None:
     """As of a script's command in the background."""
-    before: Any = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        running = command.start(*LONG["maintain"])
-    finally:
-        signal.signal(signal.SIGINT, before)
+    running = command.start(*LONG["maintain"], background=True)
     asked = command.daemon.asked("maintain")
     asked.say(EVENTS[1])
     running.interrupt()
