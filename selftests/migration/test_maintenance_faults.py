@@ -85,6 +85,8 @@ def type_it(lab: Lab, told: str) -> None:
     command = re.search(r"vmbeam maintain --\w+", shown(lab))
     assert command and command[0] in told, told
     threading.Thread(target=lambda: lab.status("host", command[0], patience=PATIENCE), daemon=True).start()
+    # The thread has only begun: until the daemon has heard of it, it asks for the same.
+    lab.waiter.until(f"vmbeamd to take {command[0]}", lambda: told != " ".join(status(lab)["waiting"]), lambda: moving(lab))
 
 
 def at_home(lab: Lab, before: guests.GuestState) -> None:
