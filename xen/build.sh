@@ -3,13 +3,14 @@
 # Builds Debian's Xen with XENMEM_p2m_swap.
 #
 #   build.sh series [4.17]       prints a directory with all of it as patches that "git am" takes, on Xen's source
-#   build.sh [debug|xsm|4.17]    prints the path of a directory with
+#   build.sh [debug|xsm|shadow|4.17]    prints the path of a directory with
 #                             xen        the 32-bit multiboot image that QEMU's -kernel takes
 #                             xen-syms   the same with symbols, for gdb and addr2line
 #                             config     what it was configured with
 #
 # "debug" is CONFIG_DEBUG: every ASSERT() in Xen's locking and P2M code is live.
 # "xsm" has FLASK and its policy, which Debian's Xen does not.
+# "shadow" has shadow paging, without which Xen does not move a PV guest VM live, and which trixie's Xen does not have.
 # "4.17" is bookworm's Xen; the others are trixie's, 4.20.
 set -euo pipefail
 here=$(readlink -f "$(dirname "$0")")
@@ -39,9 +40,10 @@ build_in_tree() {
 	printf '# CONFIG_%s is not set\n' HVM_FEP TBOOT SCHED_RTDS SCHED_ARINC653 SCHED_NULL >>"$src/xen/.config"
 	[ "$variant" != debug ] || echo CONFIG_DEBUG=y >>"$src/xen/.config"
 	[ "$variant" != xsm ] || printf 'CONFIG_%s=y\n' XSM XSM_FLASK XSM_FLASK_POLICY >>"$src/xen/.config"
+	[ "$variant" != shadow ] || echo CONFIG_SHADOW_PAGING=y >>"$src/xen/.config"
 	cp "$src/xen/.config" "$src/wanted"
 	make -C "$src/xen" -s olddefconfig
-	for p in P2M_SWAP DEBUG XSM XSM_FLASK XSM_FLASK_POLICY; do
+	for p in P2M_SWAP DEBUG XSM XSM_FLASK XSM_FLASK_POLICY SHADOW_PAGING; do
 		! grep -qx "CONFIG_$p=y" "$src/wanted" || grep -qx "CONFIG_$p=y" "$src/xen/.config" ||
 			{ echo "$p did not stay on in .config"; return 1; }
 	done
@@ -85,14 +87,14 @@ build_series() {
 
 variant=${1:-release} series=4.20 of=xen image=image
 case $variant in
-release|debug|xsm) ;;
+release|debug|xsm|shadow) ;;
 4.17) series=4.17 of=xen-4.17 image=bookworm_image ;;
 series) case ${2:-4.20} in
 	4.20) ;;
 	4.17) series=4.17 of=xen-4.17 ;;
 	*) die "usage: build.sh series [4.17]" ;;
 	esac ;;
-*) die "usage: build.sh [debug|xsm|4.17] | series [4.17]" ;;
+*) die "usage: build.sh [debug|xsm|shadow|4.17] | series [4.17]" ;;
 esac
 
 source=$("$here/../lab/source.sh" "$of")

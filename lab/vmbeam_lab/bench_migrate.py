@@ -126,7 +126,7 @@ class Migrations:
         for h in HOSTVMS:
             if guests.has_guest(self.lab, h, GUEST):
                 guests.guest_destroy(self.lab, h, GUEST)
-        guests.guest_create(self.lab, "hv1", GUEST, mib, 1, CHECKERS_MIB)
+        guests.guest_create(self.lab, "hv1", GUEST, mib, 1, CHECKERS_MIB, timer_ms=BEAT_MS)
         carry_probe(self.lab, "host", "/run")
         carry_probe(self.lab, GUEST, "/lab")
         background(self.lab, GUEST, f"/lab/probe beat {ADDRESSES['host']} {BEAT_PORT} {BEAT_MS}", "/run/beat.log")

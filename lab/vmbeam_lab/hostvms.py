@@ -6,13 +6,14 @@ from .lab import Lab
 from .paths import TOP, entry_path
 
 
-def new_build(lab: Lab, hostvm: str) -> str:
+def new_build(lab: Lab, hostvm: str, variant: str = "") -> str:
     """An xl configuration in the host management VM that is the host VM's own but for its nested Xen: not Debian's
-    build, but the one of xen/build.sh that the host hypervisor is, too. It is there already, and its version ends with
-    "+vmbeam"."""
-    lab.write("host", "/boot/xen-new", (entry_path(TOP / "xen/build.sh") / "xen").read_bytes())
-    config = f"/etc/xen/{hostvm}.new.cfg"
-    lab.run("host", f"""sed 's,"/boot/xen","/boot/xen-new",' /etc/xen/{hostvm}.cfg >{config}; grep -q xen-new {config}""")
+    build, but one of xen/build.sh; without a variant the one that the host hypervisor is, too, and that is there already.
+    Its version ends with "+vmbeam"."""
+    name = variant or "new"
+    xen, config = f"/boot/xen-{name}", f"/etc/xen/{hostvm}.{name}.cfg"
+    lab.write("host", xen, (entry_path(TOP / "xen/build.sh", *([variant] if variant else [])) / "xen").read_bytes())
+    lab.run("host", f"""sed 's,"/boot/xen","{xen}",' /etc/xen/{hostvm}.cfg >{config}; grep -q {xen} {config}""")
     return config
 
 
