@@ -79,14 +79,9 @@ static const struct op {
 static int op_hello(struct request *r)
 {
 	struct json_object *features = json_object_new_array();
-	char xen[100];
 
 	put_string(r->out, "version", VMBEAM_VERSION);
-	system_xen(xen, sizeof(xen), true);
-	put_string(r->out, "xen", xen);
-	system_xen(xen, sizeof(xen), false);
-	put_string(r->out, "hostvm_xen", xen);
-
+	system_put_xen(r->out);
 	for (size_t i = 0; i < NR_OPS; i++)
 		json_object_array_add(features, json_object_new_string(ops[i].name));
 	if (installed_helper())

@@ -43,16 +43,19 @@ static void read_line(const char *path, char *text, size_t len)
 		fclose(f);
 }
 
-void system_xen(char *text, size_t len, bool whole)
+void system_put_xen(struct json_object *out)
 {
-	char major[16], minor[16], extra[64];
+	char major[16], minor[16], extra[64], both[32] = "", whole[100] = "";
 
 	read_line(XEN_VERSION_DIR "/major", major, sizeof(major));
 	read_line(XEN_VERSION_DIR "/minor", minor, sizeof(minor));
 	read_line(XEN_VERSION_DIR "/extra", extra, sizeof(extra));
-	*text = 0;
 	if (*major && *minor)
-		snprintf(text, len, "%s.%s%s", major, minor, whole ? extra : "");
+		snprintf(both, sizeof(both), "%s.%s", major, minor);
+	if (*both)
+		snprintf(whole, sizeof(whole), "%s%s", both, extra);
+	put_string(out, "hostvm_xen", both);
+	put_string(out, "xen", whole);
 }
 
 static const char *state_of(const struct domain *d)
@@ -196,10 +199,7 @@ int op_system(struct request *r)
 	put_string(r->out, "version", VMBEAM_VERSION);
 	read_line(BOOT_ID, text, sizeof(text));
 	put_string(r->out, "boot", text);
-	system_xen(text, sizeof(text), true);
-	put_string(r->out, "xen", text);
-	system_xen(text, sizeof(text), false);
-	put_string(r->out, "hostvm_xen", text);
+	system_put_xen(r->out);
 	uname(&uts);
 	put_string(r->out, "kernel", uts.release);
 	clock_gettime(CLOCK_BOOTTIME, &up);

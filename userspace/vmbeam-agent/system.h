@@ -2,10 +2,9 @@
 #ifndef VMBEAM_AGENT_SYSTEM_H
 #define VMBEAM_AGENT_SYSTEM_H
 
-#include <stdbool.h>
-#include <stddef.h>
+struct json_object;
 
-/* The nested Xen's version, as "4.20", or @whole, as "4.20.0"; "" if this is no domain of any Xen. */
-void system_xen(char *text, size_t len, bool whole);
+/* The nested Xen's version: @hostvm_xen as "4.20", @xen as "4.20.0"; "" if this is no domain of any Xen. */
+void system_put_xen(struct json_object *out);
 
 #endif
