@@ -22,6 +22,7 @@ enum cli_exit {
 /* Each gets its own argv, from its name on, and returns an exit code. */
 int cli_check(int argc, char **argv);
 int cli_migrate(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_evacuate(int argc, char **argv);
 int cli_return(int argc, char **argv);
 int cli_maintain(int argc, char **argv);

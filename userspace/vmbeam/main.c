@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
 	{ "check", cli_check, "can a guest VM be moved? touches nothing" },
 	{ "migrate", cli_migrate, "move a running guest VM to another host VM" },
+	{ "bench", cli_bench, "how long the migrations of a guest VM take here" },
 	{ "evacuate", cli_evacuate, "move all guest VMs of a host VM to another one" },
 	{ "return", cli_return, "bring home what has left a host VM" },
 	{ "maintain", cli_maintain, "evacuate a host VM, restart it, and bring all home" },

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "js.h"
+#include "migrate.h"
 #include "target.h"
 #include "watch.h"
 
@@ -31,7 +32,7 @@ static void print_done(struct json_object *r)
 		(unsigned long long)js_u64(frames, "superpages", 0), cli_double(r, "downtime_ms", 0), cli_double(r, "total_ms", 0));
 }
 
-static void print_failure(struct json_object *r, int rc)
+void migrate_print_failure(struct json_object *r, int rc)
 {
 	struct json_object *problems = js_array(r, "problems");
 	const char *waiting = js_str(r, "waiting_for", NULL), *lost = js_str(r, "lost", NULL);
@@ -73,7 +74,7 @@ int cli_migrate(int argc, char **argv)
 	for (size_t i = 0; !json && i < js_len(warnings); i++)
 		cli_say(stderr, "vmbeam: warning: %s\n", json_object_get_string(json_object_array_get_idx(warnings, i)));
 	if (rc != CLI_OK)
-		print_failure(result, rc);
+		migrate_print_failure(result, rc);
 	else if (!json)
 		print_done(result);
 	json_object_put(result);

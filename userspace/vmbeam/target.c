@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The arguments that check and migrate share: [--json] HOSTVM/GUEST HOSTVM. */
+/* The arguments that check, migrate and bench share: HOSTVM/GUEST HOSTVM. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +17,11 @@ void target_add_guest(struct json_object *request, const char *guest)
 	free(form);
 }
 
-int target_parse(int argc, char **argv, const char *help, bool *json, struct json_object **request)
+int target_take(int argc, char **argv, const char *cmd, struct json_object **request)
 {
 	char *from, *slash;
-	int rc;
 
 	*request = NULL;
-	rc = cli_options(argc, argv, help, json);
-	if (rc >= 0)
-		return rc;
 	if (argc - optind != 2)
 		return cli_misuse("%s takes HOSTVM/GUEST and HOSTVM", argv[0]);
 	/* The first: a host VM's name has none, a guest VM's may have. */
@@ -36,10 +32,18 @@ int target_parse(int argc, char **argv, const char *help, bool *json, struct jso
 		return cli_misuse("\"%s\" is not the name of a host VM", argv[optind + 1]);
 	from = strndup(argv[optind], slash - argv[optind]);
 	*request = json_object_new_object();
-	js_add_str(*request, "cmd", argv[0]);
+	js_add_str(*request, "cmd", cmd);
 	target_add_guest(*request, slash + 1);
 	js_add_str(*request, "from", from);
 	js_add_str(*request, "to", argv[optind + 1]);
 	free(from);
 	return CLI_OK;
+}
+
+int target_parse(int argc, char **argv, const char *help, bool *json, struct json_object **request)
+{
+	int rc = cli_options(argc, argv, help, json);
+
+	*request = NULL;
+	return rc >= 0 ? rc : target_take(argc, argv, argv[0], request);
 }

@@ -123,6 +123,8 @@ static void happened(struct watch *w, struct json_object *event)
 	if (!w->id && id)
 		w->id = strdup(id);
 	ask_undo(w);
+	if (w->what->quiet)
+		return;
 	if (w->json) {
 		fprintf(stderr, "%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
 		return;
@@ -199,6 +201,8 @@ static int interrupt(struct watch *w)
 		return CLI_STUCK;
 	}
 	w->interrupted = true;
+	if (w->what->interrupted)
+		*w->what->interrupted = true;
 	tell(w, "calling it off. Ctrl-C once more leaves it to vmbeamd");
 	ask_undo(w);
 	return 0;
@@ -259,7 +263,7 @@ static bool is_terminal(void)
 
 int watch_ask(struct json_object *request, const struct watch_what *what, bool json, struct json_object **result)
 {
-	struct watch w = { .what = what, .json = json, .terminal = !json && is_terminal(), .undo.fd = -1 };
+	struct watch w = { .what = what, .json = json, .terminal = !json && !what->quiet && is_terminal(), .undo.fd = -1 };
 	sigset_t before;
 	int rc;
 

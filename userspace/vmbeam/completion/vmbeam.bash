@@ -27,7 +27,7 @@ _vmbeam() {
 	--kind) _vmbeam_reply < <(printf '%s\n' migration maintenance); return ;;
 	--names) _vmbeam_reply < <(printf '%s\n' hostvms guests away migrations); return ;;
 	--config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--run|--retries|--last|--since|--until) return ;;
+	--run|--runs|--retries|--last|--since|--until) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		_vmbeam_reply < <(vmbeam "$command" --help 2>/dev/null | grep -oE -e '--[a-z][a-z-]*' | sort -u)
@@ -36,15 +36,15 @@ _vmbeam() {
 	# Which of the arguments that are no options is it?
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--to|--from|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--names|--config|--run|--retries|--last|--since|--until)
+		--to|--from|--via|--hostvm|--only|--except|--guest|--unmovable|--kind|--names|--config|--run|--runs|--retries|--last|--since|--until)
 			i=$((i + 1)) ;;
 		-*) ;;
 		*) place=$((place + 1)); verb=${verb:-${COMP_WORDS[i]}} ;;
 		esac
 	done
 	case $command:$place in
-	check:0|migrate:0) _vmbeam_reply < <(_vmbeam_names guests) ;;
-	check:1|migrate:1|evacuate:0|return:0|maintain:0|list:0) _vmbeam_reply < <(_vmbeam_names hostvms) ;;
+	check:0|migrate:0|bench:0) _vmbeam_reply < <(_vmbeam_names guests) ;;
+	check:1|migrate:1|bench:1|evacuate:0|return:0|maintain:0|list:0) _vmbeam_reply < <(_vmbeam_names hostvms) ;;
 	adopt:0) _vmbeam_reply < <(_vmbeam_names away) ;;
 	cancel:0|forget:0) _vmbeam_reply < <(_vmbeam_names migrations) ;;
 	transaction:0) _vmbeam_reply < <(printf '%s\n' list retry forget) ;;
