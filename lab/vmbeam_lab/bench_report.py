@@ -148,6 +148,24 @@ def migration_table(elements: Iterable[dict[str, Any]]) -> str:
                      "runs"], lines)
 
 
+def original_table(r: Mapping[str, Any]) -> str:
+    """The original's figures beside ours of the same size; "" if there are none. Machines differ: what can be compared is
+    how each method stands to the network of its own machine."""
+    known = r["original"]
+    theirs = [("the original", case, known[case]["seconds"], known[case]["cpu_percent"]) for case in ("swap", "network")]
+    ours = [("here", e["case"], e["figures"]["seconds"]["median"],
+             100 * e["figures"]["cpu_s"]["median"] / e["figures"]["wall_s"]["median"])
+            for e in r["rows"] if e["part"] == "memory" and e["mib"] == known["mib"]]
+    if not ours:
+        return ""
+    lines = []
+    for rows in (theirs, ours):
+        network = next((seconds for _, case, seconds, _ in rows if case == "network"), 0.0)
+        lines += [[where, case, number(seconds), number(percent), number(seconds / network) if network else ""]
+                  for where, case, seconds, percent in rows]
+    return markdown(["system", "case", "seconds", "% of a CPU", "of its network's time"], lines)
+
+
 def milliseconds(f: Mapping[str, float]) -> str:
     return span({name: 1000 * value for name, value in f.items()})
 
@@ -194,6 +212,8 @@ def tables(r: dict[str, Any]) -> str:
     shown = [table(r["rows"]) for part, table in PART_TABLES.items() if any(e["part"] == part for e in r["rows"])]
     if any(e["part"] == "pain" for e in r["rows"]):
         shown.append(speed_table(r["rows"]))
+    if original_table(r):
+        shown.append(original_table(r))
     if r["ratios"]:
         shown.append(ratio_table(r["ratios"]))
     if r["growth"]:

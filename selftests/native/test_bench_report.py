@@ -177,6 +177,18 @@ def test_report() -> None:
     json.dumps(r)
 
 
+def test_beside_the_original() -> None:
+    """Ours of the same size, each as a part of what the network took on the same machine."""
+    r = bench_report.report(rows_of(memory_run("swap-2m", 0.02), memory_run("network", 40.0), memory_run("memcpy", 0.1, mib=128)), {})
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in bench_report.original_table(r).splitlines()[2:]]
+    assert lines == [["the original", "swap", "0.5", "98", "0.781"], ["the original", "network", "0.64", "346", "1"],
+                     ["here", "swap-2m", "0.02", "100", "0.0005"], ["here", "network", "40", "100", "1"]]
+    assert bench_report.original_table(r) in bench_report.tables(r)
+    alone = bench_report.report(rows_of(memory_run("memcpy", 0.1)), {})
+    assert bench_report.original_table(alone).splitlines()[-1].split("|")[-2].strip() == ""
+    assert not bench_report.original_table(bench_report.report(rows_of(memory_run("memcpy", 0.1, mib=128)), {}))
+
+
 def test_aim_missed() -> None:
     r = bench_report.report(rows_of(memory_run("swap-4k", 0.3), memory_run("memcpy", 0.5)), {})
     assert [(x["times"], x["reached"]) for x in r["ratios"]] == [(pytest.approx(0.5 / 0.3), False)]
