@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmbeam_lab import bench, bench_pain, bench_timeline, guests
+from vmbeam_lab import bench, bench_memory, bench_pain, bench_timeline, guests
 from vmbeam_lab.bench_memory import CASES
 from vmbeam_lab.bench_runs import STALLS, Row
 from vmbeam_lab.lab import Lab
@@ -17,9 +17,11 @@ def rows(b: bench.Bench, part: str) -> list[Row]:
     return [row for row in b.rows([MIB]) if row.part == part]
 
 
-@pytest.mark.soak
-def test_memory(systems_lab: Lab, tmp_path: Path) -> None:
+def test_memory(systems_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every row is measured; a second call finds nothing left to do; one row alone is measured again."""
+    # Which of these is faster is of no interest here.
+    monkeypatch.setattr(bench_memory, "IPERF3_OPTIONS", ("", "-Z"))
+    monkeypatch.setattr(bench_memory, "IPERF3_TRIAL_MIB", 16)
     s = bench.mark(systems_lab, "this one")
     first_one = bench.Bench(s, tmp_path)
     first_one.measure(rows(first_one, "memory"), 1)
@@ -42,10 +44,10 @@ def test_memory(systems_lab: Lab, tmp_path: Path) -> None:
     assert (tmp_path / "report.json").exists() and (tmp_path / "memory-time.svg").exists()
 
 
-@pytest.mark.soak
 def test_migrations(systems_lab: Lab, tmp_path: Path) -> None:
     """Each method moves the guest VM, unhurt, and what is counted is what it is known for: stock xl sends all the memory
     over the network, and VMBeam does not."""
+    bench.let_xl_migrate(systems_lab)
     b = bench.Bench(bench.mark(systems_lab, "this one"), tmp_path)
     wanted = {"vmbeam-busy", "live-busy", "saved-idle"}
     b.measure([row for row in rows(b, "migration") if row.case in wanted], 1)
@@ -59,7 +61,6 @@ def test_migrations(systems_lab: Lab, tmp_path: Path) -> None:
     assert found["saved-idle"]["downtime_s"] > 0.5 * found["saved-idle"]["seconds"]
 
 
-@pytest.mark.soak
 def test_timeline(systems_lab: Lab, tmp_path: Path) -> None:
     """One migration is traced, and the sum explains the pause. What is found has both agents' work, the processes, and what
     both modules did. Nothing is traced or logged by message afterwards."""
@@ -85,6 +86,7 @@ def test_pain(systems_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Guest VMs on both host VMs tick while another one moves, and while nothing does; it makes its passes before and
     after; and those that looked are gone at the end."""
     monkeypatch.setattr(bench_pain, "PASSES", 5)
+    bench.let_xl_migrate(systems_lab)
     b = bench.Bench(bench.mark(systems_lab, "this one"), tmp_path)
     wanted = {"quiet", "vmbeam-idle", "live-busy"}
     b.measure([row for row in rows(b, "pain") if row.case in wanted], 1)
