@@ -74,8 +74,8 @@ def session(config: Config) -> Session:
 def let_xl_migrate(lab: Lab) -> None:
     """Debian's Xen has no shadow paging, and without it xl does not migrate a PV guest VM live: both host VMs get a nested
     Xen that has. VMBeam does not ask for it; but all rows are measured with the same one."""
-    at_once([lambda h=h: hostvms.restart(lab, h, hostvms.new_build(lab, h, "shadow"))   # type: ignore[misc]
-             for h in HOSTVMS])
+    configs = {h: hostvms.new_build(lab, h, "shadow") for h in HOSTVMS}
+    at_once([lambda h=h, c=c: hostvms.restart(lab, h, c) for h, c in configs.items()])      # type: ignore[misc]
 
 
 def processor() -> str:
