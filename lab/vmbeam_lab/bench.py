@@ -178,7 +178,8 @@ class Bench:
         if again:
             for kept in self.runs.values():
                 kept.drop(row for row in rows if row.part == kept.part)
-        bench_pain.end(self.session.lab)        # of a bench that was stopped
+        for left in (bench_migrate, bench_pain):
+            left.end(self.session.lab)          # of a bench that was stopped
         for part, one in (("memory", self.memory), ("migration", self.migrations), ("timeline", self.timelines),
                           ("pain", self.pain)):
             wanted = [row for row in rows if row.part == part]
