@@ -112,6 +112,18 @@ TEST_F(progress, there_and_back)
 	EXPECT_EQ(1, progress_part(&self->p));
 }
 
+/* Whoever looks late hears which ones have moved. */
+TEST_F(progress, one_that_was_there_before)
+{
+	event(self, 1000, "{\"event\":\"plan\",\"plan\":{\"what\":\"maintain\",\"guests\":["
+	      "{\"guest\":\"u1\",\"uuid\":\"a\",\"way\":\"move\",\"need_kib\":3000}]}}");
+	event(self, 1000, "{\"event\":\"step\",\"step\":\"run\"}");
+	event(self, 1000, "{\"event\":\"there\",\"guest\":\"u1\",\"uuid\":\"a\"}");
+	EXPECT_EQ(0.5, progress_part(&self->p));
+	EXPECT_NE(NULL, strstr(draw(self, 80, 4000), "run, 1 of 1"));
+	EXPECT_STREQ("u1: there already\n", say(self, "{\"event\":\"there\",\"guest\":\"u1\",\"uuid\":\"a\"}"));
+}
+
 TEST_F(progress, a_maintenance)
 {
 	const char *text;

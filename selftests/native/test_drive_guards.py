@@ -70,6 +70,19 @@ def test_late_watcher_hears_of_the_plan(house: House, cmd: str) -> None:
     assert [line["event"] for line in lines[:2]] == ["plan", "step"] and lines[1]["step"] == "evacuate", lines
     assert [g["guest"] for g in lines[0]["plan"]["guests"]] == ["u1"]
     assert all(line["maintenance"] == result["id"] and line["time"] for line in lines[:2])
+    assert not any(line["event"] == "there" for line in lines), "it has not moved yet"
+
+
+def test_late_watcher_hears_who_has_moved(house: House) -> None:
+    """Each that is where the step wants it."""
+    house.start()
+    well = house.directory / "well"
+    assert maintain(house, run=f"[ -e {well} ]")["outcome"] == "unfinished"
+    well.touch()
+    result, lines = house.ask(cmd="resume")
+    assert [line["event"] for line in lines[:3]] == ["plan", "step", "there"] and lines[1]["step"] == "run", lines
+    assert (lines[2]["guest"], lines[2]["uuid"], lines[2]["maintenance"]) == ("u1", UUID, result["id"])
+    assert result["outcome"] == "done" and not any(line["event"] == "there" for line in lines[3:])
 
 
 def test_abort_of_another(house: House) -> None:

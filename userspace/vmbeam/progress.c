@@ -122,6 +122,10 @@ void progress_event(struct progress *p, struct json_object *event, int64_t now_m
 		g = guest_of(p, event);
 		if (g)
 			take_outcome(g, event);
+	} else if (!strcmp(kind, "there")) {
+		g = guest_of(p, event);
+		if (g)
+			g->state = PROGRESS_DONE;
 	}
 }
 
@@ -299,6 +303,8 @@ void progress_say(FILE *f, struct json_object *event)
 		cli_say(f, "step: %s\n", cli_step(js_str(event, "step", "")));
 	} else if (!strcmp(kind, "waiting")) {
 		cli_say(f, "waiting: %s\n", js_str(event, "why", ""));
+	} else if (!strcmp(kind, "there")) {
+		cli_say(f, "%s: there already\n", guest);
 	} else if (!strcmp(kind, "phase") && cli_double(event, "ms", -1) >= 0) {
 		cli_say(f, "%s: %s, %.1f ms\n", guest, js_str(event, "phase", ""), cli_double(event, "ms", 0));
 	} else if (!strcmp(kind, "outcome")) {

@@ -69,10 +69,29 @@ void drive_tell_begins(const struct maintenance *m)
 	events_send(step_event(m));
 }
 
+/* Is it where the step, or the next one of its kind, wants it? */
+static bool is_there(const struct maintenance *m, enum maintain_where where, size_t i)
+{
+	return m->plan.guests[i].way == PLAN_MOVE && !m->guests[i].adopted &&
+	       where == (m->step == MAINTAIN_RETURN ? WHERE_HOME : WHERE_REFUGE);
+}
+
 void drive_tell_late(const struct maintenance *m, struct client *c)
 {
+	struct maintain_seen s = drive_seen(m);
+
 	events_tell(c, plan_event(m));
 	events_tell(c, step_event(m));
+	for (size_t i = 0; s.guests && i < m->plan.nr; i++) {
+		struct json_object *o;
+
+		if (!is_there(m, s.guests[i], i))
+			continue;
+		o = event(m, "there");
+		js_add_str(o, "guest", m->plan.guests[i].name);
+		js_add_str(o, "uuid", m->plan.guests[i].uuid);
+		events_tell(c, o);
+	}
 }
 
 void drive_tell_step(const struct maintenance *m)
