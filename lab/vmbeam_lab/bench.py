@@ -114,21 +114,30 @@ class Bench:
 
     def memory(self, rows: list[Row], runs: int) -> None:
         s = self.session
-        m = bench_memory.Memory(s.lab, bench_cpu.host(s.lab))
-        todo = rounds(rows, runs, self.runs["memory"].done(s.build, s.boot))
-        if any(row.case == "network" for _, left in todo for row in left):
-            path = self.out / "iperf3.json"
-            known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            if known.get("boot") != s.boot:
-                say("which options iperf3 is fastest with")
-                m.choose()
-                known = {"boot": s.boot, "options": m.iperf3, "tried": m.tried}
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(known) + "\n", encoding="utf-8")
-            m.iperf3 = known["options"]
-        for n, left in todo:
-            for mib in dict.fromkeys(row.mib for row in left):
-                m.measure([row for row in left if row.mib == mib], self.take(n))
+        m, done = bench_memory.Memory(s.lab, bench_cpu.host(s.lab)), self.runs["memory"].done(s.build, s.boot)
+        for row in rows:
+            todo = [n for n in range(1, runs + 1) if (row, n) not in done]
+            if row.case in bench_memory.BY_TOOL and todo:
+                for n, values in zip(todo, m.by_tool(row, len(todo))):
+                    self.take(n)(row, values)
+        others = rounds((row for row in rows if row.case not in bench_memory.BY_TOOL), runs, done)
+        if any(row.case == "network" for _, left in others for row in left):
+            m.iperf3 = self.iperf3(m)
+        for n, left in others:
+            for row in left:
+                self.take(n)(row, m.measure(row))
+
+    def iperf3(self, m: bench_memory.Memory) -> str:
+        """Its best options, in this start of the lab."""
+        path, boot = self.out / "iperf3.json", self.session.boot
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if known.get("boot") != boot:
+            say("which options iperf3 is fastest with")
+            m.choose()
+            known = {"boot": boot, "options": m.iperf3, "tried": m.tried}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(known) + "\n", encoding="utf-8")
+        return str(known["options"])
 
     @cached_property
     def moving(self) -> bench_migrate.Migrations:

@@ -100,20 +100,17 @@ class Memory:
         used = account(self.lab).since(before)
         return {"seconds": used.ns / 1e9, **self.host.values(used), "bytes": 0.0, "frames_in_superpages": 0.0, "max_pause_ns": 0.0}
 
-    def measure(self, rows: list[Row], take: Callable[[Row, Values], None]) -> None:
-        """Rows of one size, each once."""
-        mib = rows[0].mib
-        wanted = {row.case: row for row in rows}
-        tool = [case for case in BY_TOOL if case in wanted]
-        if tool:
-            out = self.lab.run("host", f"{TOOLS}/bench_memory {mib} {' '.join(tool)}", patience=TRANSFER_PATIENCE)
-            for line in out.splitlines():
-                case, values = from_tool(line, self.host)
-                take(wanted[case], values)
-        if "network" in wanted:
-            take(wanted["network"], self.network(mib, self.iperf3))
-        if "background" in wanted:
-            take(wanted["background"], self.background())
+    def by_tool(self, row: Row, runs: int) -> list[Values]:
+        """All runs of a row at once: to make domains and to look at each frame takes far longer than what is measured."""
+        out = self.lab.run("host", f"{TOOLS}/bench_memory {row.mib} {runs} {row.case}", patience=TRANSFER_PATIENCE)
+        found = [from_tool(line, self.host) for line in out.splitlines()]
+        if [case for case, _ in found] != [row.case] * runs:
+            raise LabError(f"bench_memory did not print {runs} runs of {row.case}, but:\n{out}")
+        return [values for _, values in found]
+
+    def measure(self, row: Row) -> Values:
+        """Of one that is not by the tool."""
+        return self.background() if row.case == "background" else self.network(row.mib, self.iperf3)
 
 
 def rows(sizes: Iterable[int]) -> list[Row]:

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bench_memory MIB CASE...: what it takes to give the memory of one domain to another, by swapping or by copying it. In
- * the host management VM, on bare domains: nothing runs in them, each of their frames has been written to. Each case is
- * a line of JSON: see account.h. What is checked after it is not in its time.
+ * bench_memory MIB RUNS CASE...: what it takes to give the memory of one domain to another, by swapping or by copying
+ * it. In the host management VM, on bare domains: nothing runs in them, each of their frames has been written to. Each
+ * run of each case is a line of JSON: see account.h. What is checked is not in its time: all frames after the first run
+ * and after the last one. To map them takes hundreds of times what it takes to swap them.
  *
  *   swap-2m       all frames, in superpages on both sides
  *   swap-4k       all frames, P2Ms of 4 KiB entries, every pair an extent of its own in a random order: the worst list
@@ -27,6 +28,7 @@
 static int dev;
 static struct vmbeam_query query;
 static uint32_t a, b;
+static unsigned int runs;
 
 static void die(const char *what)
 {
@@ -68,8 +70,8 @@ static void write_all(uint32_t domid, uint64_t frames)
 	}
 }
 
-/* That pair by pair frames of A hold what B's held, and the other way round. */
-static void check_swapped(const struct vmbeam_extent_pair *pairs, uint32_t nr, uint32_t frames)
+/* That pair by pair frames of A hold what B's held, and the other way round; or, after another swap, what they held. */
+static void check_frames(const struct vmbeam_extent_pair *pairs, uint32_t nr, uint32_t frames, bool swapped)
 {
 	uint64_t *is[2] = { calloc(frames, 8), calloc(frames, 8) };
 
@@ -91,8 +93,9 @@ static void check_swapped(const struct vmbeam_extent_pair *pairs, uint32_t nr, u
 	for (uint32_t i = 0; i < nr; i++) {
 		for (uint32_t k = 0; k < pairs[i].nr; k++) {
 			uint64_t gfn_a = pairs[i].gfn_a + k, gfn_b = pairs[i].gfn_b + k;
+			uint64_t of_a = mark(a, gfn_a), of_b = mark(b, gfn_b);
 
-			if (is[0][gfn_a] != mark(b, gfn_b) || is[1][gfn_b] != mark(a, gfn_a)) {
+			if (is[0][gfn_a] != (swapped ? of_b : of_a) || is[1][gfn_b] != (swapped ? of_a : of_b)) {
 				errno = EILSEQ;
 				die("frames do not hold what they should after the swap");
 			}
@@ -111,18 +114,13 @@ static void report(const char *name, uint64_t frames, const struct account *used
 	fflush(stdout);
 }
 
-static void measure_swap(const char *name, uint64_t frames, struct vmbeam_extent_pair *pairs, uint32_t nr,
-			 bool superpages)
+/* One run. */
+static void swap_all(const char *name, uint64_t frames, struct vmbeam_extent_pair *pairs, uint32_t nr, bool superpages)
 {
 	struct account from, to, used = { 0 };
 	struct vmbeam_txn_outcome outcome;
 	uint64_t id = 0, swapped = 0, large = 0;
 	int txn, rc;
-
-	if (!pairs)
-		die("no memory for the list of pairs");
-	write_all(a, frames);
-	write_all(b, frames);
 
 	if (account_read(&from))
 		die("the accounting cannot be read");
@@ -160,7 +158,6 @@ static void measure_swap(const char *name, uint64_t frames, struct vmbeam_extent
 		errno = EINVAL;
 		die("this is not what was to be measured");
 	}
-	check_swapped(pairs, nr, frames);
 	rc = txn_outcome(dev, id, &outcome);
 	if (rc) {
 		errno = -rc;
@@ -168,6 +165,20 @@ static void measure_swap(const char *name, uint64_t frames, struct vmbeam_extent
 	}
 	account_add(&used, &from, &to);
 	report(name, frames, &used, large, outcome.max_pause_ns);
+}
+
+static void measure_swap(const char *name, uint64_t frames, struct vmbeam_extent_pair *pairs, uint32_t nr,
+			 bool superpages)
+{
+	if (!pairs)
+		die("no memory for the list of pairs");
+	write_all(a, frames);
+	write_all(b, frames);
+	for (unsigned int run = 1; run <= runs; run++) {
+		swap_all(name, frames, pairs, nr, superpages);
+		if (run == 1 || run == runs)
+			check_frames(pairs, nr, frames, run % 2);
+	}
 	free(pairs);
 }
 
@@ -186,10 +197,13 @@ static void swap_4k_runs(uint64_t frames)
 	measure_swap("swap-4k-runs", frames, pairs_in_runs(frames / SUPER, SUPER), frames / SUPER, false);
 }
 
-static void copy_once(uint64_t frames)
+/* All runs of a chunk follow each other. */
+static void copy_all(uint64_t frames)
 {
-	struct account from, to, used = { 0 };
+	struct account from, to, *used = calloc(runs, sizeof(*used));
 
+	if (!used)
+		die("no memory for the figures");
 	for (uint64_t gfn = 0, n; gfn < frames; gfn += n) {
 		uint64_t *pa, *pb;
 
@@ -198,24 +212,28 @@ static void copy_once(uint64_t frames)
 		pb = map(b, gfn, n);
 		/* Memory that is touched for the first time is memory that an emulator has to get first. */
 		mark_frames(pa, a, gfn, n);
-		mark_frames(pb, b, gfn, n);
-		if (account_read(&from))
-			die("the accounting cannot be read");
-		memcpy(pb, pa, n * XC_PAGE_SIZE);
-		__asm__ volatile("" : : "r"(pb) : "memory");
-		if (account_read(&to))
-			die("the accounting cannot be read");
-		account_add(&used, &from, &to);
-		for (uint64_t i = 0; i < n; i++) {
-			if (pb[i * WORDS] != mark(a, gfn + i)) {
-				errno = EILSEQ;
-				die("the copy is wrong");
+		for (unsigned int run = 0; run < runs; run++) {
+			mark_frames(pb, b, gfn, n);
+			if (account_read(&from))
+				die("the accounting cannot be read");
+			memcpy(pb, pa, n * XC_PAGE_SIZE);
+			__asm__ volatile("" : : "r"(pb) : "memory");
+			if (account_read(&to))
+				die("the accounting cannot be read");
+			account_add(&used[run], &from, &to);
+			for (uint64_t i = 0; i < n; i++) {
+				if (pb[i * WORDS] != mark(a, gfn + i)) {
+					errno = EILSEQ;
+					die("the copy is wrong");
+				}
 			}
 		}
 		domain_unmap(pa, n);
 		domain_unmap(pb, n);
 	}
-	report("memcpy", frames, &used, 0, 0);
+	for (unsigned int run = 0; run < runs; run++)
+		report("memcpy", frames, &used[run], 0, 0);
+	free(used);
 }
 
 #define NR_CASES 4
@@ -226,7 +244,7 @@ static const struct {
 	void (*run)(uint64_t frames);
 } cases[NR_CASES] = {
 	{ "swap-2m", ORDER_2M, swap_2m },
-	{ "memcpy", ORDER_2M, copy_once },
+	{ "memcpy", ORDER_2M, copy_all },
 	{ "swap-4k", ORDER_4K, swap_4k },
 	{ "swap-4k-runs", ORDER_4K, swap_4k_runs },
 };
@@ -252,7 +270,8 @@ int main(int argc, char **argv)
 	bool wanted[NR_CASES] = { 0 };
 	unsigned int i, made = ~0U;
 
-	for (int arg = 2; arg < argc; arg++) {
+	runs = argc > 3 ? strtoul(argv[2], NULL, 0) : 0;
+	for (int arg = 3; arg < argc; arg++) {
 		for (i = 0; i < NR_CASES && strcmp(argv[arg], cases[i].name); i++)
 			;
 		if (i == NR_CASES) {
@@ -262,9 +281,9 @@ int main(int argc, char **argv)
 		wanted[i] = true;
 	}
 	/* A list of 64 GiB, in extents of one frame, is the longest that has a use. */
-	if (!mib || mib % 2 || mib > 65536) {
-		fprintf(stderr, "usage: bench_memory MIB swap-2m|memcpy|swap-4k|swap-4k-runs...\n");
-		fprintf(stderr, "MIB is even, and 65536 at most\n");
+	if (!mib || mib % 2 || mib > 65536 || !runs || runs > 1000) {
+		fprintf(stderr, "usage: bench_memory MIB RUNS swap-2m|memcpy|swap-4k|swap-4k-runs...\n");
+		fprintf(stderr, "MIB is even, and 65536 at most; RUNS is 1 to 1000\n");
 		return 2;
 	}
 	dev = dev_open();
