@@ -32,7 +32,8 @@ def test_memory(systems_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         v = r.values
         assert 0 < v["cpu_host_s"] <= v["accounted_s"] and 0 < v["cpu_s"] <= v["accounted_s"], r
         assert 0 < v["seconds"] <= v["wall_s"] * 1.001, r
-        assert v["bytes"] >= (MIB << 20 if r.row.mib else 0), r
+        # iperf3 ends when all is sent, and does not count what is still in the buffers.
+        assert v["bytes"] >= (r.row.mib << (19 if r.row.case == "network" else 20)), r
     assert first[f"memory/{MIB}/swap-2m"].values["frames_in_superpages"] == MIB * 256
     assert first[f"memory/{MIB}/swap-4k"].values["frames_in_superpages"] == 0
     b.measure(rows(b, "memory"), 1)
