@@ -257,6 +257,11 @@ def test_docs(tmp_path: Path) -> None:
         bench_docs.write(tmp_path, docs)
 
 
+def test_what_vmbeam_carries() -> None:
+    assert bench_migrate.carried({"frames": {"total": 32768, "kept": 486}}) == 486 * 4096
+    assert bench_migrate.carried({}) == 0
+
+
 def migration_run(case: str, mib: int, seconds: float, downtime: float, sent: float = 1e6) -> Run:
     values = dict.fromkeys(VALUES["migration"], 0.0) | {"seconds": seconds, "wall_s": seconds, "cpu_s": seconds, "bytes": sent,
                                                         "downtime_s": downtime, "phase_swap_s": 0.5, "phase_check_s": 0.25}
