@@ -119,8 +119,10 @@ def background(lab: Lab, system: str, command: str, out: str) -> str:
 
 
 def end(lab: Lab) -> None:
-    """No guest VM of this bench is there any more, nor the writer in it."""
+    """No guest VM of this bench is there any more, nor the writer in it, nor who hears its heartbeat or waits for it."""
+    lab.status("host", "pkill -x probe")
     for h in HOSTVMS:
+        lab.status(h, "pkill -x socat")
         if guests.has_guest(lab, h, GUEST):
             guests.guest_destroy(lab, h, GUEST)
 
