@@ -68,11 +68,11 @@ check_sparse() {
 
 check_codespell() { codespell "${files[@]}"; }
 
-# Prose, patches, JSON and a fuzzer's inputs have no place for the line.
+# Prose, patches, JSON, plots and a fuzzer's inputs have no place for the line.
 check_spdx() {
 	local f found=0
 	for f in "${files[@]}"; do
-		case $f in */corpus/*|*.md|*.patch|*.conf|*.example|*.json|VERSION|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
+		case $f in */corpus/*|docs/performance/*.svg|*.md|*.patch|*.conf|*.example|*.json|VERSION|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || { echo "$f: no SPDX line in its first three"; found=1; }
 	done
 	return $found
