@@ -47,8 +47,8 @@ def blocks(report: dict[str, Any]) -> dict[str, str]:
         made["timeline"] = "\n\n".join([*timelines, images(report, "timeline")])
     if "pain" in made:
         made["speed"] = bench_report.speed_table(report["rows"])
-    if bench_report.original_table(report):
-        made["original"] = bench_report.original_table(report)
+    if original := bench_report.original_table(report):
+        made["original"] = original
     if report["ratios"]:
         made["ratios"] = bench_report.ratio_table(report["ratios"])
     if report["growth"]:

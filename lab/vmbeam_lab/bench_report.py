@@ -212,8 +212,8 @@ def tables(r: dict[str, Any]) -> str:
     shown = [table(r["rows"]) for part, table in PART_TABLES.items() if any(e["part"] == part for e in r["rows"])]
     if any(e["part"] == "pain" for e in r["rows"]):
         shown.append(speed_table(r["rows"]))
-    if original_table(r):
-        shown.append(original_table(r))
+    if original := original_table(r):
+        shown.append(original)
     if r["ratios"]:
         shown.append(ratio_table(r["ratios"]))
     if r["growth"]:

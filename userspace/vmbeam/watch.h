@@ -18,8 +18,8 @@ struct watch_what {
 };
 
 /*
- * Sends @request to the daemon (consumed). Events are shown on stdout, or with @json written to stderr, or not at all. 0 with *@result,
- * or an exit code, the reason told on stderr.
+ * Sends @request to the daemon (consumed). Events are shown on stdout, or with @json written to stderr, or not at all.
+ * 0 with *@result, or an exit code, the reason told on stderr.
  */
 int watch_ask(struct json_object *request, const struct watch_what *what, bool json, struct json_object **result);
 
