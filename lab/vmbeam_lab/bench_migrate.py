@@ -80,9 +80,9 @@ def resent(sent: float, mib: int) -> float:
 
 
 def carried(report: dict[str, Any]) -> float:
-    """What vmbeam's agents send over their serial ports, where others use the network: the contents of kept frames, which
-    is nearly all of it."""
-    return 4096.0 * float(report.get("frames", {}).get("kept", 0))
+    """What vmbeam's agents send over their serial ports, where others use the network: the save's stream, which is nearly
+    all of it."""
+    return float(report.get("stream_bytes", 0))
 
 
 def phases(report: dict[str, Any]) -> Values:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """An agent that is made up: it answers vmbeamd on a socket as vmbeam-agent does, of a host VM that is a few objects
 here, and goes wrong when it is told to."""
+import ctypes
 import json
 import socket
 import struct
@@ -30,6 +31,32 @@ OF_NO_MIGRATION = ("hello", "system", "power-off", "probe", "guest-check", "gues
 
 MAGIC = b"VMBEAM\r\n"
 HEADER_LEN = 24
+
+
+def _differences(data: bytes, back: bool) -> bytes:
+    """As userspace/common/pack.c does it."""
+    out, last = [], 0
+    for (word,) in struct.iter_unpack("<Q", data[:len(data) // 8 * 8]):
+        out.append((word + last if back else word - last) % 2**64)
+        last = out[-1] if back else word
+    return struct.pack(f"<{len(out)}Q", *out) + data[len(out) * 8:]
+
+
+def _zstd(function: str, data: bytes, room: int, *level: int) -> bytes:
+    lib, out = ctypes.CDLL("libzstd.so.1"), ctypes.create_string_buffer(room)
+    call = getattr(lib, function)
+    call.restype = ctypes.c_size_t
+    size = call(out, ctypes.c_size_t(room), data, ctypes.c_size_t(len(data)), *level)
+    assert size <= room, f"{function} of {len(data)} bytes failed"
+    return out.raw[:size]
+
+
+def pack(data: bytes) -> bytes:
+    return _zstd("ZSTD_compress", _differences(data, False), len(data) + 1000, 1)
+
+
+def unpack(data: bytes, size: int) -> bytes:
+    return _differences(_zstd("ZSTD_decompress", data, size), True)
 
 
 class SavedStream(NamedTuple):
@@ -156,6 +183,7 @@ class Faults:
     unread: list[str] = field(default_factory=list)         # the problems that it tells of its own system
     chores: list[str] = field(default_factory=list)         # what an operator is to do; it stands in no way
     many: bool = False              # there is more of this host VM than fits into an answer
+    unpacked: int = 0               # so long it says that each piece of the stream was
     xen: str = "4.20"               # the version of the host VM's
     refused_pfns: list[int] = field(default_factory=list)   # the module does not take these into an export
 
@@ -197,6 +225,7 @@ class MadeUpAgent(threading.Thread):
         self._saved = 0                         # the domid of the save
         self._restored = RESTORED_DOMID         # and of the restore
         self._received = b""
+        self.packed = False                     # a piece of the stream went packed
         self._result = Reply({})                # of the work that a "late" op has begun
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
@@ -357,7 +386,7 @@ class MadeUpAgent(threading.Thread):
             domains, exports = [], {}
         reply: Json = {
             "version": "x", "xen": f"{self.faults.xen}.{self._boots()}", "hostvm_xen": self.faults.xen,
-            "features": [op for op in self._ops if op not in self.faults.unknown],
+            "features": [f for f in [*self._ops, "pack"] if f not in self.faults.unknown],
             "domains": [asdict(d) for d in domains[:256]],
             "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],
         }
@@ -483,13 +512,19 @@ class MadeUpAgent(threading.Thread):
             domain.suspended = domain.shutdown = True
         return Reply({})
 
-    def _save_read(self, _request: Json, _blob: bytes) -> Reply:
+    def _save_read(self, request: Json, _blob: bytes) -> Reply:
         trickle = self._went and self.faults.trickle_s
         size = 1 if trickle else 1000
         time.sleep(trickle)
         part, rest = self._sent[self._went][:size], self._sent[self._went][size:]
         self._sent[self._went] = rest
-        return Reply({"state": "stream" if rest else "end" if self._went else "prepared"}, part)
+        state = {"state": "stream" if rest else "end" if self._went else "prepared"}
+        if not (part and request.get("pack")):
+            return Reply(state, part)
+        self.packed = True
+        unpacked = self.faults.unpacked or len(part)
+        # A piece that is too large is what it says.
+        return Reply({**state, "unpacked": unpacked}, pack(part.ljust(min(unpacked, 1 << 21), b"\0")))
 
     def _save_status(self, _request: Json, _blob: bytes) -> Reply:
         domain = self.domain(self._saved)
@@ -503,8 +538,8 @@ class MadeUpAgent(threading.Thread):
         self.domains.append(Domain(self._restored, request["name"], request["uuid"], paused=True))
         return Reply({})
 
-    def _restore_write(self, _request: Json, blob: bytes) -> Reply:
-        self._received += blob
+    def _restore_write(self, request: Json, blob: bytes) -> Reply:
+        self._received += unpack(blob, request["unpacked"]) if "unpacked" in request else blob
         return Reply({})
 
     def _restore_populated(self, request: Json, _blob: bytes) -> Reply:

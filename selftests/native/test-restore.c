@@ -15,6 +15,7 @@
 #include "domain.h"
 #include "js.h"
 #include "ops.h"
+#include "pack.h"
 #include "restore.h"
 #include "kselftest_harness.h"
 
@@ -77,6 +78,8 @@ FIXTURE(restore) {
 	struct request r;
 	char dir[64];
 	uint8_t *stream;
+	uint32_t len;
+	uint64_t unpacked;	/* 0: the stream is not packed */
 };
 
 FIXTURE_SETUP(restore)
@@ -91,6 +94,8 @@ FIXTURE_SETUP(restore)
 	snprintf(path, sizeof(path), "%s:%s", self->dir, getenv("PATH"));
 	setenv("PATH", path, 1);
 	self->stream = calloc(1, MAX_BLOB_OUT);
+	self->len = MAX_BLOB_OUT;
+	self->unpacked = 0;
 }
 
 static void forget(struct request *r)
@@ -113,7 +118,9 @@ static int ask_once(FIXTURE_DATA(restore) *self, int (*op)(struct request *r), c
 		js_add_bool(self->r.in, "again", true);
 	if (op == op_restore_write && !again) {
 		self->r.blob = self->stream;
-		self->r.blob_len = MAX_BLOB_OUT;
+		self->r.blob_len = self->len;
+		if (self->unpacked)
+			js_add_u64(self->r.in, "unpacked", self->unpacked);
 	}
 	return op(&self->r);
 }
@@ -193,6 +200,36 @@ TEST_F(restore, an_xl_that_does_not_read)
 	ASSERT_EQ(0, ask_once(self, op_restore_end, "m1", false)) TH_LOG("%s", self->r.error);
 	EXPECT_TRUE(self->r.again);
 	EXPECT_GT(SOON_MS, clock_ms() - begun);
+}
+
+TEST_F(restore, a_packed_stream)
+{
+	uint8_t *plain = self->stream, *packed;
+	char command[200];
+
+	program(self, "cat >\"${0%/*}/got\"");
+	for (int i = 0; i < MAX_BLOB_OUT; i++)
+		plain[i] = i >> 8;
+	ASSERT_EQ(0, pack(plain, MAX_BLOB_OUT, &packed, &self->len));
+	self->stream = packed;
+	ASSERT_EQ(0, ask(self, op_restore_begin, "m1")) TH_LOG("%s", self->r.error);
+	/* Nothing of these reaches xl. */
+	self->unpacked = MAX_BLOB_OUT - 1;
+	EXPECT_EQ(-EBADMSG, ask(self, op_restore_write, "m1"));
+	EXPECT_NE(NULL, strstr(self->r.error, "cannot be unpacked"));
+	self->unpacked = 1ULL << 40;
+	EXPECT_EQ(-EINVAL, ask(self, op_restore_write, "m1")) TH_LOG("%s", self->r.error);
+	self->unpacked = MAX_BLOB_OUT;
+	ASSERT_EQ(0, ask(self, op_restore_write, "m1")) TH_LOG("%s", self->r.error);
+	x->made = true;
+	ASSERT_EQ(0, ask(self, op_restore_end, "m1")) TH_LOG("%s", self->r.error);
+	snprintf(command, sizeof(command), "%s/plain", self->dir);
+	FILE *f = fopen(command, "w");
+	fwrite(plain, MAX_BLOB_OUT, 1, f);
+	fclose(f);
+	snprintf(command, sizeof(command), "cmp %s/plain %s/got", self->dir, self->dir);
+	EXPECT_EQ(0, system(command));
+	free(plain);
 }
 
 /* It has closed its end, and is at work for a long time before it ends. */

@@ -15,6 +15,7 @@
 #include "js.h"
 #include "limit.h"
 #include "ops.h"
+#include "pack.h"
 #include "store.h"
 #include "kselftest_harness.h"
 
@@ -27,6 +28,7 @@ static struct toolstack {
 	int cancelled;
 	bool cancels;		/* the guest VM has not taken the request yet */
 	bool fails;		/* libxl, as soon as it has leave */
+	uint32_t zeros;		/* so long is what the save sends before all that */
 	int64_t suspends_at;
 } *x;
 
@@ -55,10 +57,13 @@ const char *domain_helper(void)
 int domain_save(uint32_t domid, int fd)
 {
 	int control = atoi(getenv("VMBEAM_HELPER_FD"));
+	static char zeros[4096];
 	char go;
 
 	(void)domid;
-	(void)fd;
+	for (uint32_t sent = 0; sent < x->zeros; sent += sizeof(zeros))
+		if (write(fd, zeros, sizeof(zeros)) != sizeof(zeros))
+			return 1;
 	if (send(control, "P", 1, 0) != 1 || recv(control, &go, 1, 0) != 1)
 		return 1;
 	if (x->fails) {
@@ -82,6 +87,7 @@ bool store_cancel(uint32_t domid, const char *request)
 FIXTURE(save) {
 	struct request r;
 	int repeats;
+	bool pack;
 };
 
 FIXTURE_SETUP(save)
@@ -89,6 +95,7 @@ FIXTURE_SETUP(save)
 	x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, x);
 	memset(&self->r, 0, sizeof(self->r));
+	self->pack = false;
 	ASSERT_EQ(0, limit_set("freeze", 3));
 }
 
@@ -113,6 +120,8 @@ static int ask(FIXTURE_DATA(save) *self, int (*op)(struct request *r), const cha
 		js_add_u64(self->r.in, "domid", DOMID);
 		if (again)
 			js_add_bool(self->r.in, "again", true);
+		if (self->pack)
+			js_add_bool(self->r.in, "pack", true);
 		rc = op(&self->r);
 		if (rc || !self->r.again)
 			return rc;
@@ -222,6 +231,46 @@ TEST_F(save, one_that_was_given_up_stands_in_nobodys_way)
 	ASSERT_EQ(0, ask(self, op_save_begin, "m2")) TH_LOG("%s", self->r.error);
 	EXPECT_EQ(1, x->cancelled);
 	EXPECT_EQ(-EINVAL, ask(self, op_save_abort, "m1"));
+}
+
+/* How much of the stream there was before the helper was prepared; @wire: as it crosses the line. */
+static uint64_t read_all(FIXTURE_DATA(save) *self, struct __test_metadata *_metadata, uint64_t *wire)
+{
+	uint64_t total = 0;
+
+	*wire = 0;
+	for (;;) {
+		uint8_t *unpacked;
+		uint32_t len;
+
+		EXPECT_EQ(0, ask(self, op_save_read, "m1")) TH_LOG("%s", self->r.error);
+		if (strcmp(js_str(self->r.out, "state", ""), "stream"))
+			return total;
+		*wire += self->r.out_len;
+		len = js_u64(self->r.out, "unpacked", 0);
+		if (!len) {
+			total += self->r.out_len;
+			continue;
+		}
+		if (unpack(self->r.out_blob, self->r.out_len, len, &unpacked))
+			return 0;
+		total += len;
+		free(unpacked);
+	}
+}
+
+TEST_F(save, the_stream_is_packed_for_who_asks)
+{
+	uint64_t wire;
+
+	x->zeros = 3 << 20;
+	ASSERT_EQ(0, ask(self, op_save_begin, "m1")) TH_LOG("%s", self->r.error);
+	EXPECT_EQ(3 << 20, read_all(self, _metadata, &wire));
+	EXPECT_EQ(3 << 20, wire);
+	ASSERT_EQ(0, ask(self, op_save_begin, "m2")) TH_LOG("%s", self->r.error);
+	self->pack = true;
+	EXPECT_EQ(3 << 20, read_all(self, _metadata, &wire));
+	EXPECT_GT(100000, wire);
 }
 
 /* U8 */

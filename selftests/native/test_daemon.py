@@ -13,7 +13,7 @@ import pytest
 from daemon_rig import (DONE, MISUSE, NO_DAEMON, REFUSED, ROLLED_BACK, SOURCE_GFN, UNFINISHED, Rig,
                         asked_again, wait_until)
 from made_up_agent import (FIRST_EXPORT, GUEST, GUEST_DOMID, KERNEL, REBOOTED_DOMID, RESTORED_DOMID, UUID, Domain, Export,
-                           MadeUpAgent)
+                           MadeUpAgent, saved_stream)
 
 # The stream of the made-up agent sends three of its frames as content.
 ALL_SWAPPED = {"total": 100, "swapped": 97, "kept": 3, "exchanged": 0, "superpages": 0}
@@ -835,6 +835,29 @@ def test_stream_of_garbage(rig: Rig) -> None:
     code, report, _ = rig.migrate()
     assert code == ROLLED_BACK
     assert "migration stream" in report["error"]
+    rig.assert_on_source()
+
+
+@pytest.mark.parametrize("older", ["", "source", "destination"])
+def test_stream_is_packed_if_both_agents_know_how(rig: Rig, older: str) -> None:
+    if older:
+        {"source": rig.source, "destination": rig.destination}[older].faults.unknown = {"pack"}
+    rig.start()
+    code, report, err = rig.migrate()
+    assert code == DONE, err
+    assert rig.source.packed == (not older)
+    whole = sum(map(len, saved_stream()))
+    assert report["stream_bytes"] == whole if older else 0 < report["stream_bytes"] < whole / 4
+    rig.assert_on_destination()
+
+
+@pytest.mark.parametrize("size", [7, 2**20 + 1, 2**40])
+def test_stream_that_cannot_be_unpacked(rig: Rig, size: int) -> None:
+    rig.source.faults.unpacked = size
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert report["error"] == "hv1: a packed piece of the save's stream cannot be unpacked"
     rig.assert_on_source()
 
 

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "message.h"
 #include "ops.h"
+#include "packed.h"
 #include "restore.h"
 #include "work.h"
 
@@ -241,6 +242,27 @@ static int flush_queue(struct request *r, size_t leave, int64_t until)
 	return 1;
 }
 
+/* Puts the request's piece of the stream behind what waits to go down the pipe. */
+static int take(struct request *r)
+{
+	const uint8_t *piece;
+	uint8_t *unpacked;
+	size_t len;
+	int rc = packed_get(r, MAX_QUEUED, &unpacked, &piece, &len);
+
+	if (rc)
+		return rc;
+	memmove(restore.queue, restore.queue + restore.start, restore.end - restore.start);
+	restore.end -= restore.start;
+	restore.start = 0;
+	memcpy(restore.queue + restore.end, piece, len);
+	restore.end += len;
+	restore.taken = true;
+	restore.taken_len = r->blob_len;
+	free(unpacked);
+	return 0;
+}
+
 int op_restore_write(struct request *r)
 {
 	int64_t until = clock_ms() + AGAIN_MS;
@@ -251,13 +273,9 @@ int op_restore_write(struct request *r)
 	if (!restore.taken) {
 		if (r->blob_len > MAX_QUEUED)
 			return fail(r, -EMSGSIZE, "a piece of the stream is too large");
-		memmove(restore.queue, restore.queue + restore.start, restore.end - restore.start);
-		restore.end -= restore.start;
-		restore.start = 0;
-		memcpy(restore.queue + restore.end, r->blob, r->blob_len);
-		restore.end += r->blob_len;
-		restore.taken = true;
-		restore.taken_len = r->blob_len;
+		rc = take(r);
+		if (rc)
+			return rc;
 	} else if (r->blob_len && r->blob_len != restore.taken_len) {
 		return fail(r, -EPROTO, "a piece of the stream came where the last one had to be repeated");
 	}

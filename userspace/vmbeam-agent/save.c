@@ -20,9 +20,12 @@
 #include "clock.h"
 #include "domain.h"
 #include "hold.h"
+#include "js.h"
 #include "limit.h"
 #include "log.h"
+#include "message.h"
 #include "ops.h"
+#include "packed.h"
 #include "store.h"
 #include "suspended.h"
 #include "work.h"
@@ -204,11 +207,11 @@ static int save_ended(struct request *r, int64_t until)
 	return 0;
 }
 
-/* Fills the blob with what the pipe has. */
-static int read_stream(struct request *r)
+/* Fills the blob with what the pipe has, up to @room bytes. */
+static int read_stream(struct request *r, size_t room)
 {
-	while (r->out_len < MAX_BLOB_OUT) {
-		ssize_t n = read(save.stream, r->out_blob + r->out_len, MAX_BLOB_OUT - r->out_len);
+	while (r->out_len < room) {
+		ssize_t n = read(save.stream, r->out_blob + r->out_len, room - r->out_len);
 
 		if (n > 0) {
 			r->out_len += n;
@@ -227,24 +230,27 @@ static int read_stream(struct request *r)
 
 int op_save_read(struct request *r)
 {
+	bool packed = js_bool(r->in, "pack");
+	/* Packed, as much as the other side takes in one piece is little on the line. */
+	size_t room = packed ? MESSAGE_MAX_BLOB : MAX_BLOB_OUT;
 	int64_t until = clock_ms() + AGAIN_MS;
 	int rc;
 
 	if (!save.active)
 		return fail(r, -EBADFD, "no save is under way here");
-	r->out_blob = malloc(MAX_BLOB_OUT);
+	r->out_blob = malloc(room);
 	if (!r->out_blob)
 		return fail(r, -ENOMEM, "out of memory");
 
 	for (;;) {
 		/* The socket first: all that the helper wrote before its 'P' is then in the pipe. */
 		rc = read_control(r);
-		rc = rc ?: read_stream(r);
+		rc = rc ?: read_stream(r, room);
 		if (rc)
 			return rc;
 		if (r->out_len) {
 			put_string(r->out, "state", "stream");
-			return 0;
+			return packed ? packed_put(r) : 0;
 		}
 		if (save.eof)
 			return save_ended(r, until);

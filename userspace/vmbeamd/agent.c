@@ -41,6 +41,19 @@ void agent_close(struct agent *a)
 	a->up = false;
 }
 
+bool agent_has(const struct agent *a, const char *feature)
+{
+	struct json_object *has = js_array(a->hello, "features");
+
+	for (size_t i = 0; i < js_len(has); i++) {
+		struct json_object *f = json_object_array_get_idx(has, i);
+
+		if (json_object_is_type(f, json_type_string) && !strcmp(json_object_get_string(f), feature))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The device model takes one connection at a time; the others wait in the backlog, and once that is full connect() would
  * wait, too: for as long as whoever is connected stays.

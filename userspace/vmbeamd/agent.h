@@ -27,6 +27,8 @@ struct agent {
 void agent_init(struct agent *a, const char *name, const char *socket, const char *migration, const char *uuid,
 		const uint32_t *domid, const struct patience *patience);
 void agent_close(struct agent *a);
+/* Did its last hello name this feature: an op, or what else docs/protocol.md has? */
+bool agent_has(const struct agent *a, const char *feature);
 
 /*
  * Connects, if it is not, and says hello until it is answered. 0 or -1. What is not in this hello may be there all the

@@ -257,17 +257,9 @@ static void count_frames(struct migration *m)
 static void check_features(struct migration *m, struct agent *a)
 {
 	static const char *const needed[] = { "disk-blocks", "needs" };
-	struct json_object *has = js_array(a->hello, "features");
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		bool found = false;
-
-		for (size_t k = 0; !found && k < js_len(has); k++) {
-			struct json_object *f = json_object_array_get_idx(has, k);
-
-			found = json_object_is_type(f, json_type_string) && !strcmp(json_object_get_string(f), needed[i]);
-		}
-		if (!found) {
+		if (!agent_has(a, needed[i])) {
 			problem(m, "%s: the agent knows no operation \"%s\": install vmbeam-agent of vmbeamd's version in its management VM",
 				a->name, needed[i]);
 			return;

@@ -22,44 +22,6 @@
 /* How often the source is asked whether a guest VM that does not suspend is still there. */
 #define LOOK_MS		2000
 
-/* Moves the stream from A's save to B's restore, until the save is in @state. */
-static int pump(struct migration *m, const char *state)
-{
-	int64_t moved = clock_ms();
-
-	for (;;) {
-		struct message chunk;
-		const char *now;
-		bool there, ended;
-		int rc = 0;
-
-		if (agent_call(&m->a, "save-read", NULL, limit_s(LIMIT_STALL), &chunk, &m->error))
-			return -1;
-		now = js_str(chunk.json, "state", "");
-		there = !strcmp(now, state);
-		ended = !strcmp(now, "end");
-		if (chunk.blob_len) {
-			moved = clock_ms();
-			rc = savestream_feed(&m->stream, chunk.blob, chunk.blob_len);
-			if (rc)
-				rc = error_set(&m->error, "%s: %s", m->from,
-					       rc == -ENOMEM ? "out of memory" : m->stream.error);
-			else
-				rc = agent_call_blob(&m->b, "restore-write", NULL, chunk.blob, chunk.blob_len, limit_s(LIMIT_STALL),
-						     NULL, &m->error);
-		}
-		message_clear(&chunk);
-		if (rc || there)
-			return rc;
-		if (ended)
-			return error_set(&m->error, "%s: the save of %s ended where it should have been \"%s\"", m->from,
-					 m->guest, state);
-		if (clock_ms() - moved > limit_ms(LIMIT_STALL))
-			return error_set(&m->error, "%s: no byte of the save of %s for %d s, waiting for \"%s\"", m->from,
-					 m->guest, limit_s(LIMIT_STALL), state);
-	}
-}
-
 static int take_domid(struct migration *m, struct message *reply)
 {
 	uint32_t domid = js_u64(reply->json, "domid", 0);
@@ -97,7 +59,7 @@ static int step_prepare(struct migration *m)
 	js_add_str(args, "uuid", m->uuid);
 	if (agent_call(&m->b, "restore-begin", args, limit_s(LIMIT_SHORT), NULL, &m->error) ||
 	    agent_call(&m->a, "save-begin", migration_domain(m, m->dom_a), limit_s(LIMIT_SHORT), NULL, &m->error) ||
-	    pump(m, "prepared"))
+	    stream_pump(m, "prepared"))
 		return -1;
 	m->announced = m->stream.populated.nr;
 	args = json_object_new_object();
@@ -155,7 +117,7 @@ static int step_suspend(struct migration *m)
 			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, limit_s(LIMIT_SUSPEND));
 		usleep(10000);
 	}
-	if (pump(m, "end"))
+	if (stream_pump(m, "end"))
 		return -1;
 	if (!savestream_ended(&m->stream))
 		return error_set(&m->error, "%s: the save of %s ended in the middle of its stream", m->from, m->guest);

@@ -69,6 +69,7 @@ struct migration_report {
 	size_t common;			/* how many of the problems are of the host VMs and the module, not of the guest VM */
 	uint64_t max_kib, guest_frames;
 	uint64_t populated, kept, swapped, exchanged, large, busy_retries;
+	uint64_t stream_bytes;		/* of the save's stream, as they crossed the line from A */
 	struct vmbeam_pairs exchanged_pairs;	/* those whose contents were exchanged */
 	struct vmbeam_txn_outcome outcome;	/* after the commit: flushes and pauses */
 	int64_t begun_ns, ended_ns, suspended_ns, unpaused_ns;
@@ -109,6 +110,9 @@ void migration_hooks_after(const struct migration *m, const char *outcome);
 
 /* migrate.c: runs all steps. Afterwards m->fate says how it went; FATE_OPEN: finish() is to be called until it is final. */
 void migrate(struct migration *m);
+
+/* stream.c: moves the stream from A's save to B's restore, until the save is in @state. 0, or -1 with m->error set. */
+int stream_pump(struct migration *m, const char *state);
 
 /* swap.c: moves m->pairs through m->txn, but for the contents of m->kept_pairs. */
 int swap_all(struct migration *m);

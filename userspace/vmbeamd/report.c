@@ -156,6 +156,7 @@ struct json_object *report(const struct migration *m)
 		add_exceptions(o, m);
 	if (m->outcome.size)
 		json_object_object_add(o, "pauses", pauses(&m->outcome));
+	js_add_u64(o, "stream_bytes", m->stream_bytes);
 	js_add_u64(o, "busy_retries", m->busy_retries);
 	js_add_u64(o, "transaction", m->txn_id);
 	if (m->error.text[0])
