@@ -6,6 +6,7 @@ that is drawn comes from one seed. What is going on when a kill comes is not dra
 always the same fault.
 """
 
+import itertools
 import json
 import random
 import time
@@ -45,9 +46,10 @@ HOLDS = (
 )
 # What a migration takes, until one was seen from its begin to its end.
 LENGTH_S = 60.0
-# So often a second kill follows, while the first one is made good.
-TWICE = 0.25
-TWICE_WITHIN_S = 15.0
+# So often another kill follows, while the one before is made good; and so many at most.
+ANOTHER = 0.6
+OTHERS = 3
+ANOTHER_WITHIN_S = 15.0
 
 
 @dataclass
@@ -56,18 +58,18 @@ class Plan:
     victims: list[str]              # the first one that is there
     hold: tuple[str, str] | None    # or else at this part of the time that a migration takes
     part: float
-    twice: bool                     # then the next one of them that is there
-    second_after_s: float
+    later_s: list[float]            # so long after each, the next one of them that is there
 
     @staticmethod
     def draw(rng: random.Random) -> "Plan":
         victims = rng.sample(sorted(VICTIMS), len(VICTIMS))
-        held, hold = rng.random() < 0.5, rng.choice(HOLDS)
-        return Plan(victims, hold if held else None, rng.random(), rng.random() < TWICE, rng.random() * TWICE_WITHIN_S)
+        held, hold, part = rng.random() < 0.5, rng.choice(HOLDS), rng.random()
+        later = [rng.random() * ANOTHER_WITHIN_S for _ in itertools.takewhile(lambda _: rng.random() < ANOTHER, range(OTHERS))]
+        return Plan(victims, hold if held else None, part, later)
 
     def __str__(self) -> str:
         when = " ".join(self.hold) if self.hold else f"{self.part:.2f} of the time"
-        again = f", another one {self.second_after_s:.1f} s later" if self.twice else ""
+        again = "".join(f", another one {s:.1f} s later" for s in self.later_s)
         return f"at {when}{again}, of {', '.join(self.victims)}"
 
 
@@ -138,8 +140,8 @@ class Kills:
         killed += self._kill_one(victims)
         if hold:
             hold.release()
-        if killed and plan.twice:
-            pass_time(plan.second_after_s, lambda: False)
+        for after_s in plan.later_s if killed else []:
+            pass_time(after_s, lambda: False)
             killed += self._kill_one(victims)
         outcome = migration.end()
         if outcome.status == 0:
