@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A migration that is called off, and faults at its edges: the guest VM runs on one side, and the message says what to do."""
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from failing import NO_DAEMON, REFUSED, ROLLED_BACK, Hold, Migration, refused, settle, stays_on_hv1, status
-from laden import BRIDGE, attach, detach, spares
+from laden import BRIDGE, attach, connected, detach, spares
 from vmbeam_lab import guests
 from vmbeam_lab.lab import Lab
 from vmbeam_lab.migrate import migrate
@@ -212,6 +213,47 @@ def test_hotplug_script_hangs(guests_lab_shared: Lab) -> None:
         lab.run("hv1", "rm /run/hang")
         lab.waiter.until("u1 to answer", lambda: lab.answers("u1"))
         lab.run("hv1", "/lab/start guest; rm /run/hangs /run/start")
+
+
+# A neighbour that nobody knows: what is sent to it goes out at every port of the bridge, and there a queue holds it for an hour.
+# Of packets as large as that netback maps the guest VM's pages.
+HOLD_PACKETS = f"""set -e
+ip link add held type dummy
+tc qdisc add dev held root netem delay 3600s
+ip link set held master {BRIDGE} up"""
+SEND = """set -e
+ip addr add 10.99.0.1/24 dev eth1
+ip link set eth1 up
+arp -s 10.99.0.9 02:00:00:00:00:09
+ping -c 3 -s 1000 -W 1 10.99.0.9 >/dev/null || true"""
+
+
+def packets_held(lab: Lab) -> int:
+    """The backlog of the queue, in packets."""
+    return int(re.findall(r"backlog \S+ (\d+)p", lab.run("hv1", "tc -s qdisc show dev held"))[0])
+
+
+@pytest.mark.soak
+def test_packets_are_held(guests_lab_shared: Lab) -> None:
+    """U22: the host VM does not let go of a packet of the guest VM. It is not waited for longer than the configuration has it,
+    and the guest VM runs on; it has its network cards again when the packet goes."""
+    lab = guests_lab_shared
+    with stays_on_hv1(lab), spares(lab):
+        attach(lab, "hv1", "vif")
+        lab.run("hv1", HOLD_PACKETS)
+        lab.run("u1", SEND)
+        lab.waiter.until("the queue to hold packets of u1", lambda: packets_held(lab) > 0, lambda: packets_held(lab))
+        with configured(lab, 's/"quiesce": [0-9]*/"quiesce": 20/; s/"rebind": [0-9]*/"rebind": 20/'):
+            outcome = Migration(lab, "u1", "hv1", "hv2").end()
+            assert outcome.status == ROLLED_BACK, str(outcome)
+            assert "timed out after 20 s waiting for the agent's answer to quiesce" in outcome.words, str(outcome)
+            words = lab.run("hv1", "xl list u1 | tail -n 1").split()
+            assert "p" not in words[4] and "s" not in words[4], words
+            assert packets_held(lab) > 0
+            lab.run("hv1", "ip link del held")
+            lab.waiter.until("u1 to answer", lambda: lab.answers("u1"))
+            connected(lab, "hv1")
+        detach(lab, "hv1", "vif")
 
 
 def waited_for_backends(lab: Lab) -> int:
