@@ -47,8 +47,8 @@ HOLDS = (
 # What a migration takes, until one was seen from its begin to its end.
 LENGTH_S = 60.0
 # So often another kill follows, while the one before is made good; and so many at most.
-ANOTHER = 0.6
-OTHERS = 3
+ANOTHER = 0.8
+OTHERS = 5
 ANOTHER_WITHIN_S = 15.0
 
 
