@@ -5,7 +5,7 @@
  * probe beat ADDRESS PORT MS   in the guest VM that moves: a number every MS ms over TCP, anew when the other end leaves
  * probe follow PORT            outside: takes one connection, prints "connected", then a line in each second with beats, and
  *                              at SIGTERM as JSON the beats and the longest gap between two: how long a client heard nothing
- * probe dirty MIB              writes to one page after the other of that much memory, as fast as it can, at a low priority
+ * probe dirty MIB MS           writes to each page of that much memory once in MS ms, at a low priority. 0: without pause
  * probe stalls US              a timer loop with that period. Prints, as JSON, the time since the boot and the period; at SIGTERM,
  *                              behind that line, how late each tick was: us, 32 bits, little-endian. A tick's time is fixed
  *                              beforehand, so that of a long stall each tick in it counts
@@ -30,6 +30,8 @@
 #define PAGE 4096
 /* An hour of ticks of 1 ms; what is not used takes no memory. */
 #define TICKS_MAX 3600000
+/* So many pauses a pass over the memory has, for all who share a processor with it. */
+#define PAUSES 50
 
 static volatile sig_atomic_t over;
 
@@ -116,9 +118,10 @@ static int follow(int port)
 	return 0;
 }
 
-static int dirty(unsigned long mib)
+static int dirty(unsigned long mib, long ms)
 {
-	size_t pages = mib << 8;
+	size_t pages = mib << 8, portion = (pages + PAUSES - 1) / PAUSES, i = 0;
+	int64_t at = now_ns();
 	uint8_t *mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (mem == MAP_FAILED) {
@@ -127,8 +130,17 @@ static int dirty(unsigned long mib)
 	}
 	/* What the guest VM is measured by goes first. */
 	setpriority(PRIO_PROCESS, 0, 19);
-	for (size_t i = 0; !over; i = i + 1 < pages ? i + 1 : 0)
-		++*(volatile uint64_t *)(mem + i * PAGE);
+	while (!over) {
+		for (size_t n = 0; n < portion; n++, i = i + 1 < pages ? i + 1 : 0)
+			++*(volatile uint64_t *)(mem + i * PAGE);
+		if (!ms)
+			continue;
+		/* What it missed while it stood still is not made up for. */
+		at += ms * 1000000 / PAUSES;
+		if (at < now_ns())
+			at = now_ns();
+		sleep_until(at);
+	}
 	return 0;
 }
 
@@ -220,12 +232,12 @@ int main(int argc, char **argv)
 		return beat(argv[2], atoi(argv[3]), atol(argv[4]));
 	if (argc == 3 && !strcmp(argv[1], "follow"))
 		return follow(atoi(argv[2]));
-	if (argc == 3 && !strcmp(argv[1], "dirty") && atol(argv[2]) > 0)
-		return dirty(atol(argv[2]));
+	if (argc == 4 && !strcmp(argv[1], "dirty") && atol(argv[2]) > 0 && *argv[3] >= '0' && *argv[3] <= '9')
+		return dirty(atol(argv[2]), atol(argv[3]));
 	if (argc == 3 && !strcmp(argv[1], "stalls") && atol(argv[2]) > 0)
 		return stalls(atol(argv[2]));
 	if (argc == 5 && !strcmp(argv[1], "speed") && atol(argv[2]) > 0 && atol(argv[3]) > 0 && atol(argv[4]) > 0)
 		return speed(atol(argv[2]), atol(argv[3]), atol(argv[4]));
-	fprintf(stderr, "usage: probe beat ADDRESS PORT MS | follow PORT | dirty MIB | stalls US | speed MIB MS PASSES\n");
+	fprintf(stderr, "usage: probe beat ADDRESS PORT MS | follow PORT | dirty MIB MS | stalls US | speed MIB MS PASSES\n");
 	return 2;
 }

@@ -40,6 +40,12 @@ def writer_mib(mib: int) -> int:
     return mib // 4
 
 
+def writer_ms(c: Config) -> int:
+    """In what time it writes to each page; 0: as fast as it can. An emulator whose clock counts instructions would give it most
+    of the time then (docs/performance.md). Once in a second is still ten times as fast as the network there carries them."""
+    return 1000 if c.icount else 0
+
+
 def sender(how: str, dest: str) -> str:
     """In the guest management VM that has it. No cryptography: what is compared is the method, not ssh."""
     to = f"TCP:{ADDRESSES[dest]}:{STREAM_PORT},nodelay"
@@ -156,7 +162,7 @@ class Migrations:
     def writer(self) -> Iterator[None]:
         """Dirties memory of the guest VM all the while."""
         mib = writer_mib(self.mib)
-        pid = background(self.lab, GUEST, f"/lab/probe dirty {mib}", "/run/dirty.log")
+        pid = background(self.lab, GUEST, f"/lab/probe dirty {mib} {writer_ms(self.lab.config)}", "/run/dirty.log")
 
         def resident() -> int:
             return int(self.lab.text(GUEST, f"/proc/{pid}/statm").split()[1])
