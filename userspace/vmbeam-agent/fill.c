@@ -13,8 +13,8 @@
 
 #define ADD_BATCH	4096
 
-/* What the export has now, as single frames ascending in pfn. */
-static int export_frames(struct request *r, struct export *e, struct frames *f)
+/* What the export has now. */
+static int export_extents(struct request *r, const struct export *e, struct vmbeam_extents *list)
 {
 	struct vmbeam_extent extents[1024];
 	uint64_t first = 0;
@@ -22,43 +22,76 @@ static int export_frames(struct request *r, struct export *e, struct frames *f)
 
 	while ((n = vmbeam_export_read(e->fd, first, extents, 1024)) > 0) {
 		for (int i = 0; i < n; i++)
-			for (uint64_t k = 0; k < extents[i].nr; k++) {
-				int rc = frames_add(f, extents[i].pfn + k, extents[i].gfn + k);
-
-				if (rc)
-					return fail(r, rc, "export %llu is too large: %s", (unsigned long long)e->id,
-						    strerror(-rc));
-			}
+			if (vmbeam_extents_add(list, extents[i].pfn, extents[i].gfn, extents[i].nr))
+				return fail(r, -ENOMEM, "out of memory");
 		first += n;
 	}
 	return n < 0 ? fail(r, n, "export %llu cannot be read: %s", (unsigned long long)e->id, strerror(-n)) : 0;
 }
 
-/* Merges the two ascending lists: @gone gets the pfns that are only in @old or have another gfn now, @came likewise. */
-static int compare(const struct frames *old, const struct frames *now, uint64_t **gone, size_t *nr_gone,
-		   struct frames *came)
+/*
+ * A walk over what the domain has, beside what the export has: @gone gets the pfns that are only in the export or have another
+ * gfn now, @came the frames likewise. Most are the same, and the guest VM stands still meanwhile: of these nothing is written down.
+ */
+struct changes {
+	const struct vmbeam_extents *old;
+	size_t at;		/* the extent that the walk has come to */
+	uint64_t through;	/* frames of it */
+	uint64_t *gone;
+	size_t nr_gone, room_gone;
+	struct frames came;
+};
+
+static int add_gone(struct changes *c, uint64_t pfn)
 {
-	size_t i = 0, k = 0;
-	int rc = 0;
+	if (c->nr_gone == c->room_gone) {
+		size_t room = c->room_gone ? c->room_gone * 2 : 1024;
+		uint64_t *gone = realloc(c->gone, room * sizeof(*gone));
 
-	*nr_gone = 0;
-	*gone = malloc((old->nr ?: 1) * sizeof(**gone));
-	if (!*gone)
-		return -ENOMEM;
-	while (!rc && (i < old->nr || k < now->nr)) {
-		bool has_old = i < old->nr && (k == now->nr || old->v[i].pfn <= now->v[k].pfn);
-		bool has_now = k < now->nr && (i == old->nr || now->v[k].pfn <= old->v[i].pfn);
-
-		if (!(has_old && has_now && old->v[i].gfn == now->v[k].gfn)) {
-			if (has_old)
-				(*gone)[(*nr_gone)++] = old->v[i].pfn;
-			if (has_now)
-				rc = frames_add(came, now->v[k].pfn, now->v[k].gfn);
-		}
-		i += has_old;
-		k += has_now;
+		if (!gone)
+			return -ENOMEM;
+		c->gone = gone;
+		c->room_gone = room;
 	}
-	return rc;
+	c->gone[c->nr_gone++] = pfn;
+	return 0;
+}
+
+/* Past the next frame of the export. */
+static void step(struct changes *c)
+{
+	if (++c->through == c->old->v[c->at].nr) {
+		c->at++;
+		c->through = 0;
+	}
+}
+
+static int compare(void *data, uint64_t pfn, uint64_t gfn)
+{
+	struct changes *c = data;
+
+	while (c->at < c->old->nr) {
+		const struct vmbeam_extent *x = &c->old->v[c->at];
+		uint64_t old_pfn = x->pfn + c->through, old_gfn = x->gfn + c->through;
+
+		if (old_pfn > pfn)
+			break;
+		step(c);
+		if (old_pfn == pfn && old_gfn == gfn)
+			return 0;
+		if (add_gone(c, old_pfn))
+			return -ENOMEM;
+	}
+	return frames_add(&c->came, pfn, gfn);
+}
+
+/* Behind the last frame that the domain has. */
+static int compare_rest(struct request *r, struct changes *c)
+{
+	for (; c->at < c->old->nr; step(c))
+		if (add_gone(c, c->old->v[c->at].pfn + c->through))
+			return fail(r, -ENOMEM, "out of memory");
+	return 0;
 }
 
 static int export_apply(struct request *r, struct export *e, const uint64_t *gone, size_t nr_gone,
@@ -103,29 +136,23 @@ struct fill {
 static int fill_work(const void *arg)
 {
 	const struct fill *fill = arg;
-	struct frames old = {}, now = {}, came = {};
+	struct vmbeam_extents old = {};
+	struct changes changes = { .old = &old };
 	struct request *r = fill->r;
 	struct export *e = fill->e;
-	uint64_t *gone = NULL;
-	size_t nr_gone = 0;
 	int rc;
 
 	e->fd = WORK_FD;
 	memset(e->filled, 0, sizeof(*e->filled));
-	rc = export_frames(r, e, &old);
-	rc = rc ?: frames_read(r, fill->domid, fill->m2p, &now);
-	if (!rc) {
-		rc = compare(&old, &now, &gone, &nr_gone, &came);
-		if (rc)
-			fail(r, rc, "out of memory");
-	}
-	rc = rc ?: export_apply(r, e, gone, nr_gone, &came);
+	rc = export_extents(r, e, &old);
+	rc = rc ?: frames_walk(r, fill->domid, fill->m2p, compare, &changes);
+	rc = rc ?: compare_rest(r, &changes);
+	rc = rc ?: export_apply(r, e, changes.gone, changes.nr_gone, &changes.came);
 	if (rc)
 		fprintf(stderr, "%s\n", r->error);
-	free(gone);
-	frames_free(&old);
-	frames_free(&now);
-	frames_free(&came);
+	free(changes.gone);
+	frames_free(&changes.came);
+	vmbeam_extents_free(&old);
 	return rc;
 }
 

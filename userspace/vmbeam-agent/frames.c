@@ -48,7 +48,7 @@ static bool is_frame(xen_pfn_t type)
  * The guest VM's own table, which it may write while it runs: the module's pin and its check of the M2P decide what
  * is true. Ascending in pfn.
  */
-static int read_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, struct frames *f)
+static int walk_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, frames_visit *visit, void *data)
 {
 	struct xc_domain_meminfo info = {};
 	int rc = 0;
@@ -62,7 +62,7 @@ static int read_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, str
 			continue;
 		mfn = info.guest_width == 4 ? ((uint32_t *)info.p2m_table)[pfn] : ((uint64_t *)info.p2m_table)[pfn];
 		if (mfn != shared_info)
-			rc = frames_add(f, pfn, mfn);
+			rc = visit(data, pfn, mfn);
 	}
 	xc_unmap_domain_meminfo(xch, &info);
 	return rc;
@@ -130,8 +130,36 @@ static int read_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, xen
 	return rc;
 }
 
-int frames_read(struct request *r, uint32_t domid, bool m2p, struct frames *f)
+/* The M2P is ordered by mfn. */
+static int walk_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, xen_pfn_t max_pfn, frames_visit *visit,
+		    void *data)
 {
+	struct frames f = {};
+	int rc = read_m2p(xch, domid, shared_info, max_pfn, &f);
+
+	for (size_t i = 0; !rc && i < f.nr; i++)
+		rc = visit(data, f.v[i].pfn, f.v[i].gfn);
+	frames_free(&f);
+	return rc;
+}
+
+struct counted {
+	frames_visit *visit;
+	void *data;
+	uint64_t nr;
+};
+
+static int count(void *data, uint64_t pfn, uint64_t gfn)
+{
+	struct counted *c = data;
+
+	c->nr++;
+	return c->visit(c->data, pfn, gfn);
+}
+
+int frames_walk(struct request *r, uint32_t domid, bool m2p, frames_visit *visit, void *data)
+{
+	struct counted counted = { .visit = visit, .data = data };
 	xc_interface *xch;
 	xc_domaininfo_t info;
 	uint64_t pfns = 0;
@@ -149,14 +177,24 @@ int frames_read(struct request *r, uint32_t domid, bool m2p, struct frames *f)
 	else if (info.flags & XEN_DOMINF_hvm_guest)
 		rc = fail(r, -EINVAL, "domain %u is not PV", domid);
 	else if (m2p)
-		rc = read_m2p(xch, domid, info.shared_info_frame, pfns, f);
+		rc = walk_m2p(xch, domid, info.shared_info_frame, pfns, count, &counted);
 	else
-		rc = read_p2m(xch, domid, info.shared_info_frame, f);
+		rc = walk_p2m(xch, domid, info.shared_info_frame, count, &counted);
 	xc_interface_close(xch);
 	if (rc && !*r->error)
 		fail(r, rc, "the frames of domain %u cannot be read from its %s: %s", domid, m2p ? "M2P" : "P2M",
 		     strerror(-rc));
-	if (!rc && !f->nr)
+	if (!rc && !counted.nr)
 		rc = fail(r, -ENODATA, "domain %u has no frames", domid);
 	return rc;
+}
+
+static int add(void *data, uint64_t pfn, uint64_t gfn)
+{
+	return frames_add(data, pfn, gfn);
+}
+
+int frames_read(struct request *r, uint32_t domid, bool m2p, struct frames *f)
+{
+	return frames_walk(r, domid, m2p, add, f);
 }

@@ -19,7 +19,13 @@ struct frames {
 /* 0 or -errno. */
 int frames_add(struct frames *f, uint64_t pfn, uint64_t gfn);
 void frames_free(struct frames *f);
-/* Those of domain @domid, from its own table or, if @m2p, from Xen's; "pfns" is in the request. 0, or an error in @r. */
+/*
+ * Those of domain @domid, from its own table or, if @m2p, from Xen's; "pfns" is in the request. @visit gets each, ascending in
+ * pfn, and says 0 or -errno. 0, or an error in @r.
+ */
+typedef int frames_visit(void *data, uint64_t pfn, uint64_t gfn);
+int frames_walk(struct request *r, uint32_t domid, bool m2p, frames_visit *visit, void *data);
+/* The same into a list. */
 int frames_read(struct request *r, uint32_t domid, bool m2p, struct frames *f);
 
 #endif
