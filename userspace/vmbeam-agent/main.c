@@ -22,6 +22,7 @@
 #include "installed.h"
 #include "limit.h"
 #include "log.h"
+#include "memory.h"
 #include "ops.h"
 #include "system.h"
 #include "watch.h"
@@ -311,6 +312,7 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		return usage(stderr, 2);
 	log_init("vmbeam-agent");
+	memory_keep();
 	/* Where xendomains looks, if its configuration says otherwise: the units have it in the environment. */
 	autostart = getenv("XENDOMAINS_AUTO");
 	if (autostart && *autostart)

@@ -18,6 +18,7 @@
 #include "drive.h"
 #include "limit.h"
 #include "log.h"
+#include "memory.h"
 #include "monitor.h"
 #include "recover.h"
 #include "requests_plan.h"
@@ -203,6 +204,7 @@ int main(int argc, char **argv)
 	int opt;
 
 	log_init("vmbeamd");
+	memory_keep();
 	while ((opt = getopt_long(argc, argv, "Vc:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'V':
