@@ -42,16 +42,10 @@ def configured(lab: Lab, edit: str) -> Iterator[None]:
 @contextmanager
 def cancelling(lab: Lab) -> Iterator[Future[tuple[int, bytes, bytes]]]:
     """An operator cancels the migration under way, and the daemon has heard of it. What vmbeam cancel will have answered."""
-    migration = status(lab)["migration"]["id"]
-
-    def heard() -> bool:
-        # Only when that one is there: the first one to come is the one that waits.
-        return lab.succeeds("host", "pgrep -f '^vmbeam cancel$'") and \
-            b"is being cancelled already" in lab.status("host", f"timeout 60 vmbeam cancel {migration}")[2]
-
+    heard = f"grep -q 'migration {status(lab)['migration']['id']} of .*: an operator cancels it' /var/log/vmbeamd.log"
     with ThreadPoolExecutor(max_workers=1) as beside:
         answer = beside.submit(lab.status, "host", "exec vmbeam cancel")
-        lab.waiter.until("vmbeamd to hear of it", heard)
+        lab.waiter.until("vmbeamd to hear of it", lambda: lab.succeeds("host", heard))
         yield answer
 
 

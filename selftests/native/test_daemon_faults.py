@@ -299,17 +299,13 @@ class Command(threading.Thread):
         return self.ended
 
 
-def cancelling(rig: Rig) -> bool:
-    """Has the daemon heard of it?"""
-    return "is being cancelled already" in rig.command("cancel", rig.status()["migration"]["id"]).err
-
-
 @pytest.mark.parametrize("point", ["check", "prepare", "suspend", "state", "quiesce", "swap", "swap-half", "commit"])
 def test_cancel_at(rig: Rig, point: str) -> None:
     migration = rig.migrate_and_hold(point)
     assert rig.command("cancel", NO_SUCH_ID).code == REFUSED
     cancel = Command(rig, "cancel")
-    wait_until(lambda: cancelling(rig))
+    wait_until(lambda: "an operator cancels it" in rig.log())
+    assert "is being cancelled already" in rig.command("cancel", rig.status()["migration"]["id"]).err
     code, report, _ = migration.go_on()
     assert code == (REFUSED if point == "check" else ROLLED_BACK)
     assert "cancelled by an operator" in report["error"]

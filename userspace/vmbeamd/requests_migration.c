@@ -5,6 +5,7 @@
 #include "drive.h"
 #include "events.h"
 #include "js.h"
+#include "log.h"
 #include "requests_hostvm.h"
 #include "requests_migration.h"
 #include "text.h"
@@ -139,6 +140,7 @@ void request_cancel(struct client *c, const char *id)
 	else if (canceller)
 		control_refuse(c, "refused", "migration %s of %s is being cancelled already", now.id, now.guest);
 	else {
+		log_info("migration %s of %s: an operator cancels it", now.id, now.guest);
 		canceller = c;
 		patience_cancel(CANCEL_BY_OPERATOR);
 	}
