@@ -226,6 +226,7 @@ class MadeUpAgent(threading.Thread):
         self._restored = RESTORED_DOMID         # and of the restore
         self._received = b""
         self.packed = False                     # a piece of the stream went packed
+        self._begun = ""                        # an op that was begun, and whose result is not asked for yet
         self._result = Reply({})                # of the work that a "late" op has begun
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
@@ -336,15 +337,20 @@ class MadeUpAgent(threading.Thread):
         expect("migration" in request or op in OF_NO_MIGRATION, f"{op} does not tell of which migration it is")
         if op in self.faults.unknown:
             raise OpError("EOPNOTSUPP", f'this agent knows no operation "{op}": is it older than vmbeamd?')
+        if request.get("begin"):
+            # What comes of it, and how long it takes, is for the request that asks for its result.
+            self._begun = op
+            return Reply({})
         if op in self.faults.broken:
             raise OpError("EIO", self.faults.broken[op])
         if op in self.faults.busy:
             raise OpError("EBUSY", self.faults.busy[op])
         if op in self.faults.forever:
             return Reply({"again": True})
-        if request.get("again"):
+        if request.get("again") and self._begun != op:
             expect(not blob, f"{op} is asked for again, and sends its blob again")
             return self._result
+        self._begun = ""
         self._take_time(op)
         reply = self._ops[op](request, blob)
         if op not in self.faults.late:

@@ -278,6 +278,8 @@ static int ran(FIXTURE_DATA(quiesce) *self)
 	return nr;
 }
 
+static bool begin;
+
 static int ask_once(FIXTURE_DATA(quiesce) *self, int (*op)(struct request *r), bool again)
 {
 	forget(&self->r);
@@ -287,6 +289,8 @@ static int ask_once(FIXTURE_DATA(quiesce) *self, int (*op)(struct request *r), b
 	js_add_u64(self->r.in, "domid", DOMID);
 	if (again)
 		js_add_bool(self->r.in, "again", true);
+	if (begin)
+		js_add_bool(self->r.in, "begin", true);
 	return op(&self->r);
 }
 
@@ -422,6 +426,24 @@ TEST_F(quiesce, a_card_whose_packets_are_held)
 	EXPECT_EQ(0, h->taken);
 	EXPECT_TRUE(h->vbd.bound && h->vif.bound);
 	EXPECT_STREQ("i", h->order);
+}
+
+/* What else there is to do is done meanwhile; the result is there for whoever asks for it. */
+TEST_F(quiesce, begun_and_not_waited_for)
+{
+	script("exit 0");
+	h->vif.waits = false;
+	h->held = true;
+	begin = true;
+	EXPECT_EQ(0, ask_once(self, op_quiesce, false)) TH_LOG("%s", self->r.error);
+	EXPECT_FALSE(self->r.again);
+	begin = false;
+	ASSERT_EQ(0, ask_once(self, op_quiesce, true)) TH_LOG("%s", self->r.error);
+	EXPECT_TRUE(self->r.again);
+	h->held = false;
+	ASSERT_EQ(0, ask(self, op_quiesce)) TH_LOG("%s", self->r.error);
+	EXPECT_FALSE(h->vbd.bound || h->vif.bound);
+	ASSERT_EQ(0, ask(self, op_rebind)) TH_LOG("%s", self->r.error);
 }
 
 /* The request to put everything back was lost with its line: the guest VM runs, and keeps its disk all the same. */

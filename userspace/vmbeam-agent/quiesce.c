@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "domain.h"
 #include "hold.h"
+#include "js.h"
 #include "limit.h"
 #include "ops.h"
 #include "quiesced.h"
@@ -175,6 +176,8 @@ int op_quiesce(struct request *r)
 	if (rc)
 		return rc;
 	quiesced_key(domid, key);
+	if (js_bool(r->in, "begin"))
+		return work_begin(r, key, quiesce_work, &domid, -1);
 	rc = work_run(r, key, quiesce_work, &domid, -1);
 	if (rc || r->again)
 		return rc;

@@ -175,7 +175,8 @@ static int work_start(struct work *w, const char *key, int (*fn)(const void *arg
 	return 0;
 }
 
-int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd)
+/* The child for @key: the one that is there, or a new one. */
+static int work_get(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd, struct work **out)
 {
 	struct work *w = work_find(key);
 	int status, rc;
@@ -197,6 +198,24 @@ int work_run(struct request *r, const char *key, int (*fn)(const void *arg), con
 		if (rc)
 			return fail(r, rc, "cannot start %s: %s", key, strerror(-rc));
 	}
+	*out = w;
+	return 0;
+}
+
+int work_begin(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd)
+{
+	struct work *w;
+
+	return work_get(r, key, fn, arg, fd, &w);
+}
+
+int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd)
+{
+	struct work *w;
+	int status, rc = work_get(r, key, fn, arg, fd, &w);
+
+	if (rc)
+		return rc;
 	rc = wait_child(w->pid, AGAIN_MS, &status);
 	if (!rc) {
 		r->again = true;

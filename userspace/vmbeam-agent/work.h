@@ -36,6 +36,8 @@ const char *exit_text(int status);
  */
 #define WORK_FD 4
 int work_run(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd);
+/* Only begins it: a later request for the same @key, with "again" in it, gets the result. */
+int work_begin(struct request *r, const char *key, int (*fn)(const void *arg), const void *arg, int fd);
 /* Is there a child for @key, at work or not asked about yet? */
 bool work_pending(const char *key);
 /* Ends the child for @key, if there is one. What it is in the middle of in the kernel still comes to its end, and nothing after that. */

@@ -126,14 +126,27 @@ static int step_suspend(struct migration *m)
 	return 0;
 }
 
-/* The guest does not run: both sides work at a time. Nothing that A does here depends on what B makes of the rest. */
+/* What it waits for most of the time (rings, the kernel's grace periods) goes on while its agent does other things. */
+static struct json_object *quiesce_args(const struct migration *m, const char *how)
+{
+	struct json_object *args = migration_domain(m, m->dom_a);
+
+	js_add_bool(args, how, true);
+	return args;
+}
+
+/*
+ * The guest does not run: both sides work at a time. Nothing that A does here depends on what B makes of the rest. Its
+ * backends go when it is seen that no device was changed, which could not be seen afterwards.
+ */
 static int step_state(struct migration *m)
 {
 	struct message reply;
 
 	if (agent_begin(&m->b, "restore-end", NULL, &m->error) || devices_still(m) ||
+	    agent_call(&m->a, "quiesce", quiesce_args(m, "begin"), limit_s(LIMIT_QUIESCE), NULL, &m->error) ||
 	    export_sync(m, &m->a, m->dom_a, "p2m", m->export_a, &m->frames_a) ||
-	    agent_begin(&m->a, "quiesce", migration_domain(m, m->dom_a), &m->error) ||
+	    agent_begin(&m->a, "quiesce", quiesce_args(m, "again"), &m->error) ||
 	    agent_end(&m->b, limit_s(LIMIT_LONG), &reply, &m->error) || take_domid(m, &reply))
 		return -1;
 	if (m->stream.populated.nr == m->announced)
@@ -143,7 +156,7 @@ static int step_state(struct migration *m)
 
 static int step_quiesce(struct migration *m)
 {
-	/* Begun in the step before; a rollback rebinds from there on. */
+	/* Begun in the step before, as a rollback knows. */
 	return agent_end(&m->a, limit_s(LIMIT_QUIESCE), NULL, &m->error);
 }
 
