@@ -350,7 +350,8 @@ class MadeUpAgent(threading.Thread):
         if request.get("again") and self._begun != op:
             expect(not blob, f"{op} is asked for again, and sends its blob again")
             return self._result
-        self._begun = ""
+        if self._begun == op:
+            self._begun = ""
         self._take_time(op)
         reply = self._ops[op](request, blob)
         if op not in self.faults.late:
