@@ -6,7 +6,6 @@ that is drawn comes from one seed. What is going on when a kill comes is not dra
 always the same fault.
 """
 
-import itertools
 import json
 import random
 import time
@@ -64,7 +63,9 @@ class Plan:
     def draw(rng: random.Random) -> "Plan":
         victims = rng.sample(sorted(VICTIMS), len(VICTIMS))
         held, hold, part = rng.random() < 0.5, rng.choice(HOLDS), rng.random()
-        later = [rng.random() * ANOTHER_WITHIN_S for _ in itertools.takewhile(lambda _: rng.random() < ANOTHER, range(OTHERS))]
+        later: list[float] = []
+        while len(later) < OTHERS and rng.random() < ANOTHER:
+            later.append(rng.random() * ANOTHER_WITHIN_S)
         return Plan(victims, hold if held else None, part, later)
 
     def __str__(self) -> str:

@@ -136,6 +136,11 @@ def test_speed_ends(probe: Path) -> None:
     assert p.returncode == 1 and not out and "after 1 passes of 2" in err
 
 
+def ran(p: "subprocess.Popen[str]") -> int:
+    """Ticks that it had a processor for."""
+    return int(Path(f"/proc/{p.pid}/stat").read_text(encoding="ascii").split()[13])
+
+
 @pytest.mark.parametrize("ms", [0, 200])
 def test_dirty(probe: Path, ms: int) -> None:
     """It has what it is to write to, and goes on writing."""
@@ -144,13 +149,10 @@ def test_dirty(probe: Path, ms: int) -> None:
     def resident() -> int:
         return int(Path(f"/proc/{p.pid}/statm").read_text(encoding="ascii").split()[1])
 
-    def ran() -> int:
-        return int(Path(f"/proc/{p.pid}/stat").read_text(encoding="ascii").split()[13])
-
     while resident() < 16 << 8 and p.poll() is None:
         time.sleep(0.01)
-    before = ran()
-    while ran() < before + 5 and p.poll() is None:
+    before = ran(p)
+    while ran(p) < before + 5 and p.poll() is None:
         time.sleep(0.01)
     p.terminate()
     assert p.wait() == 0
@@ -164,10 +166,7 @@ def test_dirty_pauses(probe: Path) -> None:
         text = Path(f"/proc/{p.pid}/status").read_text(encoding="ascii")
         return int(next(line.split()[1] for line in text.splitlines() if line.startswith("voluntary_ctxt")))
 
-    def ran() -> int:
-        return int(Path(f"/proc/{p.pid}/stat").read_text(encoding="ascii").split()[13])
-
-    while pauses() < 10 and ran() < 50 and p.poll() is None:
+    while pauses() < 10 and ran(p) < 50 and p.poll() is None:
         time.sleep(0.01)
     assert pauses() >= 10
     p.terminate()
@@ -259,6 +258,7 @@ def test_timer(probe: Path, tmp_path: Path) -> None:
     assert len(changed) == 1 and changed[0][1] == changed[0][0].replace("xen_timer_slop=100000000 ", "xen_timer_slop=10000000 ")
 
 
-@pytest.mark.parametrize("words", [(), ("beat", "1", "2"), ("dirty", "0", "0"), ("dirty", "1"), ("dirty", "1", "x"), ("stalls", "x"), ("speed", "1", "0", "1"), ("follow",)])
+@pytest.mark.parametrize("words", [(), ("beat", "1", "2"), ("dirty", "0", "0"), ("dirty", "1"), ("dirty", "1", "x"),
+                                   ("stalls", "x"), ("speed", "1", "0", "1"), ("follow",)])
 def test_misuse(probe: Path, words: tuple[str, ...]) -> None:
     assert subprocess.run([probe, *words], stderr=subprocess.DEVNULL).returncode == 2
