@@ -10,11 +10,9 @@
 #include "migration.h"
 #include "pack.h"
 
-static int bad_stream(struct migration *m, int rc)
+static int bad_stream(struct migration *m, int rc, const char *why)
 {
-	return error_set(&m->error, "%s: %s", m->from,
-			 rc == -ENOMEM ? "out of memory" : rc == -EBADMSG && m->stream.error[0] ? m->stream.error :
-			 "a packed piece of the save's stream cannot be unpacked");
+	return error_set(&m->error, "%s: %s", m->from, rc == -ENOMEM ? "out of memory" : why);
 }
 
 /* Looks at a piece of the stream; B gets it as it came from A. */
@@ -29,7 +27,7 @@ static int pass_on(struct migration *m, const struct message *chunk)
 	if (len) {
 		rc = len > MESSAGE_MAX_BLOB ? -EBADMSG : unpack(chunk->blob, chunk->blob_len, len, &unpacked);
 		if (rc)
-			return bad_stream(m, rc);
+			return bad_stream(m, rc, "a packed piece of the save's stream cannot be unpacked");
 		args = json_object_new_object();
 		js_add_u64(args, "unpacked", len);
 	}
@@ -37,7 +35,7 @@ static int pass_on(struct migration *m, const struct message *chunk)
 	free(unpacked);
 	if (rc) {
 		json_object_put(args);
-		return bad_stream(m, rc);
+		return bad_stream(m, rc, m->stream.error);
 	}
 	return agent_call_blob(&m->b, "restore-write", args, chunk->blob, chunk->blob_len, limit_s(LIMIT_STALL), NULL,
 			       &m->error);
