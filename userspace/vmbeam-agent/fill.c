@@ -21,9 +21,12 @@ static int export_extents(struct request *r, const struct export *e, struct vmbe
 	int n;
 
 	while ((n = vmbeam_export_read(e->fd, first, extents, 1024)) > 0) {
-		for (int i = 0; i < n; i++)
-			if (vmbeam_extents_add(list, extents[i].pfn, extents[i].gfn, extents[i].nr))
-				return fail(r, -ENOMEM, "out of memory");
+		for (int i = 0; i < n; i++) {
+			int rc = vmbeam_extents_add(list, extents[i].pfn, extents[i].gfn, extents[i].nr);
+
+			if (rc)
+				return fail(r, rc, "export %llu cannot be read: %s", (unsigned long long)e->id, strerror(-rc));
+		}
 		first += n;
 	}
 	return n < 0 ? fail(r, n, "export %llu cannot be read: %s", (unsigned long long)e->id, strerror(-n)) : 0;

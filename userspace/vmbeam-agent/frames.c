@@ -44,11 +44,23 @@ static bool is_frame(xen_pfn_t type)
 	return type != XEN_DOMCTL_PFINFO_XTAB && type != XEN_DOMCTL_PFINFO_BROKEN && type != XEN_DOMCTL_PFINFO_XALLOC;
 }
 
+struct walk {
+	frames_visit *visit;
+	void *data;
+	uint64_t nr;		/* frames so far */
+};
+
+static int walk_on(struct walk *w, uint64_t pfn, uint64_t gfn)
+{
+	w->nr++;
+	return w->visit(w->data, pfn, gfn);
+}
+
 /*
  * The guest VM's own table, which it may write while it runs: the module's pin and its check of the M2P decide what
  * is true. Ascending in pfn.
  */
-static int walk_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, frames_visit *visit, void *data)
+static int walk_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, struct walk *w)
 {
 	struct xc_domain_meminfo info = {};
 	int rc = 0;
@@ -62,7 +74,7 @@ static int walk_p2m(xc_interface *xch, uint32_t domid, uint64_t shared_info, fra
 			continue;
 		mfn = info.guest_width == 4 ? ((uint32_t *)info.p2m_table)[pfn] : ((uint64_t *)info.p2m_table)[pfn];
 		if (mfn != shared_info)
-			rc = visit(data, pfn, mfn);
+			rc = walk_on(w, pfn, mfn);
 	}
 	xc_unmap_domain_meminfo(xch, &info);
 	return rc;
@@ -131,35 +143,20 @@ static int read_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, xen
 }
 
 /* The M2P is ordered by mfn. */
-static int walk_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, xen_pfn_t max_pfn, frames_visit *visit,
-		    void *data)
+static int walk_m2p(xc_interface *xch, uint32_t domid, uint64_t shared_info, xen_pfn_t max_pfn, struct walk *w)
 {
 	struct frames f = {};
 	int rc = read_m2p(xch, domid, shared_info, max_pfn, &f);
 
 	for (size_t i = 0; !rc && i < f.nr; i++)
-		rc = visit(data, f.v[i].pfn, f.v[i].gfn);
+		rc = walk_on(w, f.v[i].pfn, f.v[i].gfn);
 	frames_free(&f);
 	return rc;
 }
 
-struct counted {
-	frames_visit *visit;
-	void *data;
-	uint64_t nr;
-};
-
-static int count(void *data, uint64_t pfn, uint64_t gfn)
-{
-	struct counted *c = data;
-
-	c->nr++;
-	return c->visit(c->data, pfn, gfn);
-}
-
 int frames_walk(struct request *r, uint32_t domid, bool m2p, frames_visit *visit, void *data)
 {
-	struct counted counted = { .visit = visit, .data = data };
+	struct walk w = { .visit = visit, .data = data };
 	xc_interface *xch;
 	xc_domaininfo_t info;
 	uint64_t pfns = 0;
@@ -177,14 +174,14 @@ int frames_walk(struct request *r, uint32_t domid, bool m2p, frames_visit *visit
 	else if (info.flags & XEN_DOMINF_hvm_guest)
 		rc = fail(r, -EINVAL, "domain %u is not PV", domid);
 	else if (m2p)
-		rc = walk_m2p(xch, domid, info.shared_info_frame, pfns, count, &counted);
+		rc = walk_m2p(xch, domid, info.shared_info_frame, pfns, &w);
 	else
-		rc = walk_p2m(xch, domid, info.shared_info_frame, count, &counted);
+		rc = walk_p2m(xch, domid, info.shared_info_frame, &w);
 	xc_interface_close(xch);
 	if (rc && !*r->error)
 		fail(r, rc, "the frames of domain %u cannot be read from its %s: %s", domid, m2p ? "M2P" : "P2M",
 		     strerror(-rc));
-	if (!rc && !counted.nr)
+	if (!rc && !w.nr)
 		rc = fail(r, -ENODATA, "domain %u has no frames", domid);
 	return rc;
 }
