@@ -9,7 +9,6 @@ always the same fault.
 import json
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
@@ -45,33 +44,37 @@ HOLDS = (
 )
 # What a migration takes, until one was seen from its begin to its end.
 LENGTH_S = 60.0
-# So often another kill follows, while the one before is made good; and so many at most.
-ANOTHER = 0.8
-OTHERS = 5
+# So often another kill follows, while the one before is made good; and so many at most. It may hit what was started
+# again after the one before.
+ANOTHER = 0.9
+OTHERS = 9
 ANOTHER_WITHIN_S = 15.0
 
 
 @dataclass
 class Plan:
     """Drawn at once, whatever becomes of it."""
-    victims: list[str]              # the first one that is there
     hold: tuple[str, str] | None    # or else at this part of the time that a migration takes
     part: float
-    later_s: list[float]            # so long after each, the next one of them that is there
+    kills: list[tuple[float, list[str]]]    # so long after the one before, the first victim that is there
 
     @staticmethod
     def draw(rng: random.Random) -> "Plan":
-        victims = rng.sample(sorted(VICTIMS), len(VICTIMS))
+        def victims() -> list[str]:
+            return rng.sample(sorted(VICTIMS), len(VICTIMS))
+
         held, hold, part = rng.random() < 0.5, rng.choice(HOLDS), rng.random()
-        later: list[float] = []
-        while len(later) < OTHERS and rng.random() < ANOTHER:
-            later.append(rng.random() * ANOTHER_WITHIN_S)
-        return Plan(victims, hold if held else None, part, later)
+        kills = [(0.0, victims())]
+        while len(kills) <= OTHERS and rng.random() < ANOTHER:
+            kills.append((rng.random() * ANOTHER_WITHIN_S, victims()))
+        return Plan(hold if held else None, part, kills)
+
+    @property
+    def when(self) -> str:
+        return " ".join(self.hold) if self.hold else f"{self.part:.2f} of the time"
 
     def __str__(self) -> str:
-        when = " ".join(self.hold) if self.hold else f"{self.part:.2f} of the time"
-        again = "".join(f", another one {s:.1f} s later" for s in self.later_s)
-        return f"at {when}{again}, of {', '.join(self.victims)}"
+        return f"at {self.when}: " + ", ".join(f"after {s:.1f} s {'/'.join(victims)}" for s, victims in self.kills)
 
 
 def other(hostvm: str) -> str:
@@ -122,7 +125,7 @@ class Kills:
                 raise Wrong(f"LAB_SEED={self.seed}, after {self.killed} kills in {len(self.done)} migrations: "
                             f"{plan}: {e}") from e
             self.done.append(asdict(plan) | what | {"seconds": round(time.monotonic() - began)})
-            say(f"{self.killed} of {number} kills (LAB_SEED={self.seed}): {plan}: "
+            say(f"{self.killed} of {number} kills (LAB_SEED={self.seed}): at {plan.when}: "
                 f"killed {', '.join(what['killed']) or 'nobody'}; {what['outcome']}, u1 on {self.place}")
             written(self.done)
 
@@ -137,12 +140,14 @@ class Kills:
         else:
             pass_time(plan.part * self.length, lambda: migration.over)
             there = not migration.over
-        victims = iter(plan.victims if there else [])
-        killed += self._kill_one(victims)
+        if there:
+            killed += self._kill_one(plan.kills[0][1])
         if hold:
             hold.release()
-        for after_s in plan.later_s if killed else []:
+        for after_s, victims in plan.kills[1:] if killed else []:
             pass_time(after_s, lambda: False)
+            if migration.over and self._finished():     # nothing is left to be hurt
+                break
             killed += self._kill_one(victims)
         outcome = migration.end()
         if outcome.status == 0:
@@ -156,7 +161,10 @@ class Kills:
     def _system(self, side: str) -> str:
         return {"host": "host", "source": self.place, "dest": other(self.place)}[side]
 
-    def _kill_one(self, victims: Iterator[str]) -> list[str]:
+    def _finished(self) -> bool:
+        return journal_last(self.lab).get("state", "done") in ("done", "rolled-back")
+
+    def _kill_one(self, victims: list[str]) -> list[str]:
         """The first of them that is there."""
         for victim in victims:
             system, command = VICTIMS[victim]
