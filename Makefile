@@ -27,8 +27,8 @@ swap-cost: deps ## what a swap costs, in instructions; the table in docs/hyperca
 swap-profile: deps ## where they go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"
 	selftests/swap-profile.sh "$(or $(CASE),2m)"
 
-bench: deps ## what a swap costs beside what else there is; build/bench. SIZE="128 256" RUNS=10 ROW="memory/128/*" KEEP=1 DOCS=1
-	lab/lab bench $(if $(SIZE),--size "$(SIZE)") $(if $(ROW),--row "$(ROW)") $(if $(RUNS),--runs "$(RUNS)") $(if $(KEEP),--keep) $(if $(DOCS),--docs)
+bench: deps ## what a swap costs beside what else there is; build/bench. SIZE="128 256" RUNS=10 ROW="memory/128/*" CUT=4 KEEP=1 DOCS=1
+	lab/lab bench $(if $(SIZE),--size "$(SIZE)") $(if $(ROW),--row "$(ROW)") $(if $(RUNS),--runs "$(RUNS)") $(if $(CUT),--cut "$(CUT)") $(if $(KEEP),--keep) $(if $(DOCS),--docs)
 
 bench-native: deps ## what a swap costs on this very processor, beside memcpy; build/bench/native.json. BENCH="--docs" or bench.c's options
 	$(TREE) build python3 selftests/native/p2m-swap/bench.py $(BENCH)

@@ -4,6 +4,7 @@ raw runs, a report, and plots into build/bench. See docs/performance.md."""
 
 import argparse
 import json
+import math
 import platform
 import re
 import subprocess
@@ -28,7 +29,7 @@ OUT = TOP / "build/bench"
 MARK = "/run/bench.json"
 
 # Rows of one size, each once: the function gets each when it is over.
-Measure = Callable[[list[Row], Callable[[Row, dict[str, float]], None]], None]
+Measure = Callable[[list[Row], Callable[[Row, dict[str, float]], None], bench_migrate.Limit], None]
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def about(s: Session) -> dict[str, Any]:
 class Bench:
     """Where its files are; what is measured is in each part's own module."""
 
-    def __init__(self, s: Session, out: Path) -> None:
-        self.session, self.out = s, out
+    def __init__(self, s: Session, out: Path, cut: float = 0.0) -> None:
+        self.session, self.out, self.cut = s, out, cut
         self.runs = {part: Runs(out / f"{part}.csv", part) for part in VALUES}
         self.notes: dict[str, Any] = {}
 
@@ -149,7 +150,20 @@ class Bench:
         s = self.session
         for mib in dict.fromkeys(row.mib for row in rows):
             for n, left in rounds((row for row in rows if row.mib == mib), runs, self.runs[rows[0].part].done(s.build, s.boot)):
-                measure(left, self.take(n))
+                measure(left, self.take(n), self.limit)
+
+    def limit(self, row: Row) -> float:
+        """A stock migration is ended when it has taken so many times what VMBeam's has."""
+        how, _, load = row.case.partition("-")
+        if not self.cut or how not in bench_migrate.STOCK:
+            return math.inf
+        ours = Row(row.part, row.mib, f"vmbeam-{load}")
+        took = [r.values["seconds"] for r in self.runs[row.part].all
+                if r.row == ours and (r.build, r.boot) == (self.session.build, self.session.boot)]
+        if not took:
+            raise LabError(f"CUT goes by what {ours.name} takes, and that was not measured in this start of the lab: "
+                           f"measure it before {row.name}, or with it")
+        return self.cut * max(took)
 
     def migrations(self, rows: list[Row], runs: int) -> None:
         self.by_size(rows, runs, self.moving.measure)
@@ -215,8 +229,10 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.runs < 1:
         raise LabError("RUNS is 1 or more")
+    if args.cut < 0:
+        raise LabError("CUT is a number of times, or 0 for no limit")
     s = session(Config.from_env().at("systems"))
-    bench = Bench(s, OUT)
+    bench = Bench(s, OUT, args.cut)
     try:
         # Rows that are named are measured again.
         bench.measure(chosen(bench.rows(args.size), args.row), args.runs, again=bool(args.row))
@@ -237,5 +253,7 @@ def arguments(c: argparse.ArgumentParser) -> None:
     c.add_argument("--row", type=str.split, default=[], metavar="ROW...", help="these rows alone, again, as one word: "
                    "memory/1024/swap-2m, or a pattern of the shell")
     c.add_argument("--runs", type=int, default=10, help="how often each row is measured")
+    c.add_argument("--cut", type=float, default=0.0, metavar="TIMES", help="end a migration by stock xl that takes more than so "
+                   "many times what VMBeam's took, and report that it takes more than it had taken by then")
     c.add_argument("--docs", action="store_true", help="put the last report into docs/performance.md, and measure nothing")
     c.add_argument("--keep", action="store_true", help="do not end the lab at the end")

@@ -3,15 +3,16 @@
 
 import contextlib
 import json
+import math
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
 from . import guests
 from .bench_cpu import Account, Host, account
-from .bench_runs import PHASES, Row
+from .bench_runs import CUT, PHASES, Row
 from .config import ADDRESSES, HOSTVMS, Config
 from .errors import LabError
 from .lab import Lab
@@ -19,7 +20,8 @@ from .migrate import vmbeam_migrate
 from .paths import LAB, TOP
 
 SIZES = (128, 256, 512, 1024)
-HOWS = ("vmbeam", "live", "saved")
+STOCK = ("live", "saved")
+HOWS = ("vmbeam", *STOCK)
 LOADS = ("idle", "busy")
 GUEST = "u3"
 # Its own checkers look at little: the memory is for the writer.
@@ -29,9 +31,13 @@ BEAT_PORT = 7103
 STREAM_PORT = 7800
 # xl says nothing for as long as memory is under way.
 PATIENCE = 3600.0
+# How often it is seen whether one takes too long: seconds on the wall.
+LOOK_S = 2.0
 PROBE = TOP / "build/bench-probe/probe"
 
 Values = dict[str, float]
+# In seconds of the lab: when the migration of a row is ended.
+Limit = Callable[[Row], float]
 Beside = contextlib.AbstractContextManager[None]
 
 
@@ -42,7 +48,7 @@ def writer_mib(mib: int) -> int:
 
 def writer_ms(c: Config) -> int:
     """In what time it writes to each page; 0: as fast as it can. An emulator whose clock counts instructions would give it most
-    of the time then (docs/performance.md). Once in a second is still ten times as fast as the network there carries them."""
+    of the time then (docs/performance.md). Once in a second is still many times as fast as the network there carries them."""
     return 1000 if c.icount else 0
 
 
@@ -135,6 +141,21 @@ def end(lab: Lab) -> None:
                 guests.guest_destroy(lab, h, guest)
 
 
+@dataclass(frozen=True)
+class Took:
+    """What a migration has taken when it was over, or when it was ended for taking too long."""
+    used: Account
+    sent: int               # over the network
+    report: dict[str, Any]
+    cut: bool = False
+
+    def values(self, host: Host, mib: int, how: str, downtime_s: float) -> Values:
+        """By the clock of the lab: an emulator has one of its own."""
+        return {"seconds": self.used.ns / 1e9, **host.values(self.used), "bytes": self.sent + carried(self.report),
+                "downtime_s": downtime_s, "told_downtime_s": self.report.get("downtime_ms", 0.0) / 1000,
+                "pages_resent": resent(self.sent, mib) if how == "live" else 0.0, CUT: float(self.cut), **phases(self.report)}
+
+
 @dataclass
 class Migrations:
     lab: Lab
@@ -171,53 +192,73 @@ class Migrations:
 
         self.lab.waiter.until(f"{GUEST}'s memory writer to have {mib} MiB", lambda: resident() >= mib << 8, resident)
         yield
-        self.lab.run(GUEST, f"kill {pid}")
+        if self.mib:
+            self.lab.run(GUEST, f"kill {pid}")
 
     def network_bytes(self) -> int:
         """What both host VMs have sent."""
         return sum(int(self.lab.text("host", f"/sys/class/net/tap-{h}/statistics/rx_bytes")) for h in HOSTVMS)
 
-    def stock(self, how: str, source: str, dest: str, beside: Beside) -> Account:
+    def takes_longer(self, sending: "Future[str]", limit_s: float) -> bool:
+        """Waits until it has ended, or that is seen."""
+        def uptime() -> float:
+            return float(self.lab.text("host", "/proc/uptime").split()[0])
+
+        if limit_s == math.inf:
+            wait([sending])         # with no look at it: that costs the lab something, too
+            return False
+        began = uptime()
+        while wait([sending], LOOK_S).not_done:
+            if uptime() - began > limit_s:
+                return True
+        return False
+
+    def stock(self, how: str, source: str, dest: str, beside: Beside, limit_s: float) -> Took:
         """By xl. The receiving side waits for it before the time begins."""
         lab = self.lab
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
             receiving = pool.submit(lab.run, dest, receiver(how), patience=PATIENCE)
             try:
                 lab.waiter.until(f"{dest} to listen for {GUEST}",
                                  lambda: receiving.done() or listens(lab.text(dest, "/proc/net/tcp"), STREAM_PORT))
                 with beside:
-                    before = account(lab)
-                    lab.run(source, sender(how, dest), patience=PATIENCE)
-                    receiving.result()
-                    return account(lab).since(before)
+                    before, sent = account(lab), self.network_bytes()
+                    sending = pool.submit(lab.run, source, sender(how, dest), patience=PATIENCE)
+                    cut = self.takes_longer(sending, limit_s)
+                    if not cut:
+                        sending.result()
+                        receiving.result()
+                    took = Took(account(lab).since(before), self.network_bytes() - sent, {}, cut)
+                if cut:
+                    lab.run(source, "pkill -x socat")       # both xl end without it
+                return took
             except BaseException:
                 lab.status(dest, f"fuser -k -n tcp {STREAM_PORT}")      # or its end would be waited for
                 raise
 
-    def vmbeam(self, source: str, dest: str, beside: Beside) -> tuple[Account, dict[str, Any]]:
+    def vmbeam(self, source: str, dest: str, beside: Beside) -> Took:
         with beside:
-            before = account(self.lab)
+            before, sent = account(self.lab), self.network_bytes()
             rc, report, said = vmbeam_migrate(self.lab, GUEST, source, dest)
             if rc:
                 raise LabError(f"vmbeam migrate {source}/{GUEST} {dest}: status {rc}\n{said}")
-            return account(self.lab).since(before), report
+            return Took(account(self.lab).since(before), self.network_bytes() - sent, report)
 
     def beats_came(self) -> int:
         return self.lab.text("host", "/run/follow").count("beats")
 
-    def one(self, how: str, beside: Beside = contextlib.nullcontext()) -> Values:
-        """To the other host VM. beside: what is watched meanwhile, from just before the command to just after."""
+    def one(self, how: str, beside: Beside = contextlib.nullcontext(), limit_s: float = math.inf) -> Values:
+        """To the other host VM. beside: what is watched meanwhile, from just before the command to just after. A stock
+        migration that takes longer than the limit is ended, and the guest VM with it: its downtime is not known."""
         lab, (source, dest) = self.lab, self.where()
         follower = background(lab, "host", f"/run/probe follow {BEAT_PORT}", "/run/follow")
         lab.waiter.until(f"{GUEST}'s heartbeat", lambda: self.beats_came() > 0)
         identity = guests.guest_state(lab, GUEST).identity
-        sent = self.network_bytes()
-        report: dict[str, Any] = {}
-        if how == "vmbeam":
-            used, report = self.vmbeam(source, dest, beside)
-        else:
-            used = self.stock(how, source, dest, beside)
-        sent = self.network_bytes() - sent
+        took = self.vmbeam(source, dest, beside) if how == "vmbeam" else self.stock(how, source, dest, beside, limit_s)
+        if took.cut:
+            mib, self.mib = self.mib, 0
+            end(lab)
+            return took.values(self.host, mib, how, 0.0)
         lab.waiter.until(f"{GUEST} to answer on {dest}", lambda: lab.answers(GUEST))
         if how != "vmbeam":
             # A kernel says it once, at boot, and xl does not carry it over: so the next vmbeam migrate would refuse.
@@ -229,19 +270,16 @@ class Migrations:
         after = guests.guest_state(lab, GUEST)
         if after.identity != identity or after.memory_errors:
             raise LabError(f"{GUEST} is not unhurt after {how}: {identity}, then {after}")
-        # By the clock of the lab: an emulator has one of its own.
-        return {"seconds": used.ns / 1e9, **self.host.values(used), "bytes": sent + carried(report),
-                "downtime_s": followed(lab.text("host", "/run/follow")),
-                "told_downtime_s": report.get("downtime_ms", 0.0) / 1000,
-                "pages_resent": resent(sent, self.mib) if how == "live" else 0.0, **phases(report)}
+        return took.values(self.host, self.mib, how, followed(lab.text("host", "/run/follow")))
 
-    def measure(self, rows: list[Row], take: Callable[[Row, Values], None]) -> None:
+    def measure(self, rows: list[Row], take: Callable[[Row, Values], None], limit: Limit) -> None:
         """Rows of one size, each once."""
-        self.guest(rows[0].mib)
         for row in rows:
+            limit_s = limit(row)
+            self.guest(row.mib)
             how, load = row.case.split("-")
             with self.writer() if load == "busy" else contextlib.nullcontext():
-                values = self.one(how)
+                values = self.one(how, limit_s=limit_s)
             take(row, values)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Callable, Iterable, Iterator
 
 from . import bench_migrate, guests
 from .bench_cpu import account
-from .bench_migrate import GUEST, HOWS, LOADS, PATIENCE, Migrations, Values, background, carry_probe
-from .bench_runs import CPU, STALL_MS, STALLS, Row
+from .bench_migrate import GUEST, HOWS, LOADS, PATIENCE, Limit, Migrations, Values, background, carry_probe
+from .bench_runs import CPU, CUT, SPEEDS, STALL_MS, STALLS, Row
 from .config import Config
 from .errors import LabError
 from .lab import Lab, at_once
@@ -150,31 +150,32 @@ class Pain:
             before = account(self.lab)
             self.lab.run("host", f"sleep {QUIET_S}")
             used = account(self.lab).since(before)
-        return {"seconds": used.ns / 1e9, **self.moving.host.values(used)}
+        return {"seconds": used.ns / 1e9, **self.moving.host.values(used), CUT: 0.0}
 
-    def migration(self, how: str, load: str) -> Values:
+    def migration(self, how: str, load: str, limit_s: float) -> Values:
         with self.moving.writer() if load == "busy" else contextlib.nullcontext():
-            return self.moving.one(how, self.watched())
+            return self.moving.one(how, self.watched(), limit_s)
 
     def speed(self) -> str:
         """Of the guest VM that moves, by its own clock, with nothing else going on in it."""
         return self.lab.run(GUEST, f"/lab/probe speed {pass_mib(self.moving.mib)} {PASS_MS} {PASSES}", patience=PATIENCE)
 
-    def one(self, case: str) -> Values:
+    def one(self, case: str, limit_s: float) -> Values:
         lab, (source, dest) = self.lab, self.moving.where()
         before = self.speed()
         pids = {g: background(lab, g, f"/lab/probe stalls {TICK_US}", TICKS) for g in PROBES.values()}
         for g in pids:
             lab.waiter.until(f"{g}'s probe of stalls", lambda g=g: "}" in lab.text(g, TICKS))   # type: ignore[misc]
         how, _, load = case.partition("-")
-        got = self.migration(how, load) if load else self.quiet()
+        got = self.migration(how, load, limit_s) if load else self.quiet()
         late = {h: self.ticks(g, pids[g]) for h, g in PROBES.items()}
         return {**{name: got[name] for name in ("seconds", "wall_s", *CPU)}, **stalls(late[source], late[dest]),
-                **speeds(before, self.speed())}
+                CUT: got[CUT], **(dict.fromkeys(SPEEDS, 0.0) if got[CUT] else speeds(before, self.speed()))}
 
-    def measure(self, rows: list[Row], take: Callable[[Row, Values], None]) -> None:
+    def measure(self, rows: list[Row], take: Callable[[Row, Values], None], limit: Limit) -> None:
         """Rows of one size, each once."""
-        self.moving.guest(rows[0].mib)
         self.probes()
         for row in rows:
-            take(row, self.one(row.case))
+            limit_s = limit(row)
+            self.moving.guest(row.mib)
+            take(row, self.one(row.case, limit_s))

@@ -37,12 +37,14 @@ class Plot:
 
 
 def of_rows(elements: Iterable[dict[str, Any]], part: str, value: str) -> tuple[Line, ...]:
-    """A curve for each case of a part, over the size. Nought has no place on a logarithmic scale."""
+    """A curve for each case of a part, over the size; one of its own for migrations that were ended. Nought has no place
+    on a logarithmic scale."""
     cases: dict[str, list[tuple[float, float, float, float]]] = {}
     for e in elements:
         f = e["figures"].get(value)
         if e["part"] == part and e["mib"] and f and f["least"] > 0:
-            cases.setdefault(e["case"], []).append((e["mib"], f["median"], f["least"], f["most"]))
+            title = f"{e['case']}, more than" if e["at_least"] else e["case"]
+            cases.setdefault(title, []).append((e["mib"], f["median"], f["least"], f["most"]))
     return tuple(Line(case, tuple(sorted(points))) for case, points in cases.items())
 
 

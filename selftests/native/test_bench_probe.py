@@ -2,6 +2,7 @@
 """What measurements carry into the lab: its figures, against what a test does to it."""
 
 import json
+import math
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import pytest
 
 from vmbeam_lab import bench_cpu, bench_pain, guests
 from vmbeam_lab.bench_migrate import Beside, Migrations, Values
-from vmbeam_lab.bench_runs import VALUES
+from vmbeam_lab.bench_runs import CUT, VALUES
 from vmbeam_lab.errors import LabError
 from vmbeam_lab.lab import Lab
 
@@ -218,7 +219,7 @@ class HereMigrations:
     def where(self) -> tuple[str, str]:
         return "hv1", "hv2"
 
-    def one(self, how: str, beside: Beside) -> Values:
+    def one(self, how: str, beside: Beside, limit_s: float) -> Values:
         assert how == "live"
         time.sleep(0.3)         # ticks that do not count
         with beside:
@@ -229,7 +230,7 @@ class HereMigrations:
             time.sleep(0.5)
             os.kill(pid, signal.SIGCONT)
             used = bench_cpu.Account(time.monotonic_ns() - began, 0, {0: 0})
-        return {"seconds": used.ns / 1e9, **self.host.values(used), "bytes": 0.0}
+        return {"seconds": used.ns / 1e9, **self.host.values(used), "bytes": 0.0, CUT: float(limit_s < math.inf)}
 
 
 def test_pain(probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,11 +242,14 @@ def test_pain(probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     pain = bench_pain.Pain(cast(Migrations, HereMigrations(lab)), there=True)
     assert pain.lab is cast(Lab, lab)
     for case in ("quiet", "live-idle"):
-        v = pain.one(case)
-        assert set(v) == set(VALUES["pain"]) and 0.9 <= v["seconds"]
+        v = pain.one(case, math.inf)
+        assert set(v) == set(VALUES["pain"]) and 0.9 <= v["seconds"] and v["slower"] > 0
         assert v["ticks"] == pytest.approx(2000 * v["seconds"], rel=0.1)
     # The stall is a quarter of the ticks of both, and none of those at the source.
     assert v["p90_s"] >= 0.2 and v["most_s"] >= 0.45 and v["p99_dest_s"] > 0.4 > v["p99_source_s"]
+    # Of one that was ended with its guest VM there is no speed afterwards.
+    v = pain.one("live-idle", 1.0)
+    assert set(v) == set(VALUES["pain"]) and v["slower"] == 0 and v["p99_s"] > 0.4
 
 
 def test_timer(probe: Path, tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 """What make bench does beside measuring: rows and rounds, the files of raw runs, reading what tools print, the report."""
 
 import json
+import math
 import re
 import shutil
 import struct
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from vmbeam_lab import bench_cpu, bench_docs, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report
-from vmbeam_lab.bench_runs import PHASES, STALL_MS, STALLS, VALUES, Row, Run, Runs, chosen, rounds
+from vmbeam_lab import bench, bench_cpu, bench_docs, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report
+from vmbeam_lab.bench_runs import CUT, PHASES, STALL_MS, STALLS, VALUES, Row, Run, Runs, chosen, rounds
 from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
+from vmbeam_lab.lab import Lab
 from vmbeam_lab.paths import TOP
 
 HOST = bench_cpu.Host({0: "host", 1: "hv1", 2: "hv2"})
@@ -290,6 +294,61 @@ def test_migrations(tmp_path: Path) -> None:
     bench_docs.write(tmp_path, tmp_path)
     page = (tmp_path / "performance.md").read_text(encoding="utf-8")
     assert "(performance/migration-phases-busy.svg)" in page and (tmp_path / "performance/migration-time.svg").exists()
+
+
+def cut(run: Run) -> Run:
+    return replace(run, values=run.values | {CUT: 1.0, "downtime_s": 0.0})
+
+
+def test_ended_early(tmp_path: Path) -> None:
+    """Of a migration that the bench has ended, the figures are the least that it takes, and are shown as that."""
+    ours = migration_run("vmbeam-busy", 1024, 8.0, 2.0, 1e5)
+    r = bench_report.report(rows_of(ours, cut(migration_run("live-busy", 1024, 32.0, 0.0, 50e6))), {})
+    got = {x["value"]: (x["times"], x["at_least"], x["reached"]) for x in r["ratios"]}
+    assert got == {"seconds": (4.0, True, True), "bytes": (500.0, True, True), "cpu_s": (4.0, True, None)}
+    lines = [[c.strip() for c in line.split("|")[1:-1]] for line in bench_report.tables(r).splitlines()]
+    assert ["1024", "live-busy", "> 32 (32 to 32)", "", "> 32 (32 to 32)", "> 47.7", "", "1"] in lines
+    assert ["1024", "vmbeam-busy", "live-busy", "time", "> 4", "≥ 3", "yes"] in lines
+    titles = {line.title for p in bench_plot.plots(r) for line in p.lines}
+    assert titles == {"vmbeam-busy", "live-busy, more than"}
+    # Too early to say.
+    r = bench_report.report(rows_of(ours, cut(migration_run("live-busy", 1024, 16.0, 0.0, 1e5))), {})
+    assert [x["reached"] for x in r["ratios"]] == [None, None, None] and "NO" not in bench_report.tables(r)
+
+
+def test_limit(tmp_path: Path) -> None:
+    """Goes by the slowest of ours of the same size, load and boot; ours have none."""
+    b = bench.Bench(bench.Session(cast(Lab, None), "build", "b"), tmp_path, 4.0)
+    live = Row("migration", 128, "live-busy")
+    b.runs["migration"].add(replace(migration_run("vmbeam-busy", 128, 9.0, 2.0), boot="another"))
+    with pytest.raises(LabError, match="measure it before migration/128/live-busy"):
+        b.limit(live)
+    for n, seconds in enumerate((3.0, 5.0, 4.0), 1):
+        b.runs["migration"].add(replace(migration_run("vmbeam-busy", 128, seconds, 2.0), run=n))
+    assert b.limit(live) == 20.0
+    assert b.limit(Row("migration", 128, "vmbeam-busy")) == b.limit(Row("pain", 128, "quiet")) == math.inf
+    assert bench.Bench(b.session, tmp_path).limit(live) == math.inf
+
+
+class Uptime:
+    """A lab whose clock goes on by a second with each look."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def text(self, system: str, path: str) -> str:
+        assert (system, path) == ("host", "/proc/uptime")
+        self.now += 1
+        return f"{self.now} 5.0"
+
+
+def test_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_migrate, "LOOK_S", 0.001)
+    lab, sending = Uptime(), Future[str]()
+    m = bench_migrate.Migrations(cast(Lab, lab), HOST)
+    assert m.takes_longer(sending, 5.0) and lab.now == 107.0
+    sending.set_result("")
+    assert not m.takes_longer(sending, 5.0) and not m.takes_longer(sending, math.inf)
 
 
 def test_pipes() -> None:
