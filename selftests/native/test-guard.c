@@ -271,6 +271,9 @@ TEST_F(guard, record_is_of_the_last_time)
 	ASSERT_EQ(0, leave(self, U2, "old", 17));
 	ASSERT_EQ(0, leave(self, U2, "new", 18));
 	EXPECT_FALSE(is_there(self, "auto/70-new"));
+	put(self, "auto/71-anew", "name='new'\n");
+	EXPECT_EQ(1, guard_apply(&self->g, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_FALSE(is_there(self, "auto/71-anew"));
 	ASSERT_EQ(0, guard_back(&self->g, U2, &self->err));
 	EXPECT_TRUE(is_there(self, "auto/70-new"));
 }
