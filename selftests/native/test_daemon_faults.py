@@ -130,6 +130,17 @@ def test_more_frames_than_the_guest_can_have(rig: Rig, side: str) -> None:
     rig.assert_on_source()
 
 
+def test_more_frames_than_any_guest_can_have(rig: Rig) -> None:
+    """Whatever the agent says that the guest VM may have: what the daemon keeps of it is bounded."""
+    rig.source.max_kib = 4 << 26
+    rig.source.gfns = [(0, 1000, (1 << 24) + 1)]
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "has more than the 16777216 that u1 can have" in report["error"]
+    rig.assert_on_source()
+
+
 def test_order_of_frames_is_seen_as_they_come(rig: Rig) -> None:
     """Not when all are there: the rest is not asked for."""
     rig.destination.gfns = [(50, 6000, 1), *((pfn, 5000 + 2 * pfn, 1) for pfn in range(40))]

@@ -78,6 +78,9 @@ int export_read(struct migration *m, struct agent *a, uint64_t id, struct vmbeam
 	uint64_t memory = m->max_kib / 4, most = (memory > m->guest_frames ? memory : m->guest_frames) + EXTRA_FRAMES;
 	uint64_t offset = 0, frames = 0;
 
+	/* What an agent may make us keep must not depend on what it says. */
+	if (most > VMBEAM_EXPORT_MAX_FRAMES)
+		most = VMBEAM_EXPORT_MAX_FRAMES;
 	for (bool eof = false; !eof;) {
 		struct json_object *args = json_object_new_object();
 		struct message reply;
