@@ -8,6 +8,7 @@ __thread bool test_no_reply, test_killed;
 __thread int test_replies_left;
 long test_fail_at = -1, test_allocated, test_modules;
 bool test_failed, test_threads, test_no_capability, test_no_dom0;
+_Atomic unsigned int test_rescheds;
 int test_warnings = -1;
 void (*test_on_sleep)(void);
 __thread void (*test_before_lock)(void);
@@ -181,8 +182,11 @@ void xa_clear_mark(struct xarray *xa, unsigned long index, int mark)
 	xa_slot(xa, index)->mark = false;
 }
 
+/* The kernel's keeps interrupts off for as long as there are entries: many are to be erased one by one before. */
 void xa_destroy(struct xarray *xa)
 {
+	if (xa->nr)
+		abort();
 	free(xa->v);
 	xa->v = NULL;
 	xa->nr = 0;

@@ -45,6 +45,7 @@ extern long test_fail_at;	/* this many more of what may fail do not; -1: none fa
 extern bool test_failed;	/* one did */
 extern long test_allocated;	/* pieces of memory that the module has */
 extern long test_modules;	/* references to the module, beside those of its files */
+extern _Atomic unsigned int test_rescheds;	/* how often others could have had the processor */
 extern bool test_threads;	/* there are several: let them meet */
 extern void (*test_on_sleep)(void);
 extern __thread void (*test_before_lock)(void);	/* what another thread does before this one has a lock */
@@ -124,7 +125,7 @@ static inline int kref_put(struct kref *k, void (*release)(struct kref *k))
 
 /* Time, processes */
 
-#define cond_resched()			((void)(test_threads && sched_yield()))
+#define cond_resched()			((void)test_rescheds++, (void)(test_threads && sched_yield()))
 #define msleep(ms)			((void)(ms), test_on_sleep ? test_on_sleep() : (void)0)
 #define current				NULL
 #define fatal_signal_pending(task)	((void)(task), test_killed)
