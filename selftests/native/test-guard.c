@@ -412,6 +412,7 @@ TEST_F(guard, a_uuid_is_no_path)
 	EXPECT_EQ(-1, leave(self, "", "u1", 1));
 	EXPECT_EQ(-1, guard_back(&self->g, "..", &self->err));
 	EXPECT_TRUE(is_there(self, "auto/10-u1.cfg"));
+	EXPECT_FALSE(is_there(self, "auto/0123456789abcdef0123456789ab"));
 }
 
 /* What is no file is not read: a pipe would keep the boot. Nor does xl read it. */

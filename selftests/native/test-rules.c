@@ -127,6 +127,16 @@ TEST(disks)
 	EXPECT_REFUSED("does not describe the disk /dev/vdb", DISK, "{'kind':'vbd'}");
 }
 
+TEST(a_warning_is_not_told_beside_a_refusal)
+{
+	struct finding f = compare("{'kind':'vbd','id':'1','dev':'xvda','target':'/dev/b','state':'idle','bytes':8192}",
+				   "{'kind':'vbd','target':'/dev/b','bytes':4096}");
+
+	EXPECT_EQ(VERDICT_REFUSED, f.verdict);
+	EXPECT_TRUE(strstr(f.why, "4096 here"));
+	EXPECT_FALSE(strstr(f.why, "does not use")) TH_LOG("%s", f.why);
+}
+
 /* What a side could not look at is said, and not compared with what was not told. */
 TEST(problems_of_either_side)
 {

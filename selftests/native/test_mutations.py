@@ -75,7 +75,8 @@ class Copy:
         assert path.read_bytes() != before, "the edit finds nothing"
 
     def build(self) -> None:
-        ended = subprocess.run(["make", "-s", "-C", self._native, "SAN=1", f"O={self._built}",
+        # A check that is gone may leave something unused behind: that is not what is to notice it.
+        ended = subprocess.run(["make", "-s", "-C", self._native, "SAN=1", f"O={self._built}", "CFLAGS=-O1 -g -Wno-error",
                                 *(self._built / program for program in self._programs)],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert ended.returncode == 0, f"it does not build:\n{ended.stdout}"
