@@ -207,7 +207,8 @@ TEST_F(offers, requests_that_make_no_sense)
 
 #define PLAIN_C_INFO "\"type\": \"pv\", \"name\": \"u1\", \"driver_domain\": \"False\""
 #define PLAIN_PV "\"type.pv\": {\"e820_host\": \"False\"}"
-#define PLAIN_B_INFO "\"max_vcpus\": 2, \"kernel\": \"/boot/vmlinuz\", \"disable_migrate\": \"<default>\"," PLAIN_PV
+#define PLAIN_FILES "\"kernel\": \"/boot/vmlinuz\", \"bootloader\": \"/usr/bin/pygrub\""
+#define PLAIN_B_INFO "\"max_vcpus\": 2, \"disable_migrate\": \"<default>\", " PLAIN_FILES ", " PLAIN_PV
 #define PLAIN "\"disks\": [{}], \"nics\": [{}], \"channels\": [], \"on_reboot\": \"restart\""
 #define ODD_B_INFO "\"disable_migrate\": \"True\", \"type.pv\": {\"e820_host\": \"True\"}"
 #define ODD "\"channels\": [{}], \"pcidevs\": [{}], \"c_info\": {\"driver_domain\": \"True\"}"
@@ -225,9 +226,12 @@ static void config(FIXTURE_DATA(offers) *self, const char *json)
 TEST_F(offers, a_plain_configuration)
 {
 	config(self, "{\"c_info\": {" PLAIN_C_INFO "}, \"b_info\": {" PLAIN_B_INFO "}, " PLAIN "}");
-	ASSERT_EQ(1, js_len(self->needs));
+	ASSERT_EQ(2, js_len(self->needs));
 	EXPECT_STREQ("file", js_str(nth(self->needs, 0), "kind", ""));
+	EXPECT_STREQ("file", js_str(nth(self->needs, 1), "kind", ""));
 	EXPECT_STREQ("kernel", js_str(nth(self->needs, 0), "id", ""));
+	EXPECT_STREQ("boot loader", js_str(nth(self->needs, 1), "id", ""));
+	EXPECT_STREQ("/usr/bin/pygrub", js_str(nth(self->needs, 1), "path", ""));
 }
 
 TEST_F(offers, what_cannot_be_carried_over)

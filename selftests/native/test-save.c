@@ -203,6 +203,13 @@ TEST_F(save, a_late_suspend_is_waited_for)
 	EXPECT_LT(0, self->repeats);
 }
 
+/* By default: Linux's freezer may take 20 s for processes and as long for kernel threads; the daemon waits longer. */
+TEST(limits_of_a_late_suspend)
+{
+	EXPECT_LT(40, limit_s(LIMIT_FREEZE));
+	EXPECT_LT(limit_s(LIMIT_FREEZE), limit_s(LIMIT_SHORT));
+}
+
 TEST_F(save, a_suspend_that_does_not_come)
 {
 	int64_t begun;

@@ -68,8 +68,12 @@ def test_agent_waits_for_its_port() -> None:
 
 
 def test_directory_of_the_sockets(tmp_path: Path) -> None:
-    """It is there before the first device model, and stays when the daemon goes."""
-    subprocess.run(["systemd-tmpfiles", "--create", f"--root={tmp_path}", UNITS / "vmbeam.tmpfiles"], check=True)
+    """By what is installed: it is there before the first device model, and stays when the daemon goes."""
+    subprocess.run(["make", "-s", "-C", TOP / "userspace"], check=True)
+    subprocess.run(["make", "-s", "-C", TOP / "userspace", "install", f"DESTDIR={tmp_path}"], check=True)
+    for unit in SERVICES:
+        assert (tmp_path / "usr/lib/systemd/system" / unit).read_bytes() == (UNITS / unit).read_bytes()
+    subprocess.run(["systemd-tmpfiles", "--create", f"--root={tmp_path}"], check=True)
     made = tmp_path / "run/vmbeam"
     assert made.is_dir() and made.stat().st_mode & 0o777 == 0o755
     found = settings("vmbeamd.service")
