@@ -154,6 +154,9 @@ TEST(network_cards)
 	EXPECT_OFFERED(VIF(",'tc':[],'behind':[]"), "{'kind':'vif','bridge':'xenbr0'}");
 	EXPECT_WARNING("has a queueing discipline (netem) on hv1", VIF(",'tc':['netem']"),
 		       "{'kind':'vif','bridge':'xenbr0'}");
+	/* The backend's interface is another one then, too. */
+	EXPECT_WARNING("Set it again on hv2, or on hv1 if the migration is rolled back", VIF(",'tc':['netem']"),
+		       "{'kind':'vif','bridge':'xenbr0'}");
 	EXPECT_WARNING("2 more addresses are behind the network card", VIF(",'behind':['aa','bb']"),
 		       "{'kind':'vif','bridge':'xenbr0'}");
 	EXPECT_WARNING("filters VLANs and the one on the destination does not", VIF(",'vlan_filtering':true"),

@@ -243,11 +243,12 @@ static void compare_vif(struct json_object *need, struct json_object *offer, con
 	snprintf(f->needs, sizeof(f->needs), "%s%s", *bridge ? "bridge " : "no bridge", bridge);
 	snprintf(f->offers, sizeof(f->offers), "%s%s", *bridge ? "bridge " : "no bridge", js_str(offer, "bridge", *bridge ? "unknown" : ""));
 	if (js_len(tc))
-		say(f, VERDICT_WARNING, "the network card %s of %s has a queueing discipline (%s) on %s, which somebody set with tc: %s will not have it. Set it again there",
-		    mac, s->guest, json_object_get_string(json_object_array_get_idx(tc, 0)), s->from, s->to);
+		say(f, VERDICT_WARNING, "the network card %s of %s has a queueing discipline (%s) on %s, which somebody set with tc and which is lost. Set it again on %s, or on %s if the migration is rolled back",
+		    mac, s->guest, json_object_get_string(json_object_array_get_idx(tc, 0)), s->from, s->to, s->from);
 	if (*bridge && js_bool(need, "vlan_filtering"))
-		say(f, VERDICT_WARNING, "the bridge %s of %s on %s filters VLANs%s: what was set for the network card %s by hand (bridge vlan) is lost. Set it again on %s",
-		    bridge, s->guest, s->from, js_bool(offer, "vlan_filtering") ? "" : " and the one on the destination does not", mac, s->to);
+		say(f, VERDICT_WARNING, "the bridge %s of %s on %s filters VLANs%s: what was set for the network card %s by hand (bridge vlan) is lost. Set it again on %s, or on %s if the migration is rolled back",
+		    bridge, s->guest, s->from, js_bool(offer, "vlan_filtering") ? "" : " and the one on the destination does not", mac, s->to,
+		    s->from);
 	else if (*bridge && js_bool(offer, "vlan_filtering"))
 		say(f, VERDICT_WARNING, "the bridge %s on %s filters VLANs and the one on %s does not: the network card %s of %s may reach less there",
 		    bridge, s->to, s->from, mac, s->guest);
