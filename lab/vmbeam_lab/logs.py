@@ -15,7 +15,8 @@ SPLAT = re.compile(
     r"(^|[^a-z])(BUG|Oops|panic|Panic)([: ]|$)|WARNING: |Xen BUG|Xen WARN|Assertion .* failed|Call Trace|Xen call trace"
     r"|general protection|double fault|Triple fault|FATAL |soft lockup|hard LOCKUP|rcu_.*(stall|self-detected)"
     r"|blocked for more than|KASAN|UBSAN|refcount_t|scheduling while atomic|[bB]ad page|I/O error|EXT4-fs error"
-    r"|AddressSanitizer|runtime error:|LeakSanitizer|segfault|Segmentation fault|mm.c:[0-9]+:d.* ([bB]ad|error)")
+    r"|AddressSanitizer|runtime error:|LeakSanitizer|segfault|Segmentation fault|mm.c:[0-9]+:d.* ([bB]ad|error)"
+    r"|known by its domid alone")
 XEN_MARK = re.compile(r"'h' (\(ascii '68'\) is )?pressed|key 'h'")
 # What stock parts say under emulation and nobody is hurt by, each with its reason.
 HARMLESS = re.compile(r"^$")

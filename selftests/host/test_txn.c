@@ -250,6 +250,30 @@ TEST_F_TIMEOUT(txn, a_domain_is_destroyed, TIMEOUT)
 	EXPECT_EQ(0, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_FORGET));
 }
 
+/* One that has a xenstore page, as each host VM has: until it is forgotten, no other domain can get its domid. */
+TEST_F_TIMEOUT(txn, a_domain_that_is_destroyed_keeps_its_domid, TIMEOUT)
+{
+	xc_domaininfo_t info;
+
+	EXPECT_EQ(0, txn_end(self->txn, VMBEAM_TXN_ROLLBACK));
+	close_txn(self);
+	ASSERT_EQ(0, domain_populate(self->p.b, NR, 1, ORDER_4K));
+	ASSERT_EQ(0, xc_hvm_param_set(xch, self->p.b, HVM_PARAM_STORE_PFN, NR));
+	self->txn = txn_begin(self->p.dev, self->p.a, self->p.b, &self->id);
+	ASSERT_LE(0, self->txn);
+	swap_all(_metadata, self);
+	ASSERT_EQ(0, domain_destroy(self->p.b));
+	close_txn(self);
+	expect_outcome(_metadata, self, VMBEAM_TXN_STUCK, 0, NR);
+	/* As far as it can be, it is taken down: what is left is what the module holds it by. */
+	ASSERT_EQ(0, domain_info(self->p.b, &info));
+	EXPECT_NE(0, info.flags & XEN_DOMINF_dying);
+	EXPECT_NE(0, info.tot_pages);
+	EXPECT_EQ(0, txn_end_by_id(self->p.dev, self->id, VMBEAM_TXN_FORGET));
+	while (!domain_info(self->p.b, &info))
+		usleep(10000);
+}
+
 /* A host VM that has crashed must still give back what it holds. */
 TEST_F_TIMEOUT(txn, a_domain_is_shut_down, TIMEOUT)
 {

@@ -88,6 +88,7 @@ SPLATS = [
     "INFO: task dd:12 blocked for more than 120 seconds.", "watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
     "Buffer I/O error on dev xvda, logical block 1", "EXT4-fs error (device xvda): bad", "refcount_t: underflow; use-after-free.",
     "==1==ERROR: AddressSanitizer: heap-use-after-free", "x.c:1:2: runtime error: shift", "vmbeamd[1]: segfault at 0 ip 0",
+    "vmbeam_host: cannot map frame 0xfeffc of domain 2 (-22): the domain is known by its domid alone",
 ]
 
 
