@@ -44,7 +44,7 @@ class Migrated(NamedTuple):
 def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"Timed out after {PATIENCE_S} s waiting for what this test waits for"
         time.sleep(0.02)
 
 

@@ -365,7 +365,7 @@ class MadeUpAgent(threading.Thread):
         end = time.monotonic() + 10
         while op in self.faults.waiting and not self.faults.waiting[op]():
             if time.monotonic() > end:
-                raise OpError("ETIMEDOUT", f"{op} has waited in vain")
+                raise OpError("ETIMEDOUT", f"{op} timed out waiting for what was to come first")
             time.sleep(0.01)
 
     # The ops

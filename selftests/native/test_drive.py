@@ -528,7 +528,7 @@ def test_next_is_looked_at_while_this_one_is_tidied_up(house: House) -> None:
     house.source.faults.waiting = {"destroy": lambda: house.destination.asked.count("dest-check") >= 4}
     result, _ = house.ask(cmd="evacuate", **{"from": "hv1"}, to="hv2")
     assert result["outcome"] == "done", result
-    assert "waited in vain" not in house.log()
+    assert "timed out waiting for what was to come first" not in house.log()
     assert asked_of(house, "guest-check") == asked_of(house, "dest-check") == 4
     assert {d.name for d in house.destination.domains} == {GUEST, OTHER} and not house.source.domains
     assert not house.exports()
@@ -783,8 +783,8 @@ def test_one_that_was_started_at_home_is_away_no_more(house: House, third: MadeU
 
 
 def test_started_at_home_during_a_return(house: House) -> None:
-    """It was shut down on the refuge, and has another UUID now."""
-    house.limits |= {"system": 1}
+    """It was shut down on the refuge, and has another UUID now. What sees it is no look that comes by the clock."""
+    house.limits |= {"system": 1, "look": 3600}
     house.configure_house()
     house.start()
     waiting = Waiting(house)
