@@ -249,15 +249,14 @@ class Migrations:
 
     def one(self, how: str, beside: Beside = contextlib.nullcontext(), limit_s: float = math.inf) -> Values:
         """To the other host VM. beside: what is watched meanwhile, from just before the command to just after. A stock
-        migration that takes longer than the limit is ended, and the guest VM with it: its downtime is not known."""
+        migration that takes longer than the limit is ended, and its guest VM is used no more: its downtime is not known."""
         lab, (source, dest) = self.lab, self.where()
         follower = background(lab, "host", f"/run/probe follow {BEAT_PORT}", "/run/follow")
         lab.waiter.until(f"{GUEST}'s heartbeat", lambda: self.beats_came() > 0)
         identity = guests.guest_state(lab, GUEST).identity
         took = self.vmbeam(source, dest, beside) if how == "vmbeam" else self.stock(how, source, dest, beside, limit_s)
         if took.cut:
-            mib, self.mib = self.mib, 0
-            end(lab)
+            mib, self.mib = self.mib, 0     # the next row ends it: in an emulator that takes longer than the row did
             return took.values(self.host, mib, how, 0.0)
         lab.waiter.until(f"{GUEST} to answer on {dest}", lambda: lab.answers(GUEST))
         if how != "vmbeam":
