@@ -44,9 +44,14 @@ int64_t backend_state(struct tools *t, const struct device *d)
 	return store_number(t->xs, 9, 0, "backend/%s/%u/%u/state", d->kind, d->domid, d->devid);
 }
 
+static bool frontend_connected(struct tools *t, const struct device *d)
+{
+	return store_number(t->xs, 9, 0, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind, d->devid) == STATE_CONNECTED;
+}
+
 bool frontend_waits(struct tools *t, const struct device *d)
 {
-	return store_number(t->xs, 9, 0, "/local/domain/%u/device/%s/%u/state", d->domid, d->kind, d->devid) == STATE_CONNECTED &&
+	return frontend_connected(t, d) &&
 	       store_number(t->xs, 1, 1, "backend/%s/%u/%u/online", d->kind, d->domid, d->devid) == 1;
 }
 
@@ -108,7 +113,8 @@ int ports_free(struct tools *t, const struct device *d, bool ring)
 {
 	int64_t until = clock_ms() + limit_ms(LIMIT_PORT);
 	uint32_t ports[MAX_PORTS];
-	int nr = ports_read(t, d, ports);
+	/* The keys of a device that the guest VM does not use name ports of the past: they may be anything's by now. */
+	int nr = frontend_connected(t, d) ? ports_read(t, d, ports) : 0;
 
 	for (int i = 0; i < nr; i++)
 		while (!port_free(t, d, ports[i], ring)) {
