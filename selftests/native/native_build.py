@@ -16,3 +16,10 @@ def make(*names: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(["make", "-s", "-C", NATIVE, "SAN=1", f"O={BUILD}", *(BUILD / name for name in names)], check=True)
     return BUILD / names[0]
+
+
+def install(to: Path) -> None:
+    """Builds userspace, and installs it below a directory."""
+    userspace = NATIVE.parent.parent / "userspace"
+    subprocess.run(["make", "-s", "-C", userspace], check=True)
+    subprocess.run(["make", "-s", "-C", userspace, "install", f"DESTDIR={to}"], check=True)

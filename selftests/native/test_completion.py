@@ -12,6 +12,8 @@ from typing import Iterator
 
 import pytest
 
+from native_build import install
+
 TOP = Path(__file__).parents[2]
 COMPLETION = TOP / "userspace/vmbeam/completion"
 PATIENCE_S = 60
@@ -152,8 +154,7 @@ def test_nothing_where_nothing_fits(shell: Shell) -> None:
 
 def test_is_installed(tmp_path: Path) -> None:
     """Where each shell looks for it by itself."""
-    subprocess.run(["make", "-s", "-C", TOP / "userspace"], check=True)
-    subprocess.run(["make", "-s", "-C", TOP / "userspace", "install", f"DESTDIR={tmp_path}"], check=True)
+    install(tmp_path)
     for path, source in (("bash-completion/completions/vmbeam", "vmbeam.bash"), ("zsh/vendor-completions/_vmbeam", "_vmbeam")):
         assert (tmp_path / "usr/share" / path).read_bytes() == (COMPLETION / source).read_bytes()
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from native_build import install
+
 TOP = Path(__file__).parents[2]
 UNITS = TOP / "userspace/systemd"
 PROGRAMS = TOP / "build/userspace/bin"
@@ -69,8 +71,7 @@ def test_agent_waits_for_its_port() -> None:
 
 def test_directory_of_the_sockets(tmp_path: Path) -> None:
     """By what is installed: it is there before the first device model, and stays when the daemon goes."""
-    subprocess.run(["make", "-s", "-C", TOP / "userspace"], check=True)
-    subprocess.run(["make", "-s", "-C", TOP / "userspace", "install", f"DESTDIR={tmp_path}"], check=True)
+    install(tmp_path)
     for unit in SERVICES:
         assert (tmp_path / "usr/lib/systemd/system" / unit).read_bytes() == (UNITS / unit).read_bytes()
     subprocess.run(["systemd-tmpfiles", "--create", f"--root={tmp_path}"], check=True)
