@@ -53,6 +53,9 @@ static void sleep_until(int64_t ns)
 {
 	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
+	/* The kernel would set its timer all the same, and sleep for the least that it can: xen_timer_slop. */
+	if (ns <= now_ns())
+		return;
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
