@@ -47,6 +47,12 @@ u64 vmbeam_chunk_dummy_gfn(void)
 	return pfn_to_mfn(page_to_pfn(vmbeam_dummies[0]));
 }
 
+/* The frame in a slot, from the PTE itself: what is there is what is pinned. */
+u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot)
+{
+	return (READ_ONCE(chunk->ptes[slot].pte) & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;
+}
+
 static void vmbeam_chunk_free(struct vmbeam_chunk *chunk)
 {
 	vunmap(chunk->addr);

@@ -120,7 +120,6 @@ u64 vmbeam_frames_gfn(struct vmbeam_export *e, unsigned long slot_nr);
 /* pin.c */
 bool vmbeam_pin_domain_exists(domid_t domid);
 bool vmbeam_pin_possible(u64 gfn);
-u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot);
 int vmbeam_pin_batch(struct vmbeam_batch *b, struct vmbeam_chunk *chunk, domid_t domid);
 int vmbeam_unpin_slot(struct vmbeam_batch *b, struct vmbeam_chunk *chunk, unsigned int slot);
 int vmbeam_unpin_finish(struct vmbeam_batch *b);
@@ -129,6 +128,7 @@ int vmbeam_unpin_finish(struct vmbeam_batch *b);
 void vmbeam_chunks_init(void);
 void vmbeam_chunks_exit(void);
 u64 vmbeam_chunk_dummy_gfn(void);
+u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot);
 struct vmbeam_chunk *vmbeam_chunk_get(void);
 void vmbeam_chunk_put(struct vmbeam_chunk *chunk);
 

@@ -26,12 +26,6 @@ bool vmbeam_pin_domain_exists(domid_t domid)
 	return HYPERVISOR_mmu_update(&none, 0, &done, domid) != -ESRCH;
 }
 
-/* The frame in a slot, from the PTE itself: what is there is what is pinned. */
-u64 vmbeam_chunk_gfn(const struct vmbeam_chunk *chunk, unsigned int slot)
-{
-	return (READ_ONCE(chunk->ptes[slot].pte) & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;
-}
-
 static void vmbeam_update_set(struct mmu_update *u, const struct vmbeam_chunk *chunk,
 			      unsigned int slot, u64 pte)
 {
