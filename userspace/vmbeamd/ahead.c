@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "ahead.h"
-#include "check.h"
+#include "check_ask.h"
 #include "clock.h"
 #include "js.h"
-#include "limit.h"
 #include "log.h"
 
 /*
@@ -14,8 +13,6 @@
  * others between any check and its restore.
  */
 #define FRESH_MS	60000
-
-static const char guest_check[] = "guest-check";
 
 static struct {
 	char uuid[40], from[RECORD_HOSTVM], to[RECORD_HOSTVM];
@@ -32,26 +29,20 @@ static void forget(void)
 
 void ahead_begin(struct migration *m)
 {
-	struct json_object *args;
-	struct error err;
-
-	if (!*m->next || !m->a.up || m->a.asked)
-		return;
-	args = json_object_new_object();
-	js_add_str(args, "name", m->next);
 	/* If it fails, the check asks again, and says so. */
-	agent_begin(&m->a, guest_check, args, &err);
+	if (*m->next && m->a.up && !m->a.asked)
+		check_ask_guest_begin(&m->a, m->next);
 }
 
 void ahead_hear(struct migration *m)
 {
-	struct message reply;
 	struct error err;
 
-	if (!m->a.asked || m->a.asked_op != guest_check)
+	if (!check_ask_guest_is_under_way(&m->a))
 		return;
 	forget();
-	if (agent_end(&m->a, limit_s(LIMIT_CHECK), &reply, &err)) {
+	ahead.guest = check_ask_guest_end(&m->a, &err);
+	if (!ahead.guest) {
 		log_warn("%s", err.text);
 		return;
 	}
@@ -59,28 +50,19 @@ void ahead_hear(struct migration *m)
 	snprintf(ahead.from, sizeof(ahead.from), "%s", m->from);
 	snprintf(ahead.to, sizeof(ahead.to), "%s", m->to);
 	ahead.heard_ms = clock_ms();
-	ahead.guest = json_object_get(reply.json);
-	check_stamp(js_array(ahead.guest, "needs"));
-	message_clear(&reply);
 }
 
 void ahead_ask_destination(struct migration *m)
 {
-	struct json_object *args;
-	struct message reply;
 	struct error err;
 
 	/* Not one that an earlier migration has left. */
 	if (!*m->next || strcmp(ahead.uuid, m->next) || !ahead.guest || ahead.destination || !m->b.up)
 		return;
-	args = check_destination_args(js_str(ahead.guest, "name", ""), js_str(ahead.guest, "uuid", ""), js_array(ahead.guest, "needs"));
-	if (agent_call(&m->b, "dest-check", args, limit_s(LIMIT_CHECK), &reply, &err)) {
+	ahead.destination = check_ask_destination(&m->b, js_str(ahead.guest, "name", ""), js_str(ahead.guest, "uuid", ""),
+						  js_array(ahead.guest, "needs"), &err);
+	if (!ahead.destination)
 		log_warn("%s", err.text);
-		return;
-	}
-	ahead.destination = json_object_get(reply.json);
-	check_stamp(js_array(ahead.destination, "offers"));
-	message_clear(&reply);
 }
 
 void ahead_take(const struct migration *m, struct json_object **guest, struct json_object **destination)

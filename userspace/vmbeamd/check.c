@@ -7,7 +7,7 @@
 
 #include "ahead.h"
 #include "check.h"
-#include "clock.h"
+#include "check_ask.h"
 #include "hostvm.h"
 #include "js.h"
 #include "limit.h"
@@ -133,64 +133,20 @@ static void compare_items(struct migration *m, struct json_object *needs, struct
 	}
 }
 
-void check_stamp(struct json_object *items)
-{
-	int64_t now = clock_ns();
-
-	for (size_t i = 0; i < js_len(items); i++) {
-		struct json_object *item = json_object_array_get_idx(items, i);
-
-		if (js_get(item, "realtime_ns", json_type_int))
-			js_add_u64(item, "seen_ns", now);
-	}
-}
-
-struct json_object *check_destination_args(const char *name, const char *uuid, struct json_object *needs)
-{
-	struct json_object *args = json_object_new_object();
-
-	js_add_str(args, "name", name);
-	js_add_str(args, "uuid", uuid);
-	json_object_object_add(args, "needs", json_object_get(needs));
-	return args;
-}
-
-/* What an agent says, in @items of it; NULL: it could not be asked, which is a problem then. To be put. */
-static struct json_object *ask(struct migration *m, struct agent *a, const char *op, struct json_object *args, const char *items)
-{
-	struct json_object *json;
-	struct message reply;
-	struct error err;
-
-	if (agent_call(a, op, args, limit_s(LIMIT_CHECK), &reply, &err)) {
-		problem(m, "%s", err.text);
-		return NULL;
-	}
-	json = json_object_get(reply.json);
-	check_stamp(js_array(json, items));
-	message_clear(&reply);
-	return json;
-}
-
 /* @reply: asked for ahead, or NULL. Is put. */
 static void check_destination(struct migration *m, struct json_object *reply)
 {
+	struct error err;
+
 	if (!reply)
-		reply = ask(m, &m->b, "dest-check", check_destination_args(m->name, m->uuid, m->needs), "offers");
-	if (!reply)
+		reply = check_ask_destination(&m->b, m->name, m->uuid, m->needs, &err);
+	if (!reply) {
+		problem(m, "%s", err.text);
 		return;
+	}
 	problems_of(m, m->to, reply);
 	compare_items(m, m->needs, js_array(reply, "offers"));
 	json_object_put(reply);
-}
-
-/* Or by its UUID, or #DOMID: from here on it has its name. */
-static struct json_object *by_name(const struct migration *m)
-{
-	struct json_object *args = json_object_new_object();
-
-	js_add_str(args, "name", m->name);
-	return args;
 }
 
 /* What it has now fits into one export. What it may have at most is how far its pfns can reach in the stream. */
@@ -207,13 +163,16 @@ static void check_size(struct migration *m)
 static void check_guest(struct migration *m, bool dest_up)
 {
 	struct json_object *reply, *ahead;
+	struct error err;
 	const char *name;
 
 	ahead_take(m, &reply, &ahead);
 	if (!reply)
-		reply = ask(m, &m->a, "guest-check", by_name(m), "needs");
-	if (!reply)
+		reply = check_ask_guest(&m->a, m->name, &err);
+	if (!reply) {
+		problem(m, "%s", err.text);
 		return;
+	}
 	m->dom_a = js_u64(reply, "domid", 0);
 	m->max_kib = js_u64(reply, "max_kib", 0);
 	m->guest_frames = js_u64(reply, "frames", 0);

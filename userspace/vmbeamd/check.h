@@ -12,11 +12,6 @@ int check(struct migration *m);
 void problem(struct migration *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void warning(struct migration *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The arguments of dest-check. */
-struct json_object *check_destination_args(const char *name, const char *uuid, struct json_object *needs);
-/* The agent has just told of these needs or offers: a clock among them is compared with our own, as it is now. */
-void check_stamp(struct json_object *items);
-
 /* For the sentences of rules.c. */
 struct sides check_sides(const struct migration *m);
 
