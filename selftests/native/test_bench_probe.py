@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What measurements carry into the lab: its figures, against what a test does to it."""
 
+import ctypes
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from vmbeam_lab.errors import LabError
 from vmbeam_lab.lab import Lab
 
 LAB = Path(__file__).parents[2] / "lab"
+PR_SET_TIMERSLACK = 29
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,12 @@ def ended(p: "subprocess.Popen[str]") -> dict[str, Any]:
 
 def start(*command: object) -> "subprocess.Popen[str]":
     return subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
+
+
+def pauses(p: "subprocess.Popen[Any]") -> int:
+    """How often it gave the processor away by itself."""
+    text = Path(f"/proc/{p.pid}/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("voluntary_ctxt")))
 
 
 def test_beats(probe: Path, port: int) -> None:
@@ -114,6 +122,26 @@ def test_stalls(probe: Path) -> None:
         bench_pain.window(data, stopped - 0.1, end + 1)
 
 
+def test_stalls_of_a_coarse_timer(probe: Path) -> None:
+    """Each sleep takes much longer than the time between two ticks. It is in time again after each all the same, and ends."""
+    slack_ms = 50
+    p = subprocess.Popen([probe, "stalls", "1000"], stdout=subprocess.PIPE,
+                         preexec_fn=lambda: ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, slack_ms * 1000000, 0, 0, 0))
+    assert p.stdout
+    head = p.stdout.readline()
+    while pauses(p) < 10:
+        time.sleep(0.01)
+    p.send_signal(signal.SIGTERM)
+    before = pauses(p)
+    while p.poll() is None and pauses(p) < before + 10:
+        time.sleep(0.01)
+    if p.poll() is None:
+        p.kill()
+    data = head + p.communicate()[0]
+    assert p.returncode == 0, "it goes on sleeping"
+    assert len(data) > len(head)
+
+
 def test_speed(probe: Path) -> None:
     """As many passes as were asked for, at the pace that was asked for; a larger memory takes longer."""
     def one(mib: int) -> dict[str, Any]:
@@ -163,13 +191,9 @@ def test_dirty_pauses(probe: Path) -> None:
     """Others get the processor in between: it gives it away by itself."""
     p = start(probe, "dirty", 1, 500)
 
-    def pauses() -> int:
-        text = Path(f"/proc/{p.pid}/status").read_text(encoding="ascii")
-        return int(next(line.split()[1] for line in text.splitlines() if line.startswith("voluntary_ctxt")))
-
-    while pauses() < 10 and ran(p) < 50 and p.poll() is None:
+    while pauses(p) < 10 and ran(p) < 50 and p.poll() is None:
         time.sleep(0.01)
-    assert pauses() >= 10
+    assert pauses(p) >= 10
     p.terminate()
     assert p.wait() == 0
 
