@@ -31,9 +31,10 @@ TICKS = "/run/stalls"
 UPTIME_S = 0.01
 # How long nothing is done where nothing is to be seen.
 QUIET_S = 20
-# Before and after: so many passes over a part of the memory, one in each of so many ms. A minute.
+# Before and after: so many passes over a part of the memory, one in each of so many ms. A minute. Not a round number: what
+# else the guest VM does is done every so many ms, too, and all passes would meet with it, or none.
 PASSES = 60
-PASS_MS = 1000
+PASS_MS = 1009
 
 
 def pass_mib(mib: int) -> int:
