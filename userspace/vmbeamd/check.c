@@ -167,6 +167,7 @@ static void check_guest(struct migration *m, bool dest_up)
 	const char *name;
 
 	ahead_take(m, &reply, &ahead);
+	/* m->name may be its UUID, or #DOMID; from the reply on it is its name. */
 	if (!reply)
 		reply = check_ask_guest(&m->a, m->name, &err);
 	if (!reply) {

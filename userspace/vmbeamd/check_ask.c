@@ -36,15 +36,6 @@ static struct json_object *guest_args(const char *name)
 	return args;
 }
 
-struct json_object *check_ask_guest(struct agent *source, const char *name, struct error *err)
-{
-	struct message reply;
-
-	if (agent_call(source, guest_check, guest_args(name), limit_s(LIMIT_CHECK), &reply, err))
-		return NULL;
-	return told(&reply, "needs");
-}
-
 void check_ask_guest_begin(struct agent *source, const char *name)
 {
 	struct error err;
@@ -64,6 +55,11 @@ struct json_object *check_ask_guest_end(struct agent *source, struct error *err)
 	if (agent_end(source, limit_s(LIMIT_CHECK), &reply, err))
 		return NULL;
 	return told(&reply, "needs");
+}
+
+struct json_object *check_ask_guest(struct agent *source, const char *name, struct error *err)
+{
+	return agent_begin(source, guest_check, guest_args(name), err) ? NULL : check_ask_guest_end(source, err);
 }
 
 struct json_object *check_ask_destination(struct agent *dest, const char *name, const char *uuid, struct json_object *needs,
