@@ -89,6 +89,25 @@ static int still_expected(struct migration *m)
 	return 0;
 }
 
+/* What it waits for most of the time (rings, the kernel's grace periods) goes on while its agent does other things. */
+static struct json_object *quiesce_args(const struct migration *m, const char *how)
+{
+	struct json_object *args = migration_domain(m, m->dom_a);
+
+	js_add_bool(args, how, true);
+	return args;
+}
+
+/*
+ * As soon as the guest VM does not run: none of what follows before the swap depends on its backends. They go when it is
+ * seen that no device was changed, which could not be seen afterwards.
+ */
+static int devices_off_begin(struct migration *m)
+{
+	return devices_still(m) ||
+	       agent_call(&m->a, "quiesce", quiesce_args(m, "begin"), limit_s(LIMIT_QUIESCE), NULL, &m->error) ? -1 : 0;
+}
+
 static int step_suspend(struct migration *m)
 {
 	int64_t limit = clock_ms() + limit_ms(LIMIT_SUSPEND), look = clock_ms() + LOOK_MS;
@@ -117,7 +136,7 @@ static int step_suspend(struct migration *m)
 			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, limit_s(LIMIT_SUSPEND));
 		usleep(10000);
 	}
-	if (stream_pump(m, "end"))
+	if (devices_off_begin(m) || stream_pump(m, "end"))
 		return -1;
 	if (!savestream_ended(&m->stream))
 		return error_set(&m->error, "%s: the save of %s ended in the middle of its stream", m->from, m->guest);
@@ -126,25 +145,12 @@ static int step_suspend(struct migration *m)
 	return 0;
 }
 
-/* What it waits for most of the time (rings, the kernel's grace periods) goes on while its agent does other things. */
-static struct json_object *quiesce_args(const struct migration *m, const char *how)
-{
-	struct json_object *args = migration_domain(m, m->dom_a);
-
-	js_add_bool(args, how, true);
-	return args;
-}
-
-/*
- * The guest does not run: both sides work at a time. Nothing that A does here depends on what B makes of the rest. Its
- * backends go when it is seen that no device was changed, which could not be seen afterwards.
- */
+/* Both sides work at a time: nothing that A does here depends on what B makes of the rest. */
 static int step_state(struct migration *m)
 {
 	struct message reply;
 
-	if (agent_begin(&m->b, "restore-end", NULL, &m->error) || devices_still(m) ||
-	    agent_call(&m->a, "quiesce", quiesce_args(m, "begin"), limit_s(LIMIT_QUIESCE), NULL, &m->error) ||
+	if (agent_begin(&m->b, "restore-end", NULL, &m->error) ||
 	    export_sync(m, &m->a, m->dom_a, "p2m", m->export_a, &m->frames_a) ||
 	    agent_begin(&m->a, "quiesce", quiesce_args(m, "again"), &m->error) ||
 	    agent_end(&m->b, limit_s(LIMIT_LONG), &reply, &m->error) || take_domid(m, &reply))
@@ -156,7 +162,7 @@ static int step_state(struct migration *m)
 
 static int step_quiesce(struct migration *m)
 {
-	/* Begun in the step before, as a rollback knows. */
+	/* Begun when the guest VM had suspended, as a rollback knows. */
 	return agent_end(&m->a, limit_s(LIMIT_QUIESCE), NULL, &m->error);
 }
 
