@@ -277,8 +277,8 @@ int agent_hello(struct agent *a, struct error *err)
 	return agent_hello_begin(a, err) || agent_hello_end(a, err) ? -1 : 0;
 }
 
-static int begin(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
-		 struct error *err)
+int agent_begin_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		     struct error *err)
 {
 	int rc;
 
@@ -298,7 +298,7 @@ static int begin(struct agent *a, const char *op, struct json_object *args, cons
 
 int agent_begin(struct agent *a, const char *op, struct json_object *args, struct error *err)
 {
-	return begin(a, op, args, NULL, 0, err);
+	return agent_begin_blob(a, op, args, NULL, 0, err);
 }
 
 int agent_end(struct agent *a, int limit_s, struct message *reply, struct error *err)
@@ -346,14 +346,8 @@ int agent_end(struct agent *a, int limit_s, struct message *reply, struct error 
 	return 0;
 }
 
-int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
-		    int limit_s, struct message *reply, struct error *err)
-{
-	return begin(a, op, args, blob, blob_len, err) || agent_end(a, limit_s, reply, err) ? -1 : 0;
-}
-
 int agent_call(struct agent *a, const char *op, struct json_object *args, int limit_s, struct message *reply,
 	       struct error *err)
 {
-	return agent_call_blob(a, op, args, NULL, 0, limit_s, reply, err);
+	return agent_begin(a, op, args, err) || agent_end(a, limit_s, reply, err) ? -1 : 0;
 }

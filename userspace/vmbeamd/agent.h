@@ -48,13 +48,13 @@ int agent_hello_end(struct agent *a, struct error *err);
  */
 int agent_call(struct agent *a, const char *op, struct json_object *args, int limit_s, struct message *reply,
 	       struct error *err);
-int agent_call_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
-		    int limit_s, struct message *reply, struct error *err);
 /*
  * The same in two halves, so that both agents can be at work at a time. A request that is never ended is given up with
  * the agent's next one; the agent still carries it out. @op must live until then.
  */
 int agent_begin(struct agent *a, const char *op, struct json_object *args, struct error *err);
+int agent_begin_blob(struct agent *a, const char *op, struct json_object *args, const void *blob, uint32_t blob_len,
+		     struct error *err);
 int agent_end(struct agent *a, int limit_s, struct message *reply, struct error *err);
 
 #endif

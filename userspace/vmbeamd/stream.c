@@ -15,7 +15,13 @@ static int bad_stream(struct migration *m, int rc, const char *why)
 	return error_set(&m->error, "%s: %s", m->from, rc == -ENOMEM ? "out of memory" : why);
 }
 
-/* Looks at a piece of the stream; B gets it as it came from A. */
+/* B has taken what it was given last. */
+static int b_has_it(struct migration *m)
+{
+	return m->b.asked ? agent_end(&m->b, limit_s(LIMIT_STALL), NULL, &m->error) : 0;
+}
+
+/* Looks at a piece of the stream; B gets it as it came from A, and takes it while A makes the next one. */
 static int pass_on(struct migration *m, const struct message *chunk)
 {
 	uint64_t len = js_u64(chunk->json, "unpacked", 0);
@@ -37,8 +43,11 @@ static int pass_on(struct migration *m, const struct message *chunk)
 		json_object_put(args);
 		return bad_stream(m, rc, m->stream.error);
 	}
-	return agent_call_blob(&m->b, "restore-write", args, chunk->blob, chunk->blob_len, limit_s(LIMIT_STALL), NULL,
-			       &m->error);
+	if (b_has_it(m)) {
+		json_object_put(args);
+		return -1;
+	}
+	return agent_begin_blob(&m->b, "restore-write", args, chunk->blob, chunk->blob_len, &m->error);
 }
 
 int stream_pump(struct migration *m, const char *state)
@@ -68,7 +77,7 @@ int stream_pump(struct migration *m, const char *state)
 		}
 		message_clear(&chunk);
 		if (rc || there)
-			return rc;
+			return rc ?: b_has_it(m);
 		if (ended)
 			return error_set(&m->error, "%s: the save of %s ended where it should have been \"%s\"", m->from,
 					 m->guest, state);
