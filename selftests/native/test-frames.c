@@ -17,6 +17,7 @@
 #include "guard.h"
 #include "ops.h"
 #include "js.h"
+#include "saved_frames.h"
 #include "vmbeam.h"
 #include "kselftest_harness.h"
 
@@ -34,6 +35,7 @@ static struct module {
 	uint32_t flags;		/* XEN_DOMINF_* */
 	bool armed, released;
 	int slow_add, slow_read, slow_release;	/* how many of the next are */
+	int walks;		/* how often the domain's P2M was read */
 } *m;
 
 static void slow(int *left)
@@ -215,6 +217,7 @@ int xc_map_domain_meminfo(xc_interface *xch, uint32_t domid, struct xc_domain_me
 {
 	(void)xch;
 	(void)domid;
+	m->walks++;
 	info->guest_width = 8;
 	info->p2m_size = PFNS;
 	info->p2m_table = (xen_pfn_t *)m->p2m;
@@ -291,6 +294,7 @@ static void forget(struct request *r)
 
 FIXTURE_TEARDOWN(frames)
 {
+	saved_frames_drop();
 	forget(&self->r);
 }
 
@@ -402,6 +406,62 @@ TEST_F(frames, sync)
 	EXPECT_EQ(0, m->gfn[PFNS - 2]);
 	ASSERT_EQ(0, ask(self, op_export_sync, 0));
 	EXPECT_EQ(0, told(self, "added"));
+	EXPECT_EQ(0, told(self, "removed"));
+}
+
+/* What the save helper writes down of a domain with this P2M. */
+static void save(struct __test_metadata *_metadata, uint32_t domid, size_t pfns)
+{
+	int fd = saved_frames_begin();
+
+	ASSERT_LE(0, fd);
+	for (size_t pfn = 0; pfn < pfns; pfn++) {
+		uint64_t frame = m->p2m[pfn] ?: NO_FRAME;
+
+		ASSERT_EQ(sizeof(frame), (size_t)write(fd, &frame, sizeof(frame)));
+	}
+	saved_frames_take(domid);
+}
+
+TEST_F(frames, sync_by_the_list_of_the_save)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	EXPECT_EQ(1, m->walks);
+	m->p2m[0] = 40000;
+	m->p2m[1] = 0;
+	m->p2m[2] = 40002;
+	m->p2m[PFNS - 2] = 0;
+	save(_metadata, DOMID, PFNS);
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(1, m->walks);
+	EXPECT_EQ(2, told(self, "added"));
+	EXPECT_EQ(3, told(self, "removed"));
+	EXPECT_EQ(8885, told(self, "frames"));
+	EXPECT_EQ(40002, m->gfn[2]);
+	/* A P2M that ends earlier. */
+	save(_metadata, DOMID, PFNS - 9);
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(1, m->walks);
+	EXPECT_EQ(7, told(self, "removed"));
+}
+
+/* It runs again, the list is another domain's, the helper makes none, or has not ended. */
+TEST_F(frames, sync_without_such_a_list)
+{
+	ASSERT_EQ(0, ask(self, op_export_begin, 0));
+	save(_metadata, DOMID, PFNS);
+	saved_frames_drop();
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(2, m->walks);
+	save(_metadata, DOMID + 1, PFNS);
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(3, m->walks);
+	save(_metadata, DOMID, 0);
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(4, m->walks);
+	ASSERT_LE(0, saved_frames_begin());
+	ASSERT_EQ(0, ask(self, op_export_sync, 0));
+	EXPECT_EQ(5, m->walks);
 	EXPECT_EQ(0, told(self, "removed"));
 }
 

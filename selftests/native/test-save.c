@@ -16,6 +16,7 @@
 #include "limit.h"
 #include "ops.h"
 #include "pack.h"
+#include "saved_frames.h"
 #include "store.h"
 #include "kselftest_harness.h"
 
@@ -29,6 +30,7 @@ static struct toolstack {
 	bool cancels;		/* the guest VM has not taken the request yet */
 	bool fails;		/* libxl, as soon as it has leave */
 	uint32_t zeros;		/* so long is what the save sends before all that */
+	bool frames;		/* it leaves a list of two of them */
 	int64_t suspends_at;
 } *x;
 
@@ -56,7 +58,8 @@ const char *domain_helper(void)
 /* In the child: prepares, and waits for leave, as the helper does. */
 int domain_save(uint32_t domid, int fd)
 {
-	int control = atoi(getenv("VMBEAM_HELPER_FD"));
+	int control = atoi(getenv("VMBEAM_HELPER_FD")), frames = atoi(getenv("VMBEAM_FRAMES_FD"));
+	static const uint64_t list[] = { 17, NO_FRAME };
 	static char zeros[4096];
 	char go;
 
@@ -66,10 +69,14 @@ int domain_save(uint32_t domid, int fd)
 			return 1;
 	if (send(control, "P", 1, 0) != 1 || recv(control, &go, 1, 0) != 1)
 		return 1;
+	if (x->frames && write(frames, list, sizeof(list)) != sizeof(list))
+		return 1;
 	if (x->fails) {
 		fprintf(stderr, "libxl: error: guest did not suspend, timed out\n");
 		return 1;
 	}
+	if (x->frames)
+		return 0;
 	for (;;)
 		pause();
 }
@@ -238,6 +245,39 @@ TEST_F(save, one_that_was_given_up_stands_in_nobodys_way)
 	ASSERT_EQ(0, ask(self, op_save_begin, "m2")) TH_LOG("%s", self->r.error);
 	EXPECT_EQ(1, x->cancelled);
 	EXPECT_EQ(-EINVAL, ask(self, op_save_abort, "m1"));
+}
+
+/* The helper has written down the frames: they are those of the guest VM until it may run. */
+TEST_F(save, the_list_of_frames)
+{
+	const uint64_t *list;
+	size_t nr;
+
+	x->frames = true;
+	go(self, _metadata);
+	EXPECT_EQ(NULL, saved_frames_get(DOMID, &nr));
+	ASSERT_EQ(0, ask(self, op_save_read, "m1")) TH_LOG("%s", self->r.error);
+	ASSERT_STREQ("end", js_str(self->r.out, "state", ""));
+	list = saved_frames_get(DOMID, &nr);
+	ASSERT_NE(NULL, list);
+	ASSERT_EQ(2, nr);
+	EXPECT_EQ(17, list[0]);
+	EXPECT_EQ(NO_FRAME, list[1]);
+	EXPECT_EQ(NULL, saved_frames_get(DOMID + 1, &nr));
+	x->cancels = true;
+	ASSERT_EQ(0, ask(self, op_save_abort, "m1"));
+	EXPECT_EQ(NULL, saved_frames_get(DOMID, &nr));
+}
+
+TEST_F(save, a_list_of_a_save_that_fails)
+{
+	size_t nr;
+
+	x->fails = true;
+	x->frames = true;
+	go(self, _metadata);
+	EXPECT_EQ(-EIO, ask(self, op_save_read, "m1"));
+	EXPECT_EQ(NULL, saved_frames_get(DOMID, &nr));
 }
 
 /* How much of the stream there was before the helper was prepared; @wire: as it crosses the line. */

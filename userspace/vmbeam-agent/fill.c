@@ -8,6 +8,7 @@
 #include "fill.h"
 #include "frames.h"
 #include "hold.h"
+#include "saved_frames.h"
 #include "vmbeam.h"
 #include "work.h"
 
@@ -133,7 +134,24 @@ struct fill {
 	struct export *e;
 	uint32_t domid;
 	bool m2p;
+	const uint64_t *saved;	/* what a save left, of so many pfns; NULL: nothing */
+	size_t nr_saved;
 };
+
+static int walk_saved(const struct fill *fill, struct changes *c)
+{
+	int rc = 0;
+
+	for (size_t pfn = 0; !rc && pfn < fill->nr_saved; pfn++)
+		if (fill->saved[pfn] != NO_FRAME)
+			rc = compare(c, pfn, fill->saved[pfn]);
+	return rc ? fail(fill->r, rc, "the frames of domain %u cannot be listed: %s", fill->domid, strerror(-rc)) : 0;
+}
+
+static int walk(const struct fill *fill, struct changes *c)
+{
+	return fill->saved ? walk_saved(fill, c) : frames_walk(fill->r, fill->domid, fill->m2p, compare, c);
+}
 
 /* In a child: a large guest VM has more frames than can be looked at or pinned before the daemon must hear something. */
 static int fill_work(const void *arg)
@@ -148,7 +166,7 @@ static int fill_work(const void *arg)
 	e->fd = WORK_FD;
 	memset(e->filled, 0, sizeof(*e->filled));
 	rc = export_extents(r, e, &old);
-	rc = rc ?: frames_walk(r, fill->domid, fill->m2p, compare, &changes);
+	rc = rc ?: walk(fill, &changes);
 	rc = rc ?: compare_rest(r, &changes);
 	rc = rc ?: export_apply(r, e, changes.gone, changes.nr_gone, &changes.came);
 	if (rc)
@@ -161,7 +179,7 @@ static int fill_work(const void *arg)
 
 int export_fill(struct request *r, struct export *e, uint32_t domid, bool m2p)
 {
-	const struct fill fill = { .r = r, .e = e, .domid = domid, .m2p = m2p };
+	struct fill fill = { .r = r, .e = e, .domid = domid, .m2p = m2p };
 	char key[40];
 
 	snprintf(key, sizeof(key), "export-fill %llu", (unsigned long long)e->id);
@@ -169,5 +187,6 @@ int export_fill(struct request *r, struct export *e, uint32_t domid, bool m2p)
 		e->filled = work_share(r, sizeof(*e->filled));
 	if (!e->filled)
 		return -ENOMEM;
+	fill.saved = m2p ? NULL : saved_frames_get(domid, &fill.nr_saved);
 	return work_run(r, key, fill_work, &fill, e->fd);
 }

@@ -26,6 +26,7 @@
 #include "message.h"
 #include "ops.h"
 #include "packed.h"
+#include "saved_frames.h"
 #include "store.h"
 #include "suspended.h"
 #include "work.h"
@@ -63,6 +64,7 @@ static void save_clear(void)
 	close_fd(&save.stream);
 	close_fd(&save.control);
 	close_fd(&save.log);
+	saved_frames_drop();
 	save.active = false;
 }
 
@@ -74,17 +76,19 @@ static void save_child(uint32_t domid, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	if (setenv("LIBXL_SAVE_HELPER", domain_helper(), 1) || setenv("VMBEAM_HELPER_FD", "4", 1))
+	if (setenv("LIBXL_SAVE_HELPER", domain_helper(), 1) || setenv("VMBEAM_HELPER_FD", "4", 1) ||
+	    setenv("VMBEAM_FRAMES_FD", "6", 1))
 		_exit(1);
 	_exit(domain_save(domid, 3) ? 1 : 0);
 }
 
 static int save_start(struct request *r, uint32_t domid)
 {
-	int pipefd[2] = { -1, -1 }, sock[2] = { -1, -1 }, log = -1, rc = 0;
+	int pipefd[2] = { -1, -1 }, sock[2] = { -1, -1 }, log = -1, frames = saved_frames_begin();
+	int rc = frames < 0 ? frames : 0;
 	pid_t parent = getpid(), pid;
 
-	if (pipe2(pipefd, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock))
+	if (!rc && (pipe2(pipefd, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock)))
 		rc = -errno;
 	if (!rc) {
 		log = memfd_create("vmbeam-save", MFD_CLOEXEC);
@@ -97,7 +101,7 @@ static int save_start(struct request *r, uint32_t domid)
 	fcntl(pipefd[0], F_SETFL, O_NONBLOCK);
 	fcntl(sock[0], F_SETFL, O_NONBLOCK);
 
-	pid = agent_fork((int[]){ pipefd[1], sock[1], log }, 3);
+	pid = agent_fork((int[]){ pipefd[1], sock[1], log, frames }, 4);
 	if (!pid)
 		save_child(domid, parent);
 	if (pid < 0) {
@@ -203,6 +207,7 @@ static int save_ended(struct request *r, int64_t until)
 	if (save.status)
 		return fail(r, -EIO, "saving domain %u failed (%s): %s", save.domid, exit_text(save.status),
 			    log_tail(save.log));
+	saved_frames_take(save.domid);
 	put_string(r->out, "state", "end");
 	return 0;
 }

@@ -31,7 +31,7 @@ enum { MSG_LOG = 1, MSG_PROGRESS, MSG_SUSPEND, MSG_STATIC_DATA_DONE = 8, MSG_RES
 
 static const char *save_helper, *restore_helper, *fake_so, *dir;
 static char log_text[1 << 16];
-static char stream_path[256];
+static char stream_path[256], frames_path[256];
 
 static void die(const char *what)
 {
@@ -190,8 +190,8 @@ static int read_all(int fd, void *buf, size_t len)
 }
 
 /* Runs a helper to its end as libxl would; the return value is what it reported to be complete with, -99 if nothing. */
-static int run(const char *helper, const char *fake, char *const argv[], const char *env_fd, int drop_fd,
-	       struct fake *a, enum change change)
+static int run(const char *helper, const char *fake, char *const argv[], const char *env_fd, const char *env_frames,
+	       int drop_fd, struct fake *a, enum change change)
 {
 	int in[2], out[2], reply, rc = -99, status;
 	uint8_t msg[65536];
@@ -208,6 +208,8 @@ static int run(const char *helper, const char *fake, char *const argv[], const c
 		setenv("LD_PRELOAD", fake_so, 1);
 		if (env_fd)
 			setenv("VMBEAM_HELPER_FD", env_fd, 1);
+		if (env_frames)
+			setenv("VMBEAM_FRAMES_FD", env_frames, 1);
 		execv(helper, argv);
 		_exit(127);
 	}
@@ -267,8 +269,8 @@ static pid_t peer(int fd, int other, char answer, struct fake *a)
 static int save(struct fake *a, const char *fake, const char *flags, int with_fd, char answer, enum change change,
 		int *peer_status)
 {
-	int sock[2] = { -1, -1 }, out, rc;
-	char io[16], fdtext[16];
+	int sock[2] = { -1, -1 }, out, frames, rc;
+	char io[16], fdtext[16], framestext[16];
 	char *argv[] = { "helper", "--save-domain", io, "-1", "7", (char *)flags, "136", "0", NULL };
 	pid_t pid = -1;
 
@@ -277,7 +279,12 @@ static int save(struct fake *a, const char *fake, const char *flags, int with_fd
 	out = open(stream_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (out < 0)
 		die(stream_path);
+	snprintf(frames_path, sizeof(frames_path), "%s/frames", dir);
+	frames = open(frames_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (frames < 0)
+		die(frames_path);
 	snprintf(io, sizeof(io), "%d", out);
+	snprintf(framestext, sizeof(framestext), "%d", frames);
 	if (with_fd) {
 		if (socketpair(AF_UNIX, SOCK_STREAM, 0, sock))
 			die("socketpair");
@@ -286,8 +293,9 @@ static int save(struct fake *a, const char *fake, const char *flags, int with_fd
 		pid = peer(sock[0], sock[1], answer, a);
 		close(sock[0]);
 	}
-	rc = run(save_helper, fake, argv, with_fd ? fdtext : NULL, sock[1], a, change);
+	rc = run(save_helper, fake, argv, with_fd ? fdtext : NULL, framestext, sock[1], a, change);
 	close(out);
+	close(frames);
 	if (pid > 0)
 		waitpid(pid, peer_status, 0);
 	return rc;
@@ -301,7 +309,7 @@ static int restore(const char *helper, const char *fake)
 
 	log_text[0] = 0;
 	snprintf(io, sizeof(io), "%d", in);
-	rc = run(helper, fake, argv, NULL, -1, NULL, NOTHING);
+	rc = run(helper, fake, argv, NULL, NULL, -1, NULL, NOTHING);
 	close(in);
 	return rc;
 }
@@ -377,6 +385,31 @@ static int same(struct fake *a, struct fake *b, int all)
 	       b->vcpu[1].gdt_frames[0] == b_mfn(b, GDT1) && b->vcpu[0].ctrlreg[3] >> 12 == b_mfn(b, L4);
 }
 
+/* Is what the last save left the list of its frames, pfn by pfn? Nothing, if it was not to leave any. */
+static int frames_listed(struct fake *a, int wanted)
+{
+	static uint64_t list[LEAVES * 512 + 1];
+	int fd = open(frames_path, O_RDONLY);
+	ssize_t n = read(fd, list, sizeof(list));
+
+	close(fd);
+	if (!wanted)
+		return n == 0;
+	if (n != LEAVES * 512 * sizeof(*list)) {
+		printf("# the list has %zd bytes\n", n);
+		return 0;
+	}
+	for (int pfn = 0; pfn < LEAVES * 512; pfn++) {
+		uint64_t mfn = *p2m_entry(a, pfn);
+
+		if (list[pfn] != (mfn == NONE || a->type[mfn] == XEN_DOMCTL_PFINFO_XTAB ? ~0ULL : mfn)) {
+			printf("# the list has 0x%llx for pfn %d\n", (unsigned long long)list[pfn], pfn);
+			return 0;
+		}
+	}
+	return 1;
+}
+
 static void move(const char *name, int with_fd, enum change change)
 {
 	char pa[256], pb[256], what[128];
@@ -387,6 +420,8 @@ static void move(const char *name, int with_fd, enum change change)
 	check(rc == 0, what);
 	snprintf(what, sizeof(what), "%s: prepared before the suspend", name);
 	check(status == 0, what);
+	snprintf(what, sizeof(what), "%s: %s", name, with_fd ? "all frames listed" : "no list of frames");
+	check(frames_listed(a, with_fd), what);
 	rc = restore(restore_helper, pb);
 	snprintf(what, sizeof(what), "%s: the stock helper restores it", name);
 	check(rc == 0, what);
@@ -482,18 +517,26 @@ static void stock_stream(void)
 	      "without the variable: the stream is the stock helper's, byte for byte");
 }
 
-static void bad_fd(const char *text)
+static void bad_fd(const char *variable, const char *text)
 {
-	char pa[256], what[128], io[16];
+	int of_frames = !strcmp(variable, "VMBEAM_FRAMES_FD"), sock[2];
+	char pa[256], what[128], io[16], good[16];
 	struct fake *a = guest(pa, sizeof(pa));
 	char *argv[] = { "helper", "--save-domain", io, "-1", "7", "0", "8", "0", NULL };
 	int out = open("/dev/null", O_WRONLY), rc;
 
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sock))
+		die("socketpair");
 	log_text[0] = 0;
 	snprintf(io, sizeof(io), "%d", out);
-	rc = run(save_helper, pa, argv, text, -1, a, NOTHING);
-	snprintf(what, sizeof(what), "VMBEAM_HELPER_FD=\"%s\" is refused", text);
-	check(rc == -1 && strstr(log_text, "VMBEAM_HELPER_FD: ") && !a->suspended, what);
+	snprintf(good, sizeof(good), "%d", sock[1]);
+	rc = run(save_helper, pa, argv, of_frames ? good : text, of_frames ? text : NULL, -1, a, NOTHING);
+	snprintf(what, sizeof(what), "%s: ", variable);
+	rc = rc == -1 && strstr(log_text, what) && !a->suspended;
+	snprintf(what, sizeof(what), "%s=\"%s\" is refused", variable, text);
+	check(rc, what);
+	close(sock[0]);
+	close(sock[1]);
 	close(out);
 	munmap(a, sizeof(*a));
 }
@@ -527,8 +570,10 @@ int main(int argc, char **argv)
 	refused("other side says no", "0", 'N', NOTHING, 0, 0, "got byte 0x4e");
 	refused("live", "1", 'G', NOTHING, 0, 0, "a live save was asked for");
 	refused("HVM", "0", 'G', NOTHING, 1, 0, "it is not a PV domain");
-	for (const char **t = (const char *[]){ "", "abc", "1", "-3", "3x", "999", "99999999999999999999", NULL }; *t; t++)
-		bad_fd(*t);
+	for (const char **t = (const char *[]){ "", "abc", "1", "-3", "3x", "999", "99999999999999999999", NULL }; *t; t++) {
+		bad_fd("VMBEAM_HELPER_FD", *t);
+		bad_fd("VMBEAM_FRAMES_FD", *t);
+	}
 	printf("1..%d\n", tests);
 	return failed != 0;
 }

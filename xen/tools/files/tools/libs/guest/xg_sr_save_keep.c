@@ -3,7 +3,9 @@
 
 #include "xg_sr_save_keep_private.h"
 
-static int open_fd(struct xc_sr_context *ctx, const char *text)
+/* The descriptor that variable 'name' gives; -1: what it says is wrong. */
+static int open_fd(struct xc_sr_context *ctx, const char *name,
+                   const char *text, mode_t type, const char *called)
 {
     xc_interface *xch = ctx->xch;
     struct stat st;
@@ -14,8 +16,7 @@ static int open_fd(struct xc_sr_context *ctx, const char *text)
     fd = strtol(text, &end, 10);
     if ( *text < '0' || *text > '9' || *end || errno || fd > INT_MAX )
     {
-        ERROR("VMBEAM_HELPER_FD: \"%s\" is not the number of a file"
-              " descriptor", text);
+        ERROR("%s: \"%s\" is not the number of a file descriptor", name, text);
         errno = EINVAL;
         return -1;
     }
@@ -23,22 +24,21 @@ static int open_fd(struct xc_sr_context *ctx, const char *text)
     /* 0 and 1 are how libxl talks to us, 2 takes its error messages. */
     if ( fd <= 2 || fd == ctx->fd )
     {
-        ERROR("VMBEAM_HELPER_FD: file descriptor %ld is in use for something"
-              " else", fd);
+        ERROR("%s: file descriptor %ld is in use for something else", name, fd);
         errno = EINVAL;
         return -1;
     }
 
     if ( fstat(fd, &st) )
     {
-        PERROR("VMBEAM_HELPER_FD: file descriptor %ld was not passed on", fd);
+        PERROR("%s: file descriptor %ld was not passed on", name, fd);
         return -1;
     }
 
-    if ( !S_ISSOCK(st.st_mode) )
+    if ( (st.st_mode & S_IFMT) != type )
     {
-        ERROR("VMBEAM_HELPER_FD: file descriptor %ld is not a socket", fd);
-        errno = ENOTSOCK;
+        ERROR("%s: file descriptor %ld is not a %s", name, fd, called);
+        errno = EINVAL;
         return -1;
     }
 
@@ -49,8 +49,9 @@ int xc_sr_keep_open(struct xc_sr_context *ctx, bool hvm)
 {
     xc_interface *xch = ctx->xch;
     const char *text = getenv("VMBEAM_HELPER_FD"), *why = NULL;
+    const char *frames = getenv("VMBEAM_FRAMES_FD");
     struct xc_sr_keep *keep;
-    int fd;
+    int fd, frames_fd = -1;
 
     ctx->save.keep = NULL;
     if ( !text )
@@ -71,9 +72,16 @@ int xc_sr_keep_open(struct xc_sr_context *ctx, bool hvm)
         return -1;
     }
 
-    fd = open_fd(ctx, text);
+    fd = open_fd(ctx, "VMBEAM_HELPER_FD", text, S_IFSOCK, "socket");
     if ( fd < 0 )
         return -1;
+
+    if ( frames )
+    {
+        frames_fd = open_fd(ctx, "VMBEAM_FRAMES_FD", frames, S_IFREG, "file");
+        if ( frames_fd < 0 )
+            return -1;
+    }
 
     keep = calloc(1, sizeof(*keep));
     if ( keep )
@@ -88,6 +96,7 @@ int xc_sr_keep_open(struct xc_sr_context *ctx, bool hvm)
     }
 
     keep->fd = fd;
+    keep->frames_fd = frames_fd;
     ctx->save.keep = keep;
 
     return 0;
@@ -100,7 +109,7 @@ void xc_sr_keep_close(struct xc_sr_context *ctx)
     if ( !keep )
         return;
 
-    /* The socket was not opened here and goes with the process. */
+    /* The descriptors were not opened here and go with the process. */
     free(keep->announced);
     free(keep->alloc);
     free(keep);

@@ -11,6 +11,9 @@
  *   waiting    for 'G' from the socket
  *   suspended  the keep set goes out as content, and new pfns as XALLOC
  *
+ * VMBEAM_FRAMES_FD names a file that gets, after the suspend, a uint64_t for
+ * each pfn from 0 on: the frame behind it, or ~0 if it has no memory.
+ *
  * Without the variable ctx->save.keep is NULL and none of this happens.
  */
 
@@ -21,7 +24,8 @@ struct xc_sr_context;
 
 /*
  * Sets ctx->save.keep if the environment asks for it.  An error if it asks
- * for what this cannot do: not PV, live, checkpointed, or no such socket.
+ * for what this cannot do: not PV, live, checkpointed, or no such socket or
+ * file.
  */
 int xc_sr_keep_open(struct xc_sr_context *ctx, bool hvm);
 

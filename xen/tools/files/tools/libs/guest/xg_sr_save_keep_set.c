@@ -142,8 +142,12 @@ static int select_pfn(struct xc_sr_context *ctx, xen_pfn_t pfn,
     xc_interface *xch = ctx->xch;
     struct selection *s = data;
     bool announced = test_bit(pfn, ctx->save.keep->announced);
+    bool populated = page_type_to_populate(type);
 
-    if ( !page_type_to_populate(type) )
+    if ( xc_sr_keep_add_frame(ctx, populated ? mfn : INVALID_MFN) )
+        return -1;
+
+    if ( !populated )
     {
         if ( test_bit(pfn, s->pages) )
         {
@@ -216,7 +220,7 @@ int xc_sr_keep_select(struct xc_sr_context *ctx, unsigned long *pages)
             return -1;
 
     if ( xc_sr_keep_for_each_pfn(ctx, select_pfn, &s) ||
-         xc_sr_keep_flush_alloc(ctx) )
+         xc_sr_keep_flush_alloc(ctx) || xc_sr_keep_flush_frames(ctx) )
         return -1;
 
     if ( s.nr_gone )
