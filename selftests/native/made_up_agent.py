@@ -33,13 +33,29 @@ MAGIC = b"VMBEAM\r\n"
 HEADER_LEN = 24
 
 
-def _differences(data: bytes, back: bool) -> bytes:
-    """As userspace/common/pack.c does it."""
-    out, last = [], 0
+def _runs(data: bytes) -> bytes:
+    """As userspace/common/pack.c does it: a difference to the word before, and how many words have it."""
+    runs: list[list[int]] = []
+    last = 0
     for (word,) in struct.iter_unpack("<Q", data[:len(data) // 8 * 8]):
-        out.append((word + last if back else word - last) % 2**64)
-        last = out[-1] if back else word
-    return struct.pack(f"<{len(out)}Q", *out) + data[len(out) * 8:]
+        if runs and runs[-1][0] == (word - last) % 2**64 and runs[-1][1] < 255:
+            runs[-1][1] += 1
+        else:
+            runs.append([(word - last) % 2**64, 1])
+        last = word
+    return (struct.pack(f"<I{len(runs)}Q", len(runs), *(difference for difference, _ in runs)) +
+            bytes(count for _, count in runs) + data[len(data) // 8 * 8:])
+
+
+def _words(runs: bytes) -> bytes:
+    """The reverse."""
+    (nr,) = struct.unpack_from("<I", runs)
+    counts, last, out = runs[4 + nr * 8:4 + nr * 9], 0, []
+    for difference, count in zip(struct.unpack_from(f"<{nr}Q", runs, 4), counts):
+        for _ in range(count):
+            last = (last + difference) % 2**64
+            out.append(last)
+    return struct.pack(f"<{len(out)}Q", *out) + runs[4 + nr * 9:]
 
 
 def _zstd(function: str, data: bytes, room: int, *level: int) -> bytes:
@@ -52,11 +68,13 @@ def _zstd(function: str, data: bytes, room: int, *level: int) -> bytes:
 
 
 def pack(data: bytes) -> bytes:
-    return _zstd("ZSTD_compress", _differences(data, False), len(data) + 1000, 1)
+    return _zstd("ZSTD_compress", _runs(data), len(data) * 2 + 1000, 1)
 
 
 def unpack(data: bytes, size: int) -> bytes:
-    return _differences(_zstd("ZSTD_decompress", data, size), True)
+    words = _words(_zstd("ZSTD_decompress", data, size * 2 + 1000))
+    assert len(words) == size, f"{len(words)} bytes were packed, and not {size}"
+    return words
 
 
 class SavedStream(NamedTuple):
@@ -393,7 +411,7 @@ class MadeUpAgent(threading.Thread):
             domains, exports = [], {}
         reply: Json = {
             "version": "x", "xen": f"{self.faults.xen}.{self._boots()}", "hostvm_xen": self.faults.xen,
-            "features": [f for f in [*self._ops, "pack"] if f not in self.faults.unknown],
+            "features": [f for f in [*self._ops, "pack-runs"] if f not in self.faults.unknown],
             "domains": [asdict(d) for d in domains[:256]],
             "exports": [asdict(e) | {"id": key} for key, e in list(exports.items())[:64]],
         }

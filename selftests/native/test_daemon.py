@@ -844,7 +844,7 @@ def test_stream_of_garbage(rig: Rig) -> None:
 @pytest.mark.parametrize("older", ["", "source", "destination"])
 def test_stream_is_packed_if_both_agents_know_how(rig: Rig, older: str) -> None:
     if older:
-        {"source": rig.source, "destination": rig.destination}[older].faults.unknown = {"pack"}
+        {"source": rig.source, "destination": rig.destination}[older].faults.unknown = {"pack-runs"}
     rig.start()
     code, report, err = rig.migrate()
     assert code == DONE, err

@@ -2,7 +2,7 @@
 /*
  * A piece of a save's stream as it crosses a line: with less bytes. What travels while the guest VM stands still are tables of
  * eight-byte entries, most of which are the one before and a constant more: pfns that are announced, page tables, the P2M.
- * So each word becomes its difference to the word before, and zstd does the rest.
+ * So words of the same difference to the word before become a run, and zstd does the rest.
  */
 #ifndef VMBEAM_PACK_H
 #define VMBEAM_PACK_H

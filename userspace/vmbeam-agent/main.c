@@ -86,7 +86,7 @@ static int op_hello(struct request *r)
 	for (size_t i = 0; i < NR_OPS; i++)
 		json_object_array_add(features, json_object_new_string(ops[i].name));
 	/* save-read and restore-write take "pack" and "unpacked" */
-	json_object_array_add(features, json_object_new_string("pack"));
+	json_object_array_add(features, json_object_new_string("pack-runs"));
 	if (installed_helper())
 		json_object_array_add(features, json_object_new_string("save-helper"));
 	if (exports_available())

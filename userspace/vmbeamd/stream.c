@@ -52,7 +52,7 @@ static int pass_on(struct migration *m, const struct message *chunk)
 
 int stream_pump(struct migration *m, const char *state)
 {
-	bool packed = agent_has(&m->a, "pack") && agent_has(&m->b, "pack");
+	bool packed = agent_has(&m->a, "pack-runs") && agent_has(&m->b, "pack-runs");
 	int64_t moved = clock_ms();
 
 	for (;;) {
