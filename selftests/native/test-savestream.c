@@ -241,4 +241,34 @@ TEST_F(savestream, of_the_patched_helper)
 	EXPECT_EQ(0, pfn_set_has(&self->s.populated, 100));	/* ballooned out */
 }
 
+/* Runs that begin and end anywhere in a word, beside what one pfn after the other comes to. */
+TEST(extents_of_a_set)
+{
+	uint64_t bits[64];
+	struct pfn_set set = { .bits = bits, .room = sizeof(bits) * 8 };
+	uint32_t x = 1;
+
+	for (int round = 0; round < 200; round++) {
+		struct vmbeam_extents e = { 0 }, plain = { 0 };
+		bool in = false;
+
+		memset(bits, round == 0 ? 0xff : 0, sizeof(bits));
+		for (uint64_t pfn = 0; round && pfn < set.room; pfn++) {
+			x = x * 1664525 + 1013904223;
+			/* On average as long as the round: alone, within a word, over several. */
+			in = (x >> 8) % round ? in : !in;
+			bits[pfn / 64] |= (uint64_t)in << pfn % 64;
+		}
+		for (uint64_t pfn = 0; pfn < set.room; pfn++)
+			if (pfn_set_has(&set, pfn))
+				ASSERT_EQ(0, vmbeam_extents_add(&plain, pfn, pfn, 1));
+		ASSERT_EQ(0, pfn_set_extents(&set, &e));
+		ASSERT_EQ(plain.nr, e.nr) TH_LOG("round %d", round);
+		if (e.nr)
+			EXPECT_EQ(0, memcmp(plain.v, e.v, e.nr * sizeof(*e.v))) TH_LOG("round %d", round);
+		vmbeam_extents_free(&e);
+		vmbeam_extents_free(&plain);
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -112,14 +112,22 @@ uint64_t pfn_set_end(const struct pfn_set *set)
 
 int pfn_set_extents(const struct pfn_set *set, struct vmbeam_extents *out)
 {
-	for (uint64_t pfn = 0; pfn < set->room; pfn++) {
+	/* By whole words: the guest VM stands still. */
+	for (uint64_t pfn = 0; pfn < set->room;) {
+		uint64_t word = set->bits[pfn / 64] >> pfn % 64, nr;
 		int rc;
 
-		if (!pfn_set_has(set, pfn))
+		if (!word) {
+			pfn = (pfn | 63) + 1;
 			continue;
-		rc = vmbeam_extents_add(out, pfn, pfn, 1);
+		}
+		pfn += __builtin_ctzll(word);
+		word >>= __builtin_ctzll(word);
+		nr = ~word ? __builtin_ctzll(~word) : 64;
+		rc = vmbeam_extents_add(out, pfn, pfn, nr);
 		if (rc)
 			return rc;
+		pfn += nr;
 	}
 	return 0;
 }
