@@ -171,7 +171,7 @@ static int select_pfn(struct xc_sr_context *ctx, xen_pfn_t pfn,
         ++s->nr_tables;
         set_bit(pfn, s->pages);
     }
-    else if ( !mfn_in_pseudophysmap(ctx, mfn) || mfn_to_pfn(ctx, mfn) != pfn )
+    else if ( mfn > ctx->x86.pv.max_mfn || mfn_to_pfn(ctx, mfn) != pfn )
     {
         /*
          * Xen's M2P names another pfn for this frame (a guest may alias its
