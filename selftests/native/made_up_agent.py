@@ -543,7 +543,7 @@ class MadeUpAgent(threading.Thread):
         time.sleep(trickle)
         part, rest = self._sent[self._went][:size], self._sent[self._went][size:]
         self._sent[self._went] = rest
-        state = {"state": "stream" if rest else "end" if self._went else "prepared"}
+        state = {"state": "stream" if part else "end" if self._went else "prepared"}
         if not (part and request.get("pack")):
             return Reply(state, part)
         self.packed = True

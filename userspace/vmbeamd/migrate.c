@@ -99,8 +99,8 @@ static struct json_object *quiesce_args(const struct migration *m, const char *h
 }
 
 /*
- * As soon as the guest VM does not run: none of what follows before the swap depends on its backends. They go when it is
- * seen that no device was changed, which could not be seen afterwards.
+ * Early: none of what follows before the swap depends on the backends. They go when it is seen that no device was changed,
+ * which could not be seen afterwards.
  */
 static int devices_off_begin(struct migration *m)
 {
@@ -136,7 +136,8 @@ static int step_suspend(struct migration *m)
 			return error_set(&m->error, "%s: %s did not suspend within %d s", m->from, m->guest, limit_s(LIMIT_SUSPEND));
 		usleep(10000);
 	}
-	if (devices_off_begin(m) || stream_pump(m, "end"))
+	/* When its first piece is there the helper has looked at all frames: had it called the save off, no device would have gone. */
+	if (stream_pump(m, "stream") || devices_off_begin(m) || stream_pump(m, "end"))
 		return -1;
 	if (!savestream_ended(&m->stream))
 		return error_set(&m->error, "%s: the save of %s ended in the middle of its stream", m->from, m->guest);

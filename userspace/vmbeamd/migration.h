@@ -111,7 +111,10 @@ void migration_hooks_after(const struct migration *m, const char *outcome);
 /* migrate.c: runs all steps. Afterwards m->fate says how it went; FATE_OPEN: finish() is to be called until it is final. */
 void migrate(struct migration *m);
 
-/* stream.c: moves the stream from A's save to B's restore, until the save is in @state. 0, or -1 with m->error set. */
+/*
+ * stream.c: moves the stream from A's save to B's restore, until the save is in @state; "stream": until a piece of it is on
+ * its way. 0, or -1 with m->error set.
+ */
 int stream_pump(struct migration *m, const char *state);
 
 /* swap.c: moves m->pairs through m->txn, but for the contents of m->kept_pairs. */

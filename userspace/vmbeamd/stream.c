@@ -53,6 +53,7 @@ static int pass_on(struct migration *m, const struct message *chunk)
 int stream_pump(struct migration *m, const char *state)
 {
 	bool packed = agent_has(&m->a, "pack-runs") && agent_has(&m->b, "pack-runs");
+	bool first = !strcmp(state, "stream");
 	int64_t moved = clock_ms();
 
 	for (;;) {
@@ -76,8 +77,10 @@ int stream_pump(struct migration *m, const char *state)
 			rc = pass_on(m, &chunk);
 		}
 		message_clear(&chunk);
-		if (rc || there)
-			return rc ?: b_has_it(m);
+		if (rc || (there && first))
+			return rc;
+		if (there)
+			return b_has_it(m);
 		if (ended)
 			return error_set(&m->error, "%s: the save of %s ended where it should have been \"%s\"", m->from,
 					 m->guest, state);
