@@ -22,7 +22,7 @@ struct filled {
 
 /*
  * In a child, may say "again": makes the export what the domain has now. Done once more, it finds nothing to do. What was
- * done is in @e->filled. Of a guest VM that a save has just suspended the save's own list tells what it has.
+ * done is in @e->filled. After a save of the domain, the save's list is used instead of its P2M.
  */
 int export_fill(struct request *r, struct export *e, uint32_t domid, bool m2p);
 

@@ -9,6 +9,7 @@
 #include "ops.h"
 #include "quiesced.h"
 #include "restore.h"
+#include "saved_frames.h"
 #include "store.h"
 #include "suspend.h"
 #include "work.h"
@@ -39,6 +40,7 @@ int op_resume(struct request *r)
 	if (d.shutdown && !d.suspended)
 		return fail(r, -EINVAL, "guest VM %s (domain %u) has not suspended but shut down or crashed",
 			    d.called, d.domid);
+	saved_frames_drop();
 	/* It would go on to take disks from a guest VM that runs. */
 	quiesced_stop(d.domid);
 	/* Not refused: the daemon has tried to rebind, and a guest VM without its disk may be better than none. */
@@ -83,6 +85,7 @@ int op_destroy(struct request *r)
 	rc = get_domid(r, &domid);
 	if (rc)
 		return rc;
+	saved_frames_drop();
 	snprintf(key, sizeof(key), "destroy %u", domid);
 	/* A child that is at work is waited for, whatever has become of the domain by now. */
 	if (!work_pending(key)) {

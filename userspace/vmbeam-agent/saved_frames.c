@@ -37,7 +37,7 @@ void saved_frames_take(uint32_t domid)
 	struct stat st;
 	void *list;
 
-	if (saved.fd < 0 || saved.list || fstat(saved.fd, &st) || !st.st_size)
+	if (saved.fd < 0 || saved.list || fstat(saved.fd, &st) || !st.st_size || st.st_size % sizeof(*saved.list))
 		return;
 	list = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, saved.fd, 0);
 	if (list == MAP_FAILED)

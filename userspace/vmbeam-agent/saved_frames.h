@@ -18,7 +18,7 @@
 int saved_frames_begin(void);
 /* The save of @domid has ended well: the list is whole. */
 void saved_frames_take(uint32_t domid);
-/* There is no list any more: the guest VM may run. */
+/* There is no list any more: the guest VM may run, or has gone. */
 void saved_frames_drop(void);
 /* The list of @domid, of @nr pfns; NULL: there is none. It lives until the next of the three above. */
 const uint64_t *saved_frames_get(uint32_t domid, size_t *nr);

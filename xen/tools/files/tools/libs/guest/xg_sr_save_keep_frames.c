@@ -18,9 +18,18 @@ int xc_sr_keep_flush_frames(struct xc_sr_context *ctx)
                       nr * sizeof(*keep->frames)) )
         return 0;
 
-    PERROR("Failed to write the list of the frames of dom%u", ctx->domid);
+    /* Whoever was to use it can read the P2M, but must not take half a list. */
+    PERROR("Failed to write the list of the frames of dom%u; there is none",
+           ctx->domid);
+    if ( ftruncate(keep->frames_fd, 0) )
+    {
+        PERROR("Failed to take back half a list of the frames of dom%u",
+               ctx->domid);
+        return -1;
+    }
+    keep->frames_fd = -1;
 
-    return -1;
+    return 0;
 }
 
 int xc_sr_keep_add_frame(struct xc_sr_context *ctx, xen_pfn_t mfn)
