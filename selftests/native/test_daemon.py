@@ -609,6 +609,26 @@ def test_device_is_attached_at(rig: Rig, point: str) -> None:
     assert ANOTHER_DISK in rig.source.devices
 
 
+def test_device_is_attached_while_others_are_taken_off(rig: Rig) -> None:
+    """The agent sees a backend more than it has taken off, and the daemon says whose it is."""
+    migration = rig.migrate_and_hold("state")
+    rig.source.devices.append(ANOTHER_DISK)
+    rig.source.faults.busy = {"quiesce": "vbd-1-51728 has been bound again"}
+    code, report, _ = migration.go_on()
+    assert code == ROLLED_BACK
+    assert "hv1: the disk xvdb, /dev/loop5, was attached to u1 after the check" in report["error"]
+    rig.assert_on_source()
+
+
+def test_device_is_bound_again(rig: Rig) -> None:
+    rig.source.faults.busy = {"quiesce": "vbd-1-51712 has been bound again"}
+    rig.start()
+    code, report, _ = rig.migrate()
+    assert code == ROLLED_BACK
+    assert "hv1: quiesce: vbd-1-51712 has been bound again" in report["error"]
+    rig.assert_on_source()
+
+
 def test_device_is_detached(rig: Rig) -> None:
     migration = rig.migrate_and_hold("suspend")
     del rig.source.devices[0]

@@ -164,7 +164,12 @@ static int step_state(struct migration *m)
 static int step_quiesce(struct migration *m)
 {
 	/* Begun when the guest VM had suspended, as a rollback knows. */
-	return agent_end(&m->a, limit_s(LIMIT_QUIESCE), NULL, &m->error);
+	if (!agent_end(&m->a, limit_s(LIMIT_QUIESCE), NULL, &m->error))
+		return 0;
+	/* One is bound again. If it was attached meanwhile the list of devices tells which: a better error than this. */
+	if (!strcmp(m->error.code, "EBUSY"))
+		devices_still(m);
+	return -1;
 }
 
 static int arm(struct migration *m, struct agent *a, uint64_t id)
