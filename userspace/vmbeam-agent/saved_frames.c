@@ -8,8 +8,8 @@
 
 static struct {
 	int fd;
-	uint32_t domid;		/* 0 until the list is whole */
-	const uint64_t *list;
+	const uint64_t *list;	/* NULL until it is whole */
+	uint32_t domid;
 	size_t nr;
 } saved = { .fd = -1 };
 
@@ -21,7 +21,6 @@ void saved_frames_drop(void)
 		close(saved.fd);
 	saved.list = NULL;
 	saved.fd = -1;
-	saved.domid = 0;
 }
 
 int saved_frames_begin(void)

@@ -163,7 +163,7 @@ static int step_state(struct migration *m)
 
 static int step_quiesce(struct migration *m)
 {
-	/* Begun when the guest VM had suspended, as a rollback knows. */
+	/* Begun in the step "suspend", as a rollback knows. */
 	if (!agent_end(&m->a, limit_s(LIMIT_QUIESCE), NULL, &m->error))
 		return 0;
 	/* One is bound again. If it was attached meanwhile the list of devices tells which: a better error than this. */
