@@ -117,6 +117,14 @@ def test_races(labs: Labs) -> None:
         write("races", {"frames": 1048576, "tried": 2 * (i + 1)})
 
 
+def test_stale_translations(labs: Labs) -> None:
+    """Thousands of swaps of frames that vCPUs are reading."""
+    rounds = 2000
+    out = labs.fresh(replace(Config.from_env(), state="host")).run("host", f"STALE_ROUNDS={rounds} /lab/selftests/host/test_stale")
+    assert "# PASSED: 3 / 3 tests passed" in out
+    write("stale", {"rounds": rounds})
+
+
 @pytest.mark.parametrize("xen", ["debug", "4.17"])
 def test_hypervisors(labs: Labs, xen: str) -> None:
     """The host selftests on a debug build, with all its assertions, and on Xen 4.17 under bookworm."""
