@@ -15,7 +15,8 @@ QUICK = {("suspend", "disk")}
 
 
 def changed_at(lab: Lab, point: str, change: str, where: str = "host") -> Outcome:
-    hold = Hold(lab, where, point if ":" in point else f"vmbeamd:{point}")
+    """While the program that the point belongs to is held there, in that system."""
+    hold = Hold(lab, where, point)
     migration = Migration(lab, "u1", "hv1", "hv2")
     hold.wait(migration)
     lab.run("hv1", change)
@@ -33,7 +34,7 @@ def called_off(outcome: Outcome, words: str) -> None:
 def test_attached(guests_lab_shared: Lab, point: str, device: str) -> None:
     lab = guests_lab_shared
     with stays_on_hv1(lab), spares(lab):
-        called_off(changed_at(lab, point, ATTACH[device]), "was attached to u1 after the check")
+        called_off(changed_at(lab, f"vmbeamd:{point}", ATTACH[device]), "was attached to u1 after the check")
         connected(lab, "hv1")
         lab.waiter.until(f"u1 to have the {device}", lambda: lab.succeeds("u1", SEEN[device]))
         detach(lab, "hv1", device)
@@ -46,7 +47,8 @@ def test_detached(guests_lab_shared: Lab, point: str, device: str) -> None:
     lab = guests_lab_shared
     with stays_on_hv1(lab), spares(lab):
         attach(lab, "hv1", device)
-        called_off(changed_at(lab, point, f"{DETACH[device]} || {DETACH[device]}"), "was detached from u1 after the check")
+        twice = f"{DETACH[device]} || {DETACH[device]}"
+        called_off(changed_at(lab, f"vmbeamd:{point}", twice), "was detached from u1 after the check")
         lab.waiter.until(f"u1 to be without the {device}", lambda: not lab.succeeds("u1", SEEN[device]))
 
 
@@ -72,7 +74,7 @@ def test_detach_hangs(guests_lab_shared: Lab) -> None:
 def test_placed_elsewhere(guests_lab_shared: Lab, point: str, change: str, undo: str, words: str) -> None:
     lab = guests_lab_shared
     with stays_on_hv1(lab):
-        called_off(changed_at(lab, point, change), words)
+        called_off(changed_at(lab, f"vmbeamd:{point}", change), words)
         lab.run("hv1", undo)
 
 
@@ -128,7 +130,7 @@ def test_set_while_it_is_suspended(guests_lab: Lab, change: str, look: str, want
     """What it will only hear of when it runs again: wherever it does, what was set holds."""
     lab = guests_lab
     uuid = lab.run("hv1", "xl list -v u1 | tail -n 1").split()[6]
-    outcome = changed_at(lab, "swap", change)
+    outcome = changed_at(lab, "vmbeamd:swap", change)
     assert outcome.status in (0, ROLLED_BACK), str(outcome)
     domids = {h: lab.run(h, f"xl list -v | awk '/{uuid}/ {{ print $2 }}'").strip() for h in ("hv1", "hv2")}
     runs = "hv2" if outcome.status == 0 else "hv1"
