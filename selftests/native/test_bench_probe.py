@@ -77,6 +77,44 @@ def test_beats(probe: Path, port: int) -> None:
     assert sender.wait() == 0
 
 
+def test_each_beat_in_both_ways(probe: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)) as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("127.0.0.1", port))
+        sender = start(probe, "beat", "127.0.0.1", port, 5)
+        with s.accept()[0] as connection:
+            for n in range(3):
+                number = n.to_bytes(8, "little")
+                assert connection.recv(8, socket.MSG_WAITALL) == number and datagrams.recv(64) == number
+            sender.terminate()
+    assert sender.wait() == 0
+
+
+def test_datagrams_tell_the_gap(probe: Path, port: int) -> None:
+    """TCP may still wait when the network is there again: that is not the guest VM's downtime. Nor do datagrams alone count as
+    beats."""
+    follower = start(probe, "follow", port)
+    assert follower.stdout
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", port))
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        with connection:
+            connection.sendall(bytes(8))
+            assert follower.stdout.readline() == "connected\n"
+            began = time.monotonic()
+            while time.monotonic() < began + 1:
+                datagrams.sendto(bytes(8), ("127.0.0.1", port))
+                time.sleep(0.005)
+            connection.sendall((1).to_bytes(8, "little"))
+            time.sleep(0.1)
+            got = ended(follower)
+    assert got["beats"] == 1 and got["lost"] == 0 and got["broke"] is False
+    assert got["longest_ms"] < 1000
+
+
 def test_sender_ends(probe: Path, port: int) -> None:
     """A connection that broke is said to have."""
     sender, follower = start(probe, "beat", "127.0.0.1", port, 5), start(probe, "follow", port)
