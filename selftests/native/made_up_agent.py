@@ -487,8 +487,8 @@ class MadeUpAgent(threading.Thread):
 
     def _dest_check(self, request: Json, _blob: bytes) -> Reply:
         expect(request["uuid"] in (UUID, OTHER_UUID), f"dest-check of another: {request}")
-        return Reply({"problems": self.faults.problems, "offers": [self._offer(need, request["needs"]) for need in request["needs"]
-                                                                   if need["kind"] not in self.faults.silent_about]})
+        offers = [self._offer(need, request["needs"]) for need in request["needs"] if need["kind"] not in self.faults.silent_about]
+        return Reply({"problems": self.faults.problems, "offers": offers, "home": request["uuid"] in self.away})
 
     def _offer(self, need: Json, needs: list[Json]) -> Json:
         offer = {key: need[key] for key in ("kind", "id") if key in need}
@@ -632,7 +632,8 @@ class MadeUpAgent(threading.Thread):
 
     def _guard_back(self, request: Json, _blob: bytes) -> Reply:
         left = {"left": self.faults.left} if self.faults.left else {}
-        return Reply({"was_away": self.away.pop(request["uuid"], None) is not None, **left})
+        self.away.pop(request["uuid"], None)
+        return Reply(left)
 
     def _guest_shutdown(self, request: Json, _blob: bytes) -> Reply:
         """Also of one that is not the guest VM of a migration."""

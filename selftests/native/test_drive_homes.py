@@ -135,6 +135,49 @@ def test_moved_on_by_a_refuge(house: House, third: MadeUpAgent, first: str) -> N
     assert not house.source.away and not house.destination.away
 
 
+def comes_home_over_hv3(house: House, third: MadeUpAgent) -> None:
+    """It left hv1 for hv2, and that for hv3, from where it is to come home next."""
+    house.source.domains, third.domains = [], house.source.domains
+    third.gfns = house.destination.gfns
+    house.source.away, house.destination.away = {UUID: "u1"}, {UUID: "u1"}
+
+
+def test_comes_home_from_the_second_refuge(house: House, third: MadeUpAgent) -> None:
+    """Nobody is to take it back to the first."""
+    comes_home_over_hv3(house, third)
+    house.start()
+    assert house.ask(cmd="return", to="hv1")[0]["outcome"] == "done"
+    assert not house.source.away and not house.destination.away and not third.away
+    assert house.ask(cmd="return", to="hv2", dry_run=True)[0]["outcome"] == "refused"
+
+
+def test_daemon_dies_before_the_first_refuge_is_told(house: House, third: MadeUpAgent) -> None:
+    comes_home_over_hv3(house, third)
+    house.destination.faults.mute = {"guard-adopt"}
+    house.start()
+    client = house.client()
+    client.send(cmd="migrate", guest="u1", **{"from": "hv3"}, to="hv1")
+    wait_until(lambda: "guard-adopt" in house.destination.asked)
+    house.kill()
+    client.close()
+    assert house.source.away
+    house.destination.faults.mute = set()
+    house.start()
+    wait_until(lambda: not house.source.away)
+    assert not house.destination.away and not third.away
+
+
+def test_first_refuge_cannot_be_told(house: House, third: MadeUpAgent) -> None:
+    """Who reads the report knows what to do about it."""
+    comes_home_over_hv3(house, third)
+    house.destination.faults.broken = {"guard-adopt": "the disk is full"}
+    house.start()
+    report = house.ask(cmd="migrate", guest="u1", **{"from": "hv3"}, to="hv1")[0]
+    assert report["outcome"] == "done", report
+    assert [w for w in report["warnings"] if "hv2 could not be told" in w and f"vmbeam adopt {UUID}" in w and "disk is full" in w]
+    assert not house.source.away and house.destination.away
+
+
 def test_migrated_for_good(house: House) -> None:
     """By itself it does not: it is adopted afterwards, as the help says."""
     house.start()

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "domain.h"
+#include "guard.h"
 #include "installed.h"
 #include "js.h"
 #include "offers.h"
@@ -51,6 +52,7 @@ int op_dest_check(struct request *r)
 	check_names(list, nr, name, uuid, problems);
 	check_installed(problems);
 	offers_for(needs, offers);
+	put_bool(r, "home", guard_is_away(&guard_here, uuid));
 	domains_free(list, nr);
 	return 0;
 }

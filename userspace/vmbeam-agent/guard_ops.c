@@ -14,8 +14,6 @@ int op_guard_back(struct request *r)
 
 	if (rc)
 		return rc;
-	/* Then this is its home, and where it comes from was a refuge. */
-	put_bool(r, "was_away", guard_is_away(&guard_here, uuid));
 	rc = guard_back(&guard_here, uuid, &err);
 	if (rc < 0)
 		return fail(r, -EIO, "%s", err.text);

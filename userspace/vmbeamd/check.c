@@ -146,6 +146,7 @@ static void check_destination(struct migration *m, struct json_object *reply)
 	}
 	problems_of(m, m->to, reply);
 	compare_items(m, m->needs, js_array(reply, "offers"));
+	m->comes_home = js_bool(reply, "home");
 	json_object_put(reply);
 }
 

@@ -16,7 +16,7 @@ struct migration *drive_move_make(const struct maintenance *m, const struct main
 	if (!mig)
 		return NULL;
 	migration_init(mig, migrations);
-	mig->hooks = config->hooks;
+	mig->config = config;
 	snprintf(mig->maintenance, sizeof(mig->maintenance), "%s", m->id);
 	snprintf(mig->what, sizeof(mig->what), "%s", plan_whats[m->plan.what]);
 	migration_between(mig, from, to);

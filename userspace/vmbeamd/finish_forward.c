@@ -47,7 +47,11 @@ int finish_forward_b(struct migration *m)
 		return -1;
 	if (!m->resumed && let_go(m))
 		return -1;
-	return finish_release_exports(m, &m->b, m->dom_b, m->resumed) ? -1 : guard_put_back(m, &m->b);
+	if (finish_release_exports(m, &m->b, m->dom_b, m->resumed))
+		return -1;
+	/* Before the home forgets that it was away: until then this is repeated by the next daemon. */
+	guard_forget_refuges(m);
+	return guard_put_back(m, &m->b);
 }
 
 /* After the commit what is left of the guest VM there ends with the host VM, also with one that crashed. */
@@ -74,5 +78,5 @@ int finish_forward_a(struct migration *m)
 		return -1;
 	if (finish_release_exports(m, &m->a, m->dom_a, true))
 		return -1;
-	return finish_still_there(m, &m->a, m->dom_a) ? -1 : guard_forget_refuge(m);
+	return finish_still_there(m, &m->a, m->dom_a);
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <string.h>
+
 #include "agent.h"
 #include "check.h"
+#include "homes.h"
+#include "hostvm.h"
 #include "js.h"
 #include "limit.h"
 #include "log.h"
@@ -8,18 +12,22 @@
 
 #define TRIES	2
 
-int guard_forget_refuge(struct migration *m)
+void guard_forget_refuges(struct migration *m)
 {
-	struct json_object *args;
-	struct error err;
+	for (size_t i = 0; m->comes_home && m->config && i < m->config->nr_hostvms; i++) {
+		const char *name = m->config->hostvms[i].name;
+		struct error err;
+		uint32_t domid;
 
-	if (!m->came_home || !m->a.up)
-		return 0;
-	args = json_object_new_object();
-	js_add_str(args, "uuid", m->uuid);
-	if (agent_call(&m->a, "guard-adopt", args, limit_s(LIMIT_SHORT), NULL, &err))
-		log_warn("%s", err.text);
-	return 0;
+		/* The source has written nothing down this time. */
+		if (!strcmp(name, m->from) || !strcmp(name, m->to))
+			continue;
+		if (hostvm_domid(name, &domid, &err))
+			log_info("%s is home on %s, and %s was not told so: %s", m->guest, m->to, name, err.text);
+		else if (homes_tell(m->config, name, m->uuid, "guard-adopt", &err))
+			warning(m, "%s is home on %s, and %s could not be told so: if vmbeam list shows it as away from %s, type vmbeam adopt %s: %s",
+				m->guest, m->to, name, name, m->uuid, err.text);
+	}
 }
 
 int guard_put_back(struct migration *m, struct agent *a)
@@ -33,7 +41,6 @@ int guard_put_back(struct migration *m, struct agent *a)
 
 		js_add_str(args, "uuid", m->uuid);
 		if (!agent_call(a, "guard-back", args, limit_s(LIMIT_SHORT), &reply, &err)) {
-			m->came_home = a == &m->b && js_bool(reply.json, "was_away");
 			if (js_str(reply.json, "left", NULL))
 				warning(m, "%s: %s", a->name, js_str(reply.json, "left", ""));
 			message_clear(&reply);

@@ -177,8 +177,11 @@ static int arm(struct migration *m, struct agent *a, uint64_t id)
 	struct json_object *args = json_object_new_object();
 
 	js_add_u64(args, "export", id);
-	/* The source's system must not start the guest VM from now on: before the first frame, and so before the commit. */
-	if (a == &m->a) {
+	/*
+	 * The source's system must not start the guest VM from now on: before the first frame, and so before the commit. A
+	 * refuge would not start it by itself, and what it wrote down would make it a home.
+	 */
+	if (a == &m->a && !m->comes_home) {
 		js_add_str(args, "uuid", m->uuid);
 		js_add_str(args, "name", m->name);
 	}

@@ -40,9 +40,8 @@ struct migration_live {
 	bool unpause_tried;
 	int rebind_tries;
 	int64_t rebind_until_ms;	/* 0: not tried yet */
-	const char *hooks;		/* their directory; NULL: none are run */
+	const struct config *config;	/* NULL: of a check, which runs no hooks and tells nobody */
 	bool left;			/* by a daemon that died: this one only brings it to its end */
-	bool came_home;			/* the destination had it as away */
 	char next[40];			/* the UUID of the one that goes the same way after it, if all is well; "": none */
 	bool allow_missing_files;	/* as the destination's configuration has it */
 	bool check_only;
@@ -143,8 +142,8 @@ void migration_progress(struct migration *m, uint64_t done, uint64_t total);
  * of it: that the system does not, after a restart, is no reason to keep the migration from its end. The report has a warning.
  */
 int guard_put_back(struct migration *m, struct agent *a);
-/* Likewise, when the guest VM has come home: nobody is to bring it back to where it was a guest. 0. */
-int guard_forget_refuge(struct migration *m);
+/* The guest VM has come home: no host VM that sent it on while it was away is to take itself for its home any more. */
+void guard_forget_refuges(struct migration *m);
 
 /* report.c */
 struct json_object *report(const struct migration *m);

@@ -20,10 +20,10 @@ int migration_hooks_before(struct migration *m)
 {
 	struct hook_facts f = facts(m, HOOK_GUEST_BEFORE);
 
-	if (!m->hooks)
+	if (!m->config)
 		return 0;
 	m->hooked = true;
-	return hooks_run(m->hooks, &f, &m->error);
+	return hooks_run(m->config->hooks, &f, &m->error);
 }
 
 void migration_hooks_after(const struct migration *m, const char *outcome)
@@ -31,11 +31,11 @@ void migration_hooks_after(const struct migration *m, const char *outcome)
 	struct hook_facts f = facts(m, HOOK_GUEST_AFTER);
 	struct error err;
 
-	if (!m->hooked || !m->hooks)
+	if (!m->hooked || !m->config)
 		return;
 	f.outcome = outcome;
 	f.restarted = m->left;
 	f.error = m->error.text[0] ? m->error.text : NULL;
-	if (hooks_run(m->hooks, &f, &err))
+	if (hooks_run(m->config->hooks, &f, &err))
 		log_warn("%s", err.text);
 }

@@ -28,6 +28,7 @@ struct json_object *record_to_json(const struct record *r, enum state state)
 	js_add_u64(o, "dom_a", r->dom_a);
 	js_add_u64(o, "dom_b", r->dom_b);
 	js_add_u64(o, "txn", r->txn_id);
+	js_add_bool(o, "comes_home", r->comes_home);
 	js_add_bool(o, "went", r->went);
 	js_add_bool(o, "resumed", r->resumed);
 	js_add_bool(o, "hooked", r->hooked);
@@ -80,6 +81,7 @@ int record_from_json(struct record *r, struct json_object *json, struct error *e
 	r->dom_a = js_u64(json, "dom_a", 0);
 	r->dom_b = js_u64(json, "dom_b", 0);
 	r->txn_id = js_u64(json, "txn", 0);
+	r->comes_home = js_bool(json, "comes_home");
 	r->went = js_bool(json, "went");
 	r->resumed = js_bool(json, "resumed");
 	r->hooked = js_bool(json, "hooked");

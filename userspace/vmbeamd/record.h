@@ -23,6 +23,7 @@ struct record {
 	uint32_t dom_a, dom_b;		/* the guest VM's domids in them; 0: not known yet */
 	uint64_t txn_id;		/* 0: there was none */
 	enum state state;
+	bool comes_home;		/* B has it as away: A is a refuge */
 	bool went;			/* the guest may have been told to suspend */
 	bool hooked;			/* the hooks before it were run, so those after it have to be */
 	bool resumed;			/* the end has let it run: back on A, or on B */

@@ -78,7 +78,7 @@ int recover(struct migration *m, struct json_object *last, const struct config *
 		return error_set(err, "migration %s of %s from %s to %s is unfinished in the journal, and the configuration has no host VM %s: put it back until the migration is finished",
 				 m->id, m->guest, m->from, m->to, from ? m->to : m->from);
 	migration_between(m, from, to);
-	m->hooks = config->hooks;
+	m->config = config;
 	m->left = true;
 	log_warn("migration %s of %s from %s to %s was cut off in state \"%s\": finishing it", m->id, m->guest, m->from,
 		 m->to, state_name(m->state));

@@ -170,7 +170,7 @@ void request_migration(struct client *c, struct json_object *json, bool check_on
 	m = malloc(sizeof(*m));
 	if (name && m) {
 		migration_init(m, migrations);
-		m->hooks = config->hooks;
+		m->config = config;
 		m->check_only = check_only;
 		migration_between(m, from, to);
 		if (!migration_name(m, name)) {
