@@ -114,22 +114,27 @@ static void forget(struct request *r)
 	memset(r, 0, sizeof(*r));
 }
 
+static int ask_once(FIXTURE_DATA(save) *self, int (*op)(struct request *r), const char *migration, bool again)
+{
+	forget(&self->r);
+	self->r.in = json_object_new_object();
+	self->r.out = json_object_new_object();
+	js_add_str(self->r.in, "migration", migration);
+	js_add_u64(self->r.in, "domid", DOMID);
+	if (again)
+		js_add_bool(self->r.in, "again", true);
+	if (self->pack)
+		js_add_bool(self->r.in, "pack", true);
+	return op(&self->r);
+}
+
 static int ask(FIXTURE_DATA(save) *self, int (*op)(struct request *r), const char *migration)
 {
 	int rc;
 
 	self->repeats = 0;
 	for (bool again = false;; again = true, self->repeats++) {
-		forget(&self->r);
-		self->r.in = json_object_new_object();
-		self->r.out = json_object_new_object();
-		js_add_str(self->r.in, "migration", migration);
-		js_add_u64(self->r.in, "domid", DOMID);
-		if (again)
-			js_add_bool(self->r.in, "again", true);
-		if (self->pack)
-			js_add_bool(self->r.in, "pack", true);
-		rc = op(&self->r);
+		rc = ask_once(self, op, migration, again);
 		if (rc || !self->r.again)
 			return rc;
 	}
@@ -208,6 +213,18 @@ TEST_F(save, a_late_suspend_is_waited_for)
 	ASSERT_EQ(0, ask(self, op_save_abort, "m1"));
 	EXPECT_TRUE(suspended(self));
 	EXPECT_LT(0, self->repeats);
+}
+
+/* The first daemon died while it waited. */
+TEST_F(save, a_late_suspend_is_waited_for_anew)
+{
+	go(self, _metadata);
+	x->suspends_at = clock_ms() + 1000;
+	ASSERT_EQ(0, ask_once(self, op_save_abort, "m1", false));
+	EXPECT_TRUE(self->r.again);
+	EXPECT_FALSE(suspended(self));
+	ASSERT_EQ(0, ask(self, op_save_abort, "m1"));
+	EXPECT_TRUE(suspended(self));
 }
 
 /* By default: Linux's freezer may take 20 s for processes and as long for kernel threads; the daemon waits longer. */

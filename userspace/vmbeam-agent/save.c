@@ -44,6 +44,8 @@ static struct {
 
 /* An agent before this one may have left a request to suspend behind. */
 static bool unsure = true;
+/* After a save that was given up: until when a guest VM that has taken the request may still suspend. */
+static int64_t late;
 
 static void close_fd(int *fd)
 {
@@ -164,6 +166,7 @@ int op_save_begin(struct request *r)
 		return fail(r, -errno, "the save helper %s cannot be run: %s", domain_helper(), strerror(errno));
 	save_clear();		/* one that has ended, whose migration is over */
 	unsure = false;
+	late = 0;
 	snprintf(save.migration, sizeof(save.migration), "%s", migration);
 	suspended_forget();
 	return save_start(r, domid);
@@ -362,7 +365,6 @@ static int get_save(struct request *r, uint32_t *domid)
  */
 int op_save_abort(struct request *r)
 {
-	static int64_t late;	/* until when a guest VM that has taken the request may still suspend */
 	int64_t until = clock_ms() + AGAIN_MS;
 	uint32_t domid;
 	struct domain d;
@@ -376,7 +378,9 @@ int op_save_abort(struct request *r)
 
 		save_clear();
 		unsure = false;
-		late = clock_ms() + (maybe ? limit_ms(LIMIT_FREEZE) : 0);
+		/* Who asks anew, because its daemon died or lost patience, waits for as long as the first. */
+		if (maybe)
+			late = clock_ms() + limit_ms(LIMIT_FREEZE);
 		if (!domid || domain_read(domid, &d) || d.dying)
 			return 0;
 		hold_point("agent:save-abort-killed");
