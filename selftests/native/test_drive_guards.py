@@ -37,6 +37,20 @@ def test_guest_vm_is_renamed_meanwhile(house: House) -> None:
     assert result["outcome"] == "done" and house.on("hv2"), json.dumps(result)
 
 
+def test_created_anew_before_it_is_shut_down(house: House) -> None:
+    """Without uuid= in its configuration. Whoever is asked reads why."""
+    house.destination.bridges = set()
+    house.source.faults.broken = {"guest-shutdown": "it does not listen"}
+    house.start()
+    shutdown = {"cmd": "maintain", "from": "hv1", "to": "hv2", "unmovable": "shutdown", "retries": 0}
+    assert house.ask(**shutdown)[0]["outcome"] == "unfinished"
+    house.source.faults.broken = {}
+    house.source.domains = [Domain(9, uuid=STRANGER)]
+    result, _ = house.ask(cmd="resume")
+    assert result["outcome"] == "unfinished" and house.source.domains, result
+    assert "another UUID" in result["waiting_for"], result
+
+
 def test_check_while_an_operator_is_asked(house: House) -> None:
     """Whoever is to decide what becomes of it can look why it does not go; and can leave it out."""
     waits_for_an_operator(house)

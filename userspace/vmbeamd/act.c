@@ -62,6 +62,14 @@ static int not_elsewhere(const struct act *a, struct error *err)
 			       which) : 0;
 }
 
+static int shut_down(const struct act *a, struct visit *home, struct error *err)
+{
+	/* It was found by its name. What its agent keeps for its start goes by the UUID. */
+	if (!a->domid)
+		return error_set(err, "what is called so there has another UUID, since it was created anew after the plan was made");
+	return ask(home, "guest-shutdown", about_guest(a, true), err);
+}
+
 static int carry_out(const struct act *a, struct visit *home, struct error *err)
 {
 	switch (a->action.act) {
@@ -74,7 +82,7 @@ static int carry_out(const struct act *a, struct visit *home, struct error *err)
 	case ACT_PROBE:
 		return ask(home, "probe", NULL, err);
 	case ACT_SHUT_DOWN:
-		return ask(home, "guest-shutdown", about_guest(a, true), err);
+		return shut_down(a, home, err);
 	case ACT_START_GUEST:
 		return not_elsewhere(a, err) ? -1 : ask(home, "guest-start", about_guest(a, false), err);
 	default:
