@@ -150,7 +150,7 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 	int rc;
 
 	for (;;) {
-		int64_t stall = decoder_partial(&ch->in) ? now_ms() + STALL_MS : -1;
+		int64_t stall;
 		ssize_t n;
 
 		rc = decoder_next(&ch->in, m);
@@ -158,9 +158,8 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 			debug_message("received", m->session, m->json, m->blob_len);
 		if (rc)
 			return rc > 0 ? 0 : rc;
-		if (!decoder_partial(&ch->in))
-			stall = -1;
-
+		/* Also when this is one of many short waits. */
+		stall = decoder_partial(&ch->in) ? ch->came_ms + STALL_MS : -1;
 		rc = wait_for(ch->fd, POLLIN, stall >= 0 && (until < 0 || stall < until) ? stall : until);
 		if (rc == -ETIMEDOUT && (until < 0 || now_ms() < until)) {
 			/* Not searched for another header: see channel_drain(). */
@@ -169,6 +168,8 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 		}
 		if (!rc) {
 			n = read_some(ch->fd, buf, sizeof(buf));
+			if (n > 0)
+				ch->came_ms = now_ms();
 			rc = n < 0 ? n : decoder_feed(&ch->in, buf, n);
 		}
 		if (rc == -EPIPE)

@@ -8,6 +8,7 @@
 struct channel {
 	int fd;
 	struct decoder in;
+	int64_t came_ms;	/* when the last byte came */
 };
 
 /* Makes @fd non-blocking; the channel owns it from now on. */
