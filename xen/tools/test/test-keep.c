@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,7 +134,7 @@ static struct fake *guest(char *path, size_t len)
 	return a;
 }
 
-enum change { NOTHING, BALLOON_OUT, BALLOON_IN, GENERATION, STALE_START_INFO, FOREIGN_PTE, M2P, M2P_MAPPED };
+enum change { NOTHING, BALLOON_OUT, BALLOON_IN, BALLOON_BOTH, GENERATION, STALE_START_INFO, FOREIGN_PTE, M2P, M2P_MAPPED };
 
 static void suspend(struct fake *a, enum change what)
 {
@@ -144,16 +145,16 @@ static void suspend(struct fake *a, enum change what)
 	si->console.domU.mfn = CONSOLE;
 	a->vcpu[0].user_regs.rdx = MFN(START_INFO);
 	a->suspended = 1;
-	switch (what) {
-	case BALLOON_OUT:
+	if (what == BALLOON_OUT || what == BALLOON_BOTH) {
 		a->type[MFN(DATA + 600)] = XEN_DOMCTL_PFINFO_XTAB;
 		*p2m_entry(a, DATA + 600) = NONE;
-		break;
-	case BALLOON_IN:
+	}
+	if (what == BALLOON_IN || what == BALLOON_BOTH) {
 		a->type[MFN(BALLOONED)] = XEN_DOMCTL_PFINFO_NOTAB;
 		fake_m2p(a)[MFN(BALLOONED)] = BALLOONED;
 		*p2m_entry(a, BALLOONED) = MFN(BALLOONED);
-		break;
+	}
+	switch (what) {
 	case GENERATION:
 		shinfo(a)->arch.p2m_generation += 2;
 		break;
@@ -478,12 +479,14 @@ static void restore_large(const char *name, uint32_t pieces, unsigned int expect
 	munmap(b, sizeof(*b));
 }
 
-static void refused(const char *name, const char *flags, char answer, enum change change, int hvm, int suspended,
-		    const char *says)
+/* How long the stream is that there was by then. */
+static off_t refused(const char *name, const char *flags, char answer, enum change change, int hvm, int suspended,
+		     const char *says)
 {
 	char pa[256], what[128];
 	struct fake *a = guest(pa, sizeof(pa));
 	int status = 0, rc;
+	struct stat st;
 
 	a->hvm = hvm;
 	rc = save(a, pa, flags, 1, answer, change, &status);
@@ -492,6 +495,7 @@ static void refused(const char *name, const char *flags, char answer, enum chang
 	snprintf(what, sizeof(what), "%s: the guest is %ssuspended", name, suspended ? "" : "not ");
 	check((int)a->suspended == suspended, what);
 	munmap(a, sizeof(*a));
+	return stat(stream_path, &st) ? -1 : st.st_size;
 }
 
 /* Without the variable the patched helper must not be told from the stock one (in this image: restore_helper). */
@@ -549,6 +553,8 @@ static void bad_fd(const char *variable, const char *text)
 
 int main(int argc, char **argv)
 {
+	off_t length;
+
 	if (argc != 5)
 		return 2;
 	save_helper = argv[1];
@@ -571,7 +577,9 @@ int main(int argc, char **argv)
 	restore_large("two pieces of 2 MiB left", 2, 2);
 	restore_large("no piece of 2 MiB left", 0, 0);
 	refused("M2P entry of a mapped frame overwritten", "0", 'G', M2P_MAPPED, 0, 1, "first at pfn 0x18,");
-	refused("a frame ballooned out", "0", 'G', BALLOON_OUT, 0, 1, "Called off: pfn 0x44c of dom7");
+	length = refused("a frame ballooned out", "0", 'G', BALLOON_OUT, 0, 1, "Called off: pfn 0x44c of dom7");
+	check(refused("and another one in", "0", 'G', BALLOON_BOTH, 0, 1, "Called off: pfn 0x44c of dom7") == length,
+	      "and another one in: what calls the save off comes before any record of it");
 	refused("P2M changed", "0", 'G', GENERATION, 0, 1, "p2m_generation 4 is now 6");
 	refused("start_info holds mfns", "0", 'G', STALE_START_INFO, 0, 1, "the xenstore ring of dom7");
 	refused("a foreign frame mapped", "0", 'G', FOREIGN_PTE, 0, 1, "first at pfn 0x18,");

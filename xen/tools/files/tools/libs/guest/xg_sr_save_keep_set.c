@@ -219,10 +219,13 @@ int xc_sr_keep_select(struct xc_sr_context *ctx, unsigned long *pages)
         if ( keep_pfn(ctx, pages, ctx->x86.pv.p2m_pfns[i], "a P2M leaf") )
             return -1;
 
-    if ( xc_sr_keep_for_each_pfn(ctx, select_pfn, &s) ||
-         xc_sr_keep_flush_alloc(ctx) || xc_sr_keep_flush_frames(ctx) )
+    if ( xc_sr_keep_for_each_pfn(ctx, select_pfn, &s) )
         return -1;
 
+    /*
+     * Who reads the first record takes the save for agreed to.  Only a guest
+     * that was given more than ALLOC_BATCH pfns meanwhile has sent one by now.
+     */
     if ( s.nr_gone )
     {
         ERROR("Called off: %lu frames of dom%u went away while it was being"
@@ -231,6 +234,9 @@ int xc_sr_keep_select(struct xc_sr_context *ctx, unsigned long *pages)
         errno = ECANCELED;
         return -1;
     }
+
+    if ( xc_sr_keep_flush_alloc(ctx) || xc_sr_keep_flush_frames(ctx) )
+        return -1;
 
     IPRINTF("Keep set of dom%u: %lu frames, %lu of them page tables and %lu"
             " with two pfns; %lu pfns are new since the announcement",
