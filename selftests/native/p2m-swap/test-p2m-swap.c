@@ -427,11 +427,13 @@ TEST_F(swap, beyond_the_tables)
 	add(1UL << 40, 0, 512);
 	/* Nor is the superpage to be split that would be there. */
 	add((1UL << 36) + SMALL, 7, 1);
+	add(SMALL, (1UL << 36) + 7, 1);
 	ASSERT_EQ(0, swap_and_check());
 	EXPECT_EQ(9, order_of(0, SMALL));
-	EXPECT_EQ(515, op.nr_done);
+	EXPECT_EQ(516, op.nr_done);
 	EXPECT_EQ(514, nr_with(XEN_P2M_SWAP_ST_RANGE | XEN_P2M_SWAP_ST_SIDE_A));
 	EXPECT_EQ(XEN_P2M_SWAP_ST_RANGE | XEN_P2M_SWAP_ST_SIDE_B, status[1]);
+	EXPECT_EQ(XEN_P2M_SWAP_ST_RANGE | XEN_P2M_SWAP_ST_SIDE_B, status[515]);
 }
 
 TEST_F(swap, frame_that_is_none)

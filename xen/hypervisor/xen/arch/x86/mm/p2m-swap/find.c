@@ -30,6 +30,14 @@ static void find_entries(struct swap_batch *b, struct swap_seg *seg,
     unsigned int order = seg->order;
     unsigned int side = 0;
 
+    if ( seg->gfn[0] > walk[0].max_gfn || seg->gfn[1] > walk[1].max_gfn )
+    {
+        /* Nothing is to be split for these, on neither side. */
+        seg->table[0] = seg->table[1] = INVALID_MFN;
+        seg->kind = SEG_ABSENT;
+        return;
+    }
+
     while ( side < 2 )
     {
         int rc = p2m_swap_find_table(&walk[side], seg->gfn[side], order,
@@ -44,7 +52,7 @@ static void find_entries(struct swap_batch *b, struct swap_seg *seg,
 
         if ( mfn_eq(seg->table[side], INVALID_MFN) )
         {
-            /* Nothing is to be split for these. */
+            /* Nothing is to be split here for these. */
             seg->kind = SEG_ABSENT;
             return;
         }
