@@ -101,19 +101,25 @@ static void turn_excluded(struct vmbeam_batch *batch)
 		swap(batch->excluded[i], batch->excluded[j - 1]);
 }
 
-/* Put a run in front of the batch's last extent, if it ends where that one begins; or else make it a new one. */
+/* The batch's last extent, if the run ends where that one begins. */
+static struct xen_p2m_swap_extent *ends_at(struct vmbeam_batch *batch, const struct vmbeam_run *run)
+{
+	struct xen_p2m_swap_extent *extent = batch->nr_extents ? &batch->own[batch->nr_extents - 1] : NULL;
+
+	return extent && run->gfn_a + run->nr == extent->gfn_a && run->gfn_b + run->nr == extent->gfn_b ? extent : NULL;
+}
+
+/* Put a run in front of the batch's last extent, or else make it a new one. */
 static void add_in_front(struct vmbeam_batch *batch, const struct vmbeam_run *run)
 {
-	if (batch->nr_extents) {
-		struct xen_p2m_swap_extent *extent = &batch->own[batch->nr_extents - 1];
+	struct xen_p2m_swap_extent *extent = ends_at(batch, run);
 
-		if (run->gfn_a + run->nr == extent->gfn_a && run->gfn_b + run->nr == extent->gfn_b) {
-			extent->gfn_a = run->gfn_a;
-			extent->gfn_b = run->gfn_b;
-			extent->nr += run->nr;
-			batch->nr_pairs += run->nr;
-			return;
-		}
+	if (extent) {
+		extent->gfn_a = run->gfn_a;
+		extent->gfn_b = run->gfn_b;
+		extent->nr += run->nr;
+		batch->nr_pairs += run->nr;
+		return;
 	}
 	turn_excluded(batch);
 	vmbeam_batch_add(batch, run->gfn_a, run->gfn_b, run->nr);
@@ -132,8 +138,10 @@ static void fill_rollback(struct vmbeam_txn *txn)
 	while ((last = vmbeam_undo_last(&txn->log))) {
 		struct vmbeam_run run = end_of_run(last, VMBEAM_BATCH_PAIRS - batch->nr_pairs);
 
-		if (batch->nr_extents == ROLLBACK_RUNS || batch->nr_excluded == VMBEAM_BATCH_EXCLUDED || !run.nr ||
-		    in_batch(txn, &run))
+		/* A superpage with excluded pairs is several runs, and one extent. */
+		if (batch->nr_extents == ROLLBACK_RUNS && !ends_at(batch, &run))
+			break;
+		if (batch->nr_excluded == VMBEAM_BATCH_EXCLUDED || !run.nr || in_batch(txn, &run))
 			break;
 		if (in_stuck(txn, &run)) {
 			/* The batch's runs are newer and could still get stuck: before this one, then. */

@@ -19,6 +19,7 @@ static bool hv_busy;		/* some pairs: they move with the exchange flag only */
 static unsigned int hv_invalidates;	/* hypercalls that were to ask the device models */
 static u64 hv_first;		/* domain A's first gfn in the last batch */
 static u64 hv_pairs;		/* that it was given, excluded ones among them */
+static u64 hv_longest;		/* extent that it was given */
 static u64 hv_calls;
 static u64 hv_excluded;		/* extents of excluded pairs that it was given */
 static long hv_refuses;		/* what it says to any call; 0: it has the op */
@@ -110,8 +111,10 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 		abort();
 	if (op->domid_a != 1 || op->domid_b != 2 || hv_gone == op->domid_a || hv_gone == op->domid_b)
 		return -ESRCH;
-	for (u32 i = 0; i < op->nr_extents; i++)
+	for (u32 i = 0; i < op->nr_extents; i++) {
 		pairs += extents[i].nr;
+		hv_longest = max(hv_longest, extents[i].nr);
+	}
 	if (op->nr_extents > XEN_P2M_SWAP_MAX_EXTENTS || op->nr_excluded > XEN_P2M_SWAP_MAX_EXTENTS ||
 	    pairs > XEN_P2M_SWAP_MAX_PAIRS || (!pairs && !(op->flags & XEN_P2M_SWAP_INVALIDATE)))
 		abort();

@@ -452,6 +452,26 @@ static bool excluded_pairs_go_back_with_the_rest(void)
 	return true;
 }
 
+/* However many runs are newer: its own are one extent. */
+static bool superpage_goes_back_behind_many_runs(void)
+{
+	const struct vmbeam_extent_pair superpage = PAIR(512, 512, 512);
+	struct vmbeam_extent_pair excluded = PAIR(513 + rand() % 510, 0, 1), newer[511];
+
+	if (!begin())
+		return false;
+	excluded.gfn_b = excluded.gfn_a;
+	for (u32 i = 0; i < ARRAY_SIZE(newer); i++)
+		newer[i] = (struct vmbeam_extent_pair)PAIR(2048 + 2 * i, 4096 + 2 * i, 1);
+	CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, &superpage, 1, &excluded, 1) == 0);
+	CHECK(swap_list(VMBEAM_SWAP_EXCHANGE, newer, ARRAY_SIZE(newer), NULL, 0) == 0);
+	hv_longest = 0;
+	release();
+	CHECK(hv_longest == superpage.nr);
+	CHECK(all_back());
+	return true;
+}
+
 /* Some batches of the caller's list become a part of the record, others are copied to it: in all combinations. */
 static bool list_is_the_record_in_part(void)
 {
@@ -787,7 +807,8 @@ static const struct test tests[] = {
 	TEST(begin_without_reply), TEST(commit_without_reply), TEST(domains_that_cannot_be),
 	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape),
 	TEST(lists_that_make_no_sense), TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
-	TEST(excluded_pairs_go_back_with_the_rest), TEST(list_is_the_record_in_part),
+	TEST(excluded_pairs_go_back_with_the_rest), TEST(superpage_goes_back_behind_many_runs),
+	TEST(list_is_the_record_in_part),
 	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room),
 	TEST(too_many_are_open), TEST(loads_only_where_the_op_is), TEST(excluded_pairs_that_meet_are_joined),
 	TEST(each_allocation_fails_once), TEST(reserved_fields), TEST(statuses_that_cannot_be_told),
