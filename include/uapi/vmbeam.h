@@ -164,8 +164,8 @@ struct vmbeam_txn_begin {
  * change places and stay whole. Excluded pairs do not hinder that: their contents are exchanged. One busy or refused
  * frame does: the superpages are split.
  *
- * A refused pair is no error: the call returns 0 and counts it. On an error the counts are still written, and the
- * transaction stays open. May be called as often as wanted.
+ * A refused pair is no error: the call returns 0 and counts it. On an error the counts are still written, but not
+ * if the struct itself was refused (@size, @flags), and the transaction stays open. May be called as often as wanted.
  */
 struct vmbeam_txn_swap {
 	__u32 size;

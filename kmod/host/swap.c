@@ -250,10 +250,7 @@ long vmbeam_txn_swap(struct vmbeam_call *call, void *_arg)
 	u8 *status = NULL;
 	long frames, rc;
 
-	if ((!arg->nr_pairs && !(arg->flags & VMBEAM_SWAP_INVALIDATE)) || (arg->excluded && !arg->nr_excluded))
-		return -EINVAL;
-	if (arg->nr_pairs > VMBEAM_MAX_EXTENTS || arg->nr_excluded > VMBEAM_MAX_EXTENTS)
-		return -E2BIG;
+	/* Also of the first errors the counts are told. */
 	arg->nr_done = 0;
 	arg->nr_swapped = 0;
 	arg->nr_exchanged = 0;
@@ -261,6 +258,10 @@ long vmbeam_txn_swap(struct vmbeam_call *call, void *_arg)
 	arg->nr_refused = 0;
 	arg->nr_kept = 0;
 	arg->nr_large = 0;
+	if ((!arg->nr_pairs && !(arg->flags & VMBEAM_SWAP_INVALIDATE)) || (arg->excluded && !arg->nr_excluded))
+		return -EINVAL;
+	if (arg->nr_pairs > VMBEAM_MAX_EXTENTS || arg->nr_excluded > VMBEAM_MAX_EXTENTS)
+		return -E2BIG;
 
 	list = get_list(arg->pairs, arg->nr_pairs);
 	if (IS_ERR(list))
