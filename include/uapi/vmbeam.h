@@ -24,6 +24,7 @@
  *   EFAULT      a pointer is bad. Structs without a result are not written to, so COMMIT, ROLLBACK, FORGET, ARM and
  *               RELEASE are never done and EFAULT
  *   EPERM       the hypervisor does not allow it to this domain
+ *   EACCES      the hypervisor's FLASK policy does not allow it to this domain
  *   ESRCH       there is no such domain, or it is dying
  *   ENOENT      there is no transaction or export of this id
  *   EBUSY       a domain is in another transaction that is open or stuck; or pairs could not be put back
@@ -87,7 +88,10 @@ struct vmbeam_query {
 #define VMBEAM_ROLE_HOST		1
 #define VMBEAM_ROLE_GUEST		2
 
-/* Frames can be swapped: vmbeam_host.ko loads only where the hypervisor has the op, and lets this domain use it. */
+/*
+ * Frames can be swapped: vmbeam_host.ko loads only where the hypervisor has the op, and lets domains of this kind use
+ * it. What a FLASK policy says of two domains is asked at VMBEAM_TXN_SWAP.
+ */
 #define VMBEAM_FEATURE_SWAP		(1ULL << 0)
 /* Contents of busy pairs can be exchanged. */
 #define VMBEAM_FEATURE_EXCHANGE		(1ULL << 1)

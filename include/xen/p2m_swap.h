@@ -79,7 +79,7 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  * nothing is done with it.
  *
  * Returns 0 when every pair was looked at (their statuses say with what result), or
- *   -EPERM       the caller is not allowed to do this to these domains
+ *   -EPERM       the caller is not allowed to do this to these domains; with FLASK, -EACCES
  *   -ESRCH       there is no such domain, or it is dying
  *   -EINVAL      unknown flag; padding is not zero; an empty extent; gfn + nr overflows; an excluded extent is not
  *                within one of the extents, or comes too late; nr_done beyond the number of pairs; a domain is the
