@@ -93,7 +93,8 @@ def process_table(found: list[dict[str, Any]]) -> str:
     def most(key: tuple[str, str]) -> float:
         return max(100 * sum(c.get(key, [])) / pause(e) for c, e in zip(columns, found))
 
-    shown = sorted((key for key in {key for c in columns for key in c} if most(key) >= SHORT), key=lambda key: (key[0], -most(key)))
+    shown = sorted((key for key in {key for c in columns for key in c} if most(key) >= SHORT),
+                   key=lambda key: (key[0], -most(key), key))
     return markdown(["where", "program", *(f"{title(e)}: number, ms" for e in found)],
                     [[*key, *(f"{len(c[key])}, {number(sum(c[key]))}" if key in c else "" for c in columns)] for key in shown])
 
