@@ -44,8 +44,7 @@ static struct {
 
 /* An agent before this one may have left a request to suspend behind. */
 static bool unsure = true;
-/* After a save that was given up: until when a guest VM that has taken the request may still suspend. */
-static int64_t late;
+static int64_t late;	/* until when a guest VM whose save was given up may still suspend, also for who asks anew */
 
 static void close_fd(int *fd)
 {
@@ -153,15 +152,13 @@ int op_save_begin(struct request *r)
 	if (rc)
 		return rc;
 	if (save.active && !(save.eof && !save.pid) && !strcmp(save.migration, migration))
-		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid,
-			    save.migration);
+		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid, save.migration);
 	leave_to_nobody();
 	rc = domain_read(domid, &d);
 	if (rc || d.dying)
 		return fail(r, -ESRCH, "domain %u is gone", domid);
 	if (d.paused || d.shutdown)
-		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.called,
-			    domid);
+		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.called, domid);
 	if (access(domain_helper(), X_OK))
 		return fail(r, -errno, "the save helper %s cannot be run: %s", domain_helper(), strerror(errno));
 	save_clear();		/* one that has ended, whose migration is over */
@@ -378,7 +375,6 @@ int op_save_abort(struct request *r)
 
 		save_clear();
 		unsure = false;
-		/* Who asks anew, because its daemon died or lost patience, waits for as long as the first. */
 		if (maybe)
 			late = clock_ms() + limit_ms(LIMIT_FREEZE);
 		if (!domid || domain_read(domid, &d) || d.dying)
