@@ -19,6 +19,7 @@
 #include "js.h"
 #include "saved_frames.h"
 #include "vmbeam.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 #define PFNS	10000
@@ -284,32 +285,22 @@ FIXTURE_SETUP(frames)
 	memset(&self->r, 0, sizeof(self->r));
 }
 
-static void forget(struct request *r)
-{
-	json_object_put(r->in);
-	json_object_put(r->out);
-	free(r->out_blob);
-	memset(r, 0, sizeof(*r));
-}
-
 FIXTURE_TEARDOWN(frames)
 {
 	saved_frames_drop();
-	forget(&self->r);
+	request_forget(&self->r);
 }
 
 static const char *migration = "m1";
 
-/* One request; its answer is in self->r. */
 /* The UUID of a guest VM that leaves, if one does. */
 static const char *leaves;
 
+/* One request; its answer is in self->r. */
 static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), uint32_t domid, uint64_t offset,
 		    bool again)
 {
-	forget(&self->r);
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, again);
 	js_add_str(self->r.in, "migration", migration);
 	js_add_str(self->r.in, "how", "p2m");
 	js_add_u64(self->r.in, "domid", domid);
@@ -319,8 +310,6 @@ static int ask_once(FIXTURE_DATA(frames) *self, int (*op)(struct request *r), ui
 		js_add_str(self->r.in, "uuid", leaves);
 	if (leaves)
 		js_add_str(self->r.in, "name", "u1");
-	if (again)
-		js_add_bool(self->r.in, "again", true);
 	return op(&self->r);
 }
 

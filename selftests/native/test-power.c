@@ -18,6 +18,7 @@
 #include "state_dir.h"
 #include "store.h"
 #include "watch.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 #define DOMID	5
@@ -141,13 +142,6 @@ FIXTURE(power) {
 	struct request r;
 };
 
-static void forget(struct request *r)
-{
-	json_object_put(r->in);
-	json_object_put(r->out);
-	memset(r, 0, sizeof(*r));
-}
-
 FIXTURE_SETUP(power)
 {
 	x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -161,7 +155,7 @@ FIXTURE_SETUP(power)
 
 FIXTURE_TEARDOWN(power)
 {
-	forget(&self->r);
+	request_forget(&self->r);
 	EXPECT_EQ(0, system("rm -rf " STATE_DIR));
 }
 
@@ -171,13 +165,9 @@ static int ask(FIXTURE_DATA(power) *self, int (*op)(struct request *r))
 	int rc;
 
 	do {
-		forget(&self->r);
-		self->r.in = json_object_new_object();
-		self->r.out = json_object_new_object();
+		request_begin(&self->r, again);
 		js_add_u64(self->r.in, "domid", DOMID);
 		js_add_str(self->r.in, "uuid", U1);
-		if (again)
-			js_add_bool(self->r.in, "again", true);
 		rc = op(&self->r);
 		again = self->r.again;
 	} while (!rc && again);

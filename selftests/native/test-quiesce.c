@@ -22,6 +22,7 @@
 #include "store.h"
 #include "suspend.h"
 #include "work.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 #define DOMID 5
@@ -243,16 +244,9 @@ FIXTURE_SETUP(quiesce)
 	ASSERT_EQ(0, limit_set("reconnect", 20));
 }
 
-static void forget(struct request *r)
-{
-	json_object_put(r->in);
-	json_object_put(r->out);
-	memset(r, 0, sizeof(*r));
-}
-
 FIXTURE_TEARDOWN(quiesce)
 {
-	forget(&self->r);
+	request_forget(&self->r);
 	EXPECT_EQ(0, system("rm -rf " RUN_DIR));
 }
 
@@ -282,13 +276,9 @@ static bool begin;
 
 static int ask_once(FIXTURE_DATA(quiesce) *self, int (*op)(struct request *r), bool again)
 {
-	forget(&self->r);
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, again);
 	js_add_str(self->r.in, "migration", "m1");
 	js_add_u64(self->r.in, "domid", DOMID);
-	if (again)
-		js_add_bool(self->r.in, "again", true);
 	if (begin)
 		js_add_bool(self->r.in, "begin", true);
 	return op(&self->r);

@@ -17,6 +17,7 @@
 #include "ops.h"
 #include "pack.h"
 #include "restore.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 #define DOMID 9
@@ -98,24 +99,13 @@ FIXTURE_SETUP(restore)
 	self->unpacked = 0;
 }
 
-static void forget(struct request *r)
-{
-	json_object_put(r->in);
-	json_object_put(r->out);
-	memset(r, 0, sizeof(*r));
-}
-
 static int ask_once(FIXTURE_DATA(restore) *self, int (*op)(struct request *r), const char *migration, bool again)
 {
-	forget(&self->r);
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, again);
 	js_add_str(self->r.in, "migration", migration);
 	js_add_str(self->r.in, "name", "u1");
 	js_add_str(self->r.in, "uuid", UUID);
 	js_add_u64(self->r.in, "frames", 1);
-	if (again)
-		js_add_bool(self->r.in, "again", true);
 	if (op == op_restore_write && !again) {
 		self->r.blob = self->stream;
 		self->r.blob_len = self->len;
@@ -141,7 +131,7 @@ FIXTURE_TEARDOWN(restore)
 
 	ask(self, op_restore_abort, "m1");
 	ask(self, op_restore_abort, "m2");
-	forget(&self->r);
+	request_forget(&self->r);
 	free(self->stream);
 	snprintf(command, sizeof(command), "rm -rf %s", self->dir);
 	EXPECT_EQ(0, system(command));

@@ -18,6 +18,7 @@
 #include "pack.h"
 #include "saved_frames.h"
 #include "store.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 #define DOMID 5
@@ -106,23 +107,11 @@ FIXTURE_SETUP(save)
 	ASSERT_EQ(0, limit_set("freeze", 3));
 }
 
-static void forget(struct request *r)
-{
-	json_object_put(r->in);
-	json_object_put(r->out);
-	free(r->out_blob);
-	memset(r, 0, sizeof(*r));
-}
-
 static int ask_once(FIXTURE_DATA(save) *self, int (*op)(struct request *r), const char *migration, bool again)
 {
-	forget(&self->r);
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, again);
 	js_add_str(self->r.in, "migration", migration);
 	js_add_u64(self->r.in, "domid", DOMID);
-	if (again)
-		js_add_bool(self->r.in, "again", true);
 	if (self->pack)
 		js_add_bool(self->r.in, "pack", true);
 	return op(&self->r);
@@ -145,7 +134,7 @@ FIXTURE_TEARDOWN(save)
 	x->cancels = true;
 	ask(self, op_save_abort, "m1");
 	ask(self, op_save_abort, "m2");
-	forget(&self->r);
+	request_forget(&self->r);
 }
 
 static bool suspended(FIXTURE_DATA(save) *self)
