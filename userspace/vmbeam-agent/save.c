@@ -145,20 +145,20 @@ int op_save_begin(struct request *r)
 	const char *migration;
 	uint32_t domid;
 	struct domain d;
-	int rc;
+	int rc = get_migration(r, &migration);
 
-	rc = get_migration(r, &migration);
 	rc = rc ?: get_domid(r, &domid);
 	if (rc)
 		return rc;
 	if (save.active && !(save.eof && !save.pid) && !strcmp(save.migration, migration))
-		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid, save.migration);
+		return fail(r, -EBUSY, "the save of domain %u for migration %s is still under way", save.domid,
+			    save.migration);
 	leave_to_nobody();
-	rc = domain_read(domid, &d);
-	if (rc || d.dying)
+	if (domain_read(domid, &d) || d.dying)
 		return fail(r, -ESRCH, "domain %u is gone", domid);
 	if (d.paused || d.shutdown)
-		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.called, domid);
+		return fail(r, -EINVAL, "guest VM %s (domain %u) does not run: it could not suspend itself", d.called,
+			    domid);
 	if (access(domain_helper(), X_OK))
 		return fail(r, -errno, "the save helper %s cannot be run: %s", domain_helper(), strerror(errno));
 	save_clear();		/* one that has ended, whose migration is over */
