@@ -14,7 +14,9 @@
 
 void guard_forget_refuges(struct migration *m)
 {
-	for (size_t i = 0; m->comes_home && m->config && i < m->config->nr_hostvms; i++) {
+	if (!m->comes_home)
+		return;
+	for (size_t i = 0; i < m->config->nr_hostvms; i++) {
 		const char *name = m->config->hostvms[i].name;
 		struct error err;
 		uint32_t domid;

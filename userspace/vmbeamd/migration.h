@@ -40,7 +40,7 @@ struct migration_live {
 	bool unpause_tried;
 	int rebind_tries;
 	int64_t rebind_until_ms;	/* 0: not tried yet */
-	const struct config *config;	/* NULL: of a check, which runs no hooks and tells nobody */
+	const struct config *config;	/* NULL: no hooks are run */
 	bool left;			/* by a daemon that died: this one only brings it to its end */
 	char next[40];			/* the UUID of the one that goes the same way after it, if all is well; "": none */
 	bool allow_missing_files;	/* as the destination's configuration has it */
