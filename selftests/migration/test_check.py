@@ -110,7 +110,7 @@ driver_domain=1
         assert code == REFUSED, report
         problems = "\n".join(report["problems"])
         for words in ("u5 is paused", "u5 does not say that it can suspend", "nomigrate=1", "driver_domain=1",
-                      "the bridge xenbr9 of a network card is not here", "the kernel of u5, /run/only-here, is not here"):
+                      "the bridge xenbr9 of a network card is not here", "the kernel of u5, /run/only-here, is missing"):
             assert words in problems, f"it does not say: {words}\n{problems}"
         lab.run("hv1", "xl destroy u5; ip link del xenbr9; rm /run/only-here /run/u5.cfg")
 

@@ -53,10 +53,10 @@ static struct finding compare(const char *need, const char *offer)
 TEST(memory)
 {
 	EXPECT_OFFERED(MEMORY(262144, 263168, 262144), "{'kind':'memory','free_kib':300000}");
-	EXPECT_REFUSED("hv2: 275 MiB of memory are needed for u1 and 257 MiB are free here",
+	EXPECT_REFUSED("hv2: 275 MiB of memory are needed for u1 and 257 MiB are free:",
 		       MEMORY(262144, 263168, 262144),
 		       "{'kind':'memory','free_kib':263168}");
-	EXPECT_REFUSED("are free here", MEMORY(1, 1, 1), "{'kind':'memory'}");
+	EXPECT_REFUSED("MiB are free:", MEMORY(1, 1, 1), "{'kind':'memory'}");
 }
 
 /* U20: told to give memory back, and has not done so. */
@@ -78,10 +78,10 @@ TEST(vcpus_and_their_cpus)
 TEST(cpupool)
 {
 	EXPECT_OFFERED("{'kind':'cpupool','name':'fast'}", "{'kind':'cpupool','name':'fast','cpus':'2'}");
-	EXPECT_REFUSED("hv2: there is no cpupool called fast here", "{'kind':'cpupool','name':'fast'}",
+	EXPECT_REFUSED("hv2: there is no cpupool called fast, in which", "{'kind':'cpupool','name':'fast'}",
 		       "{'kind':'cpupool'}");
 	EXPECT_REFUSED("no cpupool called fast", "{'kind':'cpupool','name':'fast'}", "null");
-	EXPECT_REFUSED("hv2: the cpupool fast, in which u1 runs on hv1, has no CPUs here",
+	EXPECT_REFUSED("hv2: the cpupool fast, in which u1 runs on hv1, has no CPUs:",
 		       "{'kind':'cpupool','name':'fast'}", "{'kind':'cpupool','name':'fast','cpus':''}");
 }
 
@@ -89,7 +89,7 @@ TEST(pins)
 {
 	EXPECT_OFFERED("{'kind':'pin','id':'1','hard':'0-1','soft':'all'}", "{'kind':'pin','cpus':'0-3'}");
 	EXPECT_OFFERED("{'kind':'pin','id':'1','hard':'all','soft':'7'}", "{'kind':'pin','cpus':'0-3'}");
-	EXPECT_REFUSED("vCPU 1 of u1 is pinned to CPU 4,6-7, and none of these is here (there are 0-3)",
+	EXPECT_REFUSED("vCPU 1 of u1 is pinned to CPU 4,6-7, and there are only 0-3:",
 		       "{'kind':'pin','id':'1','hard':'4,6-7','soft':'all'}", "{'kind':'pin','cpus':'0-3'}");
 	EXPECT_WARNING("has only some of these (0-3)", "{'kind':'pin','id':'1','hard':'2-5','soft':'all'}",
 		       "{'kind':'pin','cpus':'0-3'}");
@@ -100,11 +100,11 @@ TEST(cpu_features_by_name)
 	/* A PV guest VM on AMD, and its host VM: 0x0183f3ff of word 2 repeats word 0. */
 	EXPECT_OFFERED("{'kind':'cpu','features':[25424895,0,562295807]}",
 		       "{'kind':'cpu','features':[25424895,0,536870912]}");
-	EXPECT_REFUSED("hv2: the CPU here lacks what u1 may use: syscall", "{'kind':'cpu','features':[0,0,2048]}",
+	EXPECT_REFUSED("hv2: the CPU lacks what u1 may use: syscall", "{'kind':'cpu','features':[0,0,2048]}",
 		       "{'kind':'cpu','features':[0,0,25424895]}");
 	EXPECT_OFFERED("{'kind':'cpu','features':[67108864,0,0,0,0,32]}",
 		       "{'kind':'cpu','features':[4294967295,0,0,0,0,33,1]}");
-	EXPECT_REFUSED("hv2: the CPU here lacks what u1 may use: sse2, avx2, bit 31 of word 30.",
+	EXPECT_REFUSED("hv2: the CPU lacks what u1 may use: sse2, avx2, bit 31 of word 30.",
 		       "{'kind':'cpu','features':[67108865,0,0,0,0,32,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2147483648]}",
 		       "{'kind':'cpu','features':[1]}");
 	EXPECT_REFUSED("hv2: the agent does not say which CPU features", "{'kind':'cpu','features':[1]}",
@@ -118,11 +118,11 @@ TEST(cpu_features_by_name)
 TEST(disks)
 {
 	EXPECT_OFFERED(DISK, "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'ids':{'wwid':'naa.1','serial':'x'}}");
-	EXPECT_REFUSED("it has 1048576 bytes there and 4096 here", DISK,
+	EXPECT_REFUSED("it has 1048576 bytes on hv1 and 4096 on hv2", DISK,
 		       "{'kind':'vbd','target':'/dev/vdb','bytes':4096}");
-	EXPECT_REFUSED("its wwid is naa.1 there and naa.2 here", DISK,
+	EXPECT_REFUSED("its wwid is naa.1 on hv1 and naa.2 on hv2", DISK,
 		       "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'ids':{'wwid':'naa.2'}}");
-	EXPECT_REFUSED("cannot be written here", DISK,
+	EXPECT_REFUSED("cannot be written to", DISK,
 		       "{'kind':'vbd','target':'/dev/vdb','bytes':1048576,'read_only':true}");
 	EXPECT_REFUSED("does not describe the disk /dev/vdb", DISK, "{'kind':'vbd'}");
 }
@@ -133,7 +133,7 @@ TEST(a_warning_is_not_told_beside_a_refusal)
 				   "{'kind':'vbd','target':'/dev/b','bytes':4096}");
 
 	EXPECT_EQ(VERDICT_REFUSED, f.verdict);
-	EXPECT_TRUE(strstr(f.why, "4096 here"));
+	EXPECT_TRUE(strstr(f.why, "4096 on hv2"));
 	EXPECT_FALSE(strstr(f.why, "does not use")) TH_LOG("%s", f.why);
 }
 
@@ -178,11 +178,11 @@ TEST(devices_that_come_and_go)
 TEST(files)
 {
 	EXPECT_OFFERED("{'kind':'file','id':'kernel','path':'/k'}", "{'kind':'file','path':'/k'}");
-	EXPECT_REFUSED("hv2: the kernel of u1, /k, is not here (gone)", "{'kind':'file','id':'kernel','path':'/k'}",
+	EXPECT_REFUSED("hv2: the kernel of u1, /k, is missing (gone)", "{'kind':'file','id':'kernel','path':'/k'}",
 		       "{'kind':'file','missing':'gone'}");
 	EXPECT_REFUSED("\"allow_missing_files\"", "{'kind':'file','id':'kernel','path':'/k'}", "null");
 	sides.allow_missing_files = true;
-	EXPECT_WARNING("hv2: the kernel of u1, /k, is not here (gone)", "{'kind':'file','id':'kernel','path':'/k'}",
+	EXPECT_WARNING("hv2: the kernel of u1, /k, is missing (gone)", "{'kind':'file','id':'kernel','path':'/k'}",
 		       "{'kind':'file','missing':'gone'}");
 }
 

@@ -217,7 +217,7 @@ def test_check_names_all_problems(rig: Rig) -> None:
     rig.start(not_preserved=1)
     code, _, err = rig.command("check", "hv1/u1", "hv2")
     assert code == REFUSED
-    assert "0 MiB are free here" in err and "on_crash" in err
+    assert "0 MiB are free:" in err and "on_crash" in err
     rig.assert_on_source()
 
 
@@ -291,7 +291,7 @@ def test_disk_of_another_size(rig: Rig) -> None:
     code, report, _ = rig.migrate()
     assert code == REFUSED
     assert "the disk xvda of u1, /dev/vdb, is not the same on hv1 and hv2" in report["error"]
-    assert f"{1 << 30} bytes there and {1 << 29} here" in report["error"]
+    assert f"{1 << 30} bytes on hv1 and {1 << 29} on hv2" in report["error"]
     assert "disk-blocks" not in rig.source.asked
     rig.assert_on_source()
 
@@ -311,7 +311,7 @@ def test_disk_that_calls_itself_another(rig: Rig) -> None:
     rig.start()
     code, report, _ = rig.migrate()
     assert code == REFUSED
-    assert "its wwid is naa.1 there and naa.2 here" in report["error"]
+    assert "its wwid is naa.1 on hv1 and naa.2 on hv2" in report["error"]
     rig.assert_on_source()
 
 
@@ -378,7 +378,7 @@ def test_disk_that_cannot_be_written_there(rig: Rig) -> None:
     rig.start()
     code, report, _ = rig.migrate()
     assert code == REFUSED
-    assert "cannot be written here" in report["error"]
+    assert "cannot be written to" in report["error"]
     for agent in rig.agents:
         agent.devices[0]["mode"] = "r"
     code, _, err = rig.migrate()
@@ -437,11 +437,11 @@ def lose_time(rig: Rig) -> None:
 @pytest.mark.parametrize(("lose", "item", "said"), [
     (lose_bridge, "network card 00:16:3e:01:02:03", "hv2: the bridge xenbr0 is not here"),
     (lose_disk, "disk xvda", "hv2: the disk /dev/vdb is not here"),
-    (lose_memory, "memory", "MiB of memory are needed for u1 and 0 MiB are free here"),
-    (lose_cpu, "pin of vCPU 0", "vCPU 0 of u1 is pinned to CPU 1, and none of these is here (there are 0)"),
-    (lose_all_cpus, "cpupool", "hv2: the cpupool Pool-0, in which u1 runs on hv1, has no CPUs here"),
-    (lose_feature, "CPU", "hv2: the CPU here lacks what u1 may use: avx2."),
-    (lose_kernel, "file kernel", f"hv2: the kernel of u1, {KERNEL}, is not here"),
+    (lose_memory, "memory", "MiB of memory are needed for u1 and 0 MiB are free:"),
+    (lose_cpu, "pin of vCPU 0", "vCPU 0 of u1 is pinned to CPU 1, and there are only 0:"),
+    (lose_all_cpus, "cpupool", "hv2: the cpupool Pool-0, in which u1 runs on hv1, has no CPUs:"),
+    (lose_feature, "CPU", "hv2: the CPU lacks what u1 may use: avx2."),
+    (lose_kernel, "file kernel", f"hv2: the kernel of u1, {KERNEL}, is missing"),
     (lose_time, "clock", "the clock of hv2 is 3600."),
 ], ids=["bridge", "disk", "memory", "pin", "no-cpus", "feature", "kernel", "clock"])
 def test_what_is_not_offered_is_named(rig: Rig, lose: Callable[[Rig], None], item: str, said: str) -> None:
@@ -571,7 +571,7 @@ def test_kernel_that_is_not_there(rig: Rig) -> None:
     rig.start()
     code, report, _ = rig.migrate()
     assert code == REFUSED
-    assert len(report["problems"]) == 1 and f"the kernel of u1, {KERNEL}, is not here" in report["problems"][0]
+    assert len(report["problems"]) == 1 and f"the kernel of u1, {KERNEL}, is missing" in report["problems"][0]
     rig.assert_on_source()
 
 
@@ -582,7 +582,7 @@ def test_kernel_may_be_missing(rig: Rig) -> None:
     rig.start()
     code, out, err = rig.command("check", "hv1/u1", "hv2")
     assert code == DONE, err
-    missing = f"hv2: the kernel of u1, {KERNEL}, is not here (No such file)"
+    missing = f"hv2: the kernel of u1, {KERNEL}, is missing (No such file)"
     assert f"warning: {missing}" in out
     code, report, err = rig.migrate()
     assert code == DONE, err

@@ -251,7 +251,7 @@ int check(struct migration *m)
 	a = connects(m, &m->a, m->host_a);
 	b = connects(m, &m->b, m->host_b);
 	if (a && b && strcmp(js_str(m->a.hello, "hostvm_xen", ""), js_str(m->b.hello, "hostvm_xen", "")))
-		problem(m, "%s runs Xen %s, %s runs Xen %s: only the same version is known to work", m->from,
+		problem(m, "%s runs Xen %s, %s runs Xen %s: a guest VM moves only between nested Xens of the same version", m->from,
 			js_str(m->a.hello, "hostvm_xen", "?"), m->to, js_str(m->b.hello, "hostvm_xen", "?"));
 	if (a)
 		check_features(m, &m->a);

@@ -102,7 +102,7 @@ static void compare_memory(struct json_object *need, struct json_object *offer, 
 		say(f, VERDICT_REFUSED, "%s: %s holds %" PRIu64 " MiB of memory and its target is %" PRIu64 " MiB: the toolstack of %s would give it no more than that. Wait until it has given the rest back, or raise its target (xl mem-set)",
 		    s->from, s->guest, held >> 10, target >> 10, s->to);
 	if (free_kib < kib)
-		say(f, VERDICT_REFUSED, "%s: %" PRIu64 " MiB of memory are needed for %s and %" PRIu64 " MiB are free here: shut down or shrink another guest VM, or shrink %s (xl mem-set)",
+		say(f, VERDICT_REFUSED, "%s: %" PRIu64 " MiB of memory are needed for %s and %" PRIu64 " MiB are free: shut down or shrink another guest VM, or shrink %s (xl mem-set)",
 		    s->to, kib >> 10, s->guest, free_kib >> 10, s->guest);
 }
 
@@ -160,12 +160,12 @@ static void compare_pool(struct json_object *need, struct json_object *offer, co
 
 		snprintf(f->offers, sizeof(f->offers), "%s, %s%s", name, *cpus ? "CPUs " : "without CPUs", cpus);
 		if (!*cpus)
-			say(f, VERDICT_REFUSED, "%s: the cpupool %s, in which %s runs on %s, has no CPUs here: add some (xl cpupool-cpu-add), or put %s into another one first (xl cpupool-migrate)",
+			say(f, VERDICT_REFUSED, "%s: the cpupool %s, in which %s runs on %s, has no CPUs: add some (xl cpupool-cpu-add), or put %s into another one first (xl cpupool-migrate)",
 			    s->to, name, s->guest, s->from, s->guest);
 		return;
 	}
 	snprintf(f->offers, sizeof(f->offers), "none of that name");
-	say(f, VERDICT_REFUSED, "%s: there is no cpupool called %s here, in which %s runs on %s: make it (xl cpupool-create), or put %s into another one first (xl cpupool-migrate)",
+	say(f, VERDICT_REFUSED, "%s: there is no cpupool called %s, in which %s runs on %s: make it (xl cpupool-create), or put %s into another one first (xl cpupool-migrate)",
 	    s->to, name, s->guest, s->from, s->guest);
 }
 
@@ -181,7 +181,7 @@ static void compare_pin(struct json_object *need, struct json_object *offer, con
 		return;
 	match_cpus(hard, cpus, &there, &missing);
 	if (!there)
-		say(f, VERDICT_REFUSED, "%s: vCPU %s of %s is pinned to CPU %s, and none of these is here (there are %s): pin it to others first (xl vcpu-pin)",
+		say(f, VERDICT_REFUSED, "%s: vCPU %s of %s is pinned to CPU %s, and there are only %s: pin it to others first (xl vcpu-pin)",
 		    s->to, vcpu, s->guest, hard, cpus);
 	else if (missing)
 		say(f, VERDICT_WARNING, "vCPU %s of %s is pinned to CPUs %s, and %s has only some of these (%s)", vcpu, s->guest, hard,
@@ -199,7 +199,7 @@ static void compare_features(struct json_object *need, struct json_object *offer
 		say(f, VERDICT_REFUSED, "%s: the agent does not say which CPU features there are: is it of vmbeamd's version?",
 		    a ? s->to : s->from);
 	else if (features_missing(a, b, missing, sizeof(missing)))
-		say(f, VERDICT_REFUSED, "%s: the CPU here lacks what %s may use: %s. Move it to a host VM with these, or start it without them (cpuid=)",
+		say(f, VERDICT_REFUSED, "%s: the CPU lacks what %s may use: %s. Move it to a host VM with these, or start it without them (cpuid=)",
 		    s->to, s->guest, missing);
 }
 
@@ -218,10 +218,10 @@ static void compare_disk(struct json_object *need, struct json_object *offer, co
 	snprintf(f->offers, sizeof(f->offers), "%s, %" PRIu64 " MiB%s", target, there >> 20,
 		 js_bool(offer, "read_only") ? ", read only" : "");
 	if (bytes != there)
-		say(f, VERDICT_REFUSED, "the disk %s of %s, %s, is not the same on %s and %s: it has %" PRIu64 " bytes there and %" PRIu64 " here. Give %s the disk that %s has, under that path",
-		    name, s->guest, target, s->from, s->to, bytes, there, s->to, s->from);
+		say(f, VERDICT_REFUSED, "the disk %s of %s, %s, is not the same on %s and %s: it has %" PRIu64 " bytes on %s and %" PRIu64 " on %s. Give %s the disk that %s has, under that path",
+		    name, s->guest, target, s->from, s->to, bytes, s->from, there, s->to, s->to, s->from);
 	else if (!is(need, "mode", "r") && js_bool(offer, "read_only"))
-		say(f, VERDICT_REFUSED, "%s: the disk %s of %s, %s, cannot be written here: make the device writable (blockdev --setrw)",
+		say(f, VERDICT_REFUSED, "%s: the disk %s of %s, %s, cannot be written to: make the device writable (blockdev --setrw)",
 		    s->to, name, s->guest, target);
 	if (!a || f->verdict == VERDICT_REFUSED)
 		return;
@@ -230,8 +230,8 @@ static void compare_disk(struct json_object *need, struct json_object *offer, co
 
 		(void)value;
 		if (mine && other && strcmp(mine, other))
-			say(f, VERDICT_REFUSED, "the disk %s of %s, %s, is not the same on %s and %s: its %s is %s there and %s here. Give %s the disk that %s has, under that path",
-			    name, s->guest, target, s->from, s->to, key, mine, other, s->to, s->from);
+			say(f, VERDICT_REFUSED, "the disk %s of %s, %s, is not the same on %s and %s: its %s is %s on %s and %s on %s. Give %s the disk that %s has, under that path",
+			    name, s->guest, target, s->from, s->to, key, mine, s->from, other, s->to, s->to, s->from);
 	}
 }
 
@@ -276,8 +276,8 @@ static void compare_file(struct json_object *need, struct json_object *offer, co
 	snprintf(f->needs, sizeof(f->needs), "%s", path);
 	snprintf(f->offers, sizeof(f->offers), "%s", js_str(offer, "path", js_str(offer, "missing", "unknown")));
 	if (!is(offer, "path", path))
-		say(f, s->allow_missing_files ? VERDICT_WARNING : VERDICT_REFUSED, "%s: the %s of %s, %s, is not here (%s): it runs without, but its next reboot fails. Copy it here%s",
-		    s->to, js_str(need, "id", "file"), s->guest, path, js_str(offer, "missing", "unknown"),
+		say(f, s->allow_missing_files ? VERDICT_WARNING : VERDICT_REFUSED, "%s: the %s of %s, %s, is missing (%s): %s runs without it, but its next reboot fails. Copy it from %s%s",
+		    s->to, js_str(need, "id", "file"), s->guest, path, js_str(offer, "missing", "unknown"), s->guest, s->from,
 		    s->allow_missing_files ? "" : ", or say that it may go without (\"allow_missing_files\" of this host VM in vmbeamd's configuration)");
 }
 

@@ -164,7 +164,7 @@ static void find_missing(struct survey *s, struct json_object *hostvms, struct j
 		if (has)
 			error_set(&why, "it is away from %s, and where it is is not known: no agent answers on %s", s->to, which);
 		else
-			error_set(&why, "it is away from %s, and on no host VM. If it does not reboot just now, it was shut down: start it on %s (xl create), or leave it out (--unmovable leave)",
+			error_set(&why, "it is away from %s, and on no host VM. Unless it is rebooting, it was shut down: start it on %s (xl create), or leave it out (--unmovable leave)",
 				  s->to, s->to);
 		add_missing(s, g, why.text);
 	}

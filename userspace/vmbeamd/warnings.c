@@ -21,7 +21,7 @@ static void warn_of_double(struct json_object *warnings, const char *home, struc
 		sentences_add(warnings, "%s is on %s, which it has left, as domain %llu (UUID %s): somebody started it there. Whether it is elsewhere, too, is not known, since no agent answers on %s. If it is, destroy one of them at once: both write to its disks",
 			      called, home, domid, uuid, which);
 	else
-		sentences_add(warnings, "%s is on %s, which it has left, as domain %llu (UUID %s), and nowhere else: somebody started it there. What starts it there by itself is put back as soon as it runs; if that does not come about, type vmbeam adopt %s",
+		sentences_add(warnings, "%s is on %s, which it has left, as domain %llu (UUID %s), and nowhere else: somebody started it there. Once it runs, what starts it there by itself is put back; if this warning stays, type vmbeam adopt %s",
 			      called, home, domid, uuid, js_str(away, "uuid", "?"));
 }
 
@@ -77,7 +77,7 @@ static void warn_of_missing(struct json_object *warnings, struct json_object *ho
 		if (look_has(h, uuid, name) || look_elsewhere(hostvms, home, uuid, name, which, sizeof(which)))
 			continue;
 		text_short(called, sizeof(called), name);
-		sentences_add(warnings, "%s is away from %s, and on no host VM: if it does not reboot just now, start it on %s (xl create). What starts it there by itself is put back then",
+		sentences_add(warnings, "%s is away from %s, and on no host VM: unless it is rebooting, start it on %s (xl create). Then what starts it there by itself is put back",
 			      called, home, home);
 	}
 }
