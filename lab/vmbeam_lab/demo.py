@@ -45,7 +45,7 @@ def show(m: dict[str, Any]) -> None:
   {m['guest']} moved from {m['from']} to {m['to']}: {m['memory_mib']} MiB, {f['total']} frames
     {f['swapped']} swapped ({f['swapped'] * percent:.1f} %), {f['kept']} kept as content, {f['exchanged']} exchanged
     {f['superpages']} of them in superpages of 2 MiB that went whole ({f['superpages'] * percent:.1f} %)
-    downtime  {m['downtime_ms']:.0f} ms of {m['total_ms']:.0f} ms
+    downtime  {m['downtime_ms']:.0f} ms; the migration took {m['total_ms']:.0f} ms
     after it: {c['memory_errors']} memory errors, {c['disk_errors']} disk errors, same boot id: {c['boot_id_same']}, """
           f"""longest heartbeat gap {c['heartbeat_gap_ms']} ms
     {s['same']} of {s['taken']} random frames have the very machine frame that they had

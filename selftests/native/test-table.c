@@ -208,7 +208,7 @@ TEST(the_history)
 	     "\"total_ms\":15.0,\"frames\":{\"swapped\":0},\"error\":\"hv2: no\\nmemory\"},"
 	     "{\"kind\":\"maintenance\",\"what\":\"maintain\",\"from\":\"hv1\",\"to\":\"hv2\",\"outcome\":\"done\",\"ended\":1764003600,"
 	     "\"down_ms\":60000,\"total_ms\":100000,\"guests\":[{},{},{}]}]", 0);
-	EXPECT_STREQ("ENDED             WHAT      GUEST VM     FROM  TO   OUTCOME     PAUSE     TOOK"
+	EXPECT_STREQ("ENDED             WHAT      GUEST VM     FROM  TO   OUTCOME  DOWNTIME     TOOK"
 		     "  SWAPPED  KEPT  EXCHANGED  WHY\n"
 		     "2025-11-24 16:00  migrate   u1           hv1   hv2  done       120 ms    4.3 s      100     3          0\n"
 		     "2025-11-24 16:01  migrate   u2           hv1   hv2  refused              0.0 s"

@@ -36,7 +36,7 @@ def test_there_and_back(command: Command) -> None:
     lines = ended.out.splitlines()
     assert lines[:2] == ["1 of 4: u1 to hv2, 100.0 ms, down for 10.0 ms", "2 of 4: u1 to hv1, 300.0 ms, down for 40.0 ms"]
     assert [" ".join(line.split()) for line in lines[4:]] == [
-        "WHAT MEDIAN LEAST MOST", "a whole migration 250.0 ms 100.0 ms 900.0 ms", "the pause 25.0 ms 10.0 ms 40.0 ms",
+        "WHAT MEDIAN LEAST MOST", "a whole migration 250.0 ms 100.0 ms 900.0 ms", "the downtime 25.0 ms 10.0 ms 40.0 ms",
         "phase swap 4.5 ms 3.0 ms 8.0 ms", "phase commit 1.0 ms 1.0 ms 1.0 ms"]
 
 

@@ -16,8 +16,8 @@
 static const char help[] =
 	"usage: vmbeam bench [--json] [--runs NUMBER] HOSTVM/GUEST HOSTVM\n\n"
 	"Moves a running guest VM to the other host VM and back, NUMBER times (10), as vmbeam migrate does, and shows how long\n"
-	"that takes on this machine: the whole, the pause, and each phase, with the median of all migrations, the least and the\n"
-	"most. The guest VM ends where it was. The first migration that fails ends the bench, and Ctrl-C does: it calls off\n"
+	"that takes on this machine: the whole, the downtime, and each phase, with the median of all migrations, the least and\n"
+	"the most. The guest VM ends where it was. The first migration that fails ends the bench, and Ctrl-C does: it calls off\n"
 	"the one under way.\n"
 	"With --json, the figures and the report of each migration, also of a bench that was ended.\n\n"
 	"exit codes: those of vmbeam migrate\n";
@@ -105,7 +105,7 @@ static void show(FILE *f, struct json_object *figures, size_t width)
 		if (!strcmp(key, "total_ms"))
 			table_add(&t, "a whole migration");
 		else if (!strcmp(key, "downtime_ms"))
-			table_add(&t, "the pause");
+			table_add(&t, "the downtime");
 		else
 			table_add(&t, "phase %s", key);
 		table_add(&t, "%.1f ms", cli_double(figure, "median", 0));

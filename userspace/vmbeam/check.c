@@ -11,7 +11,7 @@ static const char help[] =
 	"Can the guest VM be moved to the other host VM? Prints what it needs and what is offered for that, a line for each\n"
 	"item, says all that stands in the way or will be lost or different, and touches nothing.\n"
 	"Says, too, how many of its frames lie in pieces of 2 MiB, which can go as superpages.\n"
-	"Exits with 0 when nothing does, with 2 otherwise.\n";
+	"Exits with 0 when the guest VM can be moved, with 2 when it cannot.\n";
 
 /* How it is known that a disk is the same: the part of its line behind what is needed and offered. */
 static void said_blocks(struct json_object *d)

@@ -13,8 +13,8 @@ static const char help[] =
 	"Moves a running guest VM to the other host VM. Its memory is not copied: the host hypervisor swaps the frames\n"
 	"of the two host VMs. vmbeamd does the work, and goes on with it if this command dies (vmbeam status). Ctrl-C asks it to\n"
 	"call the migration off; the second one leaves that to it.\n"
-	"The host VM that it leaves remains its home: it does not start it by itself, and vmbeam return brings it back. If it\n"
-	"moves for good, type vmbeam adopt GUEST afterwards.\n"
+	"The host VM that the guest VM leaves remains its home, but does not start it by itself any more: vmbeam return brings\n"
+	"the guest VM back there. If the guest VM is to stay where it went, type vmbeam adopt GUEST afterwards.\n"
 	"With --json, the report on standard output, and each phase as a JSON line on standard error.\n\n"
 	"exit codes: 0 moved, 1 misuse, 2 refused before anything was touched, 3 failed and rolled back: the guest VM\n"
 	"runs on where it was, 4 unfinished, lost, or an operator is needed, 5 vmbeamd cannot be reached\n";
@@ -25,7 +25,7 @@ static void print_done(struct json_object *r)
 
 	cli_say(stdout,
 		"%s runs on %s. Of %llu frames %llu were swapped, %llu kept, %llu exchanged; %llu lay in superpages. "
-		"Down for %.1f ms of %.1f.\n",
+		"It was down for %.1f ms; the migration took %.1f ms.\n",
 		js_str(r, "guest", ""), js_str(r, "to", ""), (unsigned long long)js_u64(frames, "total", 0),
 		(unsigned long long)js_u64(frames, "swapped", 0), (unsigned long long)js_u64(frames, "kept", 0),
 		(unsigned long long)js_u64(frames, "exchanged", 0),

@@ -300,7 +300,7 @@ void show_history(FILE *f, struct json_object *records, size_t width)
 {
 	struct table t;
 
-	table_init(&t, HEADINGS("ENDED", "WHAT", "GUEST VM", "FROM", "TO", "OUTCOME", ">PAUSE", ">TOOK", ">SWAPPED", ">KEPT",
+	table_init(&t, HEADINGS("ENDED", "WHAT", "GUEST VM", "FROM", "TO", "OUTCOME", ">DOWNTIME", ">TOOK", ">SWAPPED", ">KEPT",
 				">EXCHANGED", "WHY"));
 	for (size_t i = 0; i < js_len(records); i++) {
 		struct json_object *r = at(records, i), *frames = js_get(r, "frames", json_type_object);

@@ -53,7 +53,7 @@ static void show_sums(FILE *f, struct json_object *plan)
 /* In the order in which they go. */
 void show_plan(FILE *f, struct json_object *plan, size_t width)
 {
-	static const char *const headings[] = { "GUEST VM", "PLAN", ">MIB", ">PAUSE" };
+	static const char *const headings[] = { "GUEST VM", "PLAN", ">MIB", ">DOWNTIME" };
 	struct json_object *guests = js_array(plan, "guests");
 	struct table t;
 
