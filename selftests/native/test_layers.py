@@ -70,6 +70,12 @@ def uses(objects: list[Object]) -> Uses:
     return {o.name: {other.name for other in objects if other is not o and o.undefined & other.defined} for o in objects}
 
 
+def test_each_file_has_a_layer() -> None:
+    """In the table that says what lies where."""
+    table = (TOP / "docs/architecture.md").read_text(encoding="utf-8")
+    assert [] == [source.name for source in sorted(AGENT.glob("*.c")) if f"`{source.name}`" not in table]
+
+
 def test_no_circle(uses: Uses) -> None:
     assert not circle(uses)
 
