@@ -24,7 +24,7 @@ mutations: deps ## can the tests fail? breaks the code in one place after the ot
 swap-cost: deps ## what a swap costs, in instructions; the table in docs/hypercall.md; fails if a bound is passed
 	selftests/swap-cost.sh
 
-swap-profile: deps ## where they go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"
+swap-profile: deps ## where the instructions of a swap go, by function: CASE="2m", "4k scattered", "4k runs of 512", "2m with 8 excluded"
 	selftests/swap-profile.sh "$(or $(CASE),2m)"
 
 bench: deps ## what a swap costs beside what else there is; build/bench. SIZE="128 256" RUNS=10 ROW="memory/128/*" CUT=4 KEEP=1 DOCS=1
