@@ -19,7 +19,7 @@
  *
  *   ENOTTY      no such ioctl on this kind of fd (VMBEAM_QUERY tells which module serves the device)
  *   EINVAL      size below the first published one; an unknown flag; a reserved field or a pad is not zero;
- *               a value makes no sense (an empty list, first + count overflows, a domid that cannot be)
+ *               a value makes no sense (an empty extent, first + count overflows, a domid that cannot be)
  *   E2BIG       size beyond what this kernel knows and not zero there, or beyond a page; a count beyond its limit
  *   EFAULT      a pointer is bad. Structs without a result are not written to, so COMMIT, ROLLBACK, FORGET, ARM and
  *               RELEASE are never done and EFAULT
@@ -90,7 +90,7 @@ struct vmbeam_query {
 
 /*
  * Frames can be swapped: vmbeam_host.ko loads only where the hypervisor has the op, and lets domains of this kind use
- * it. What a FLASK policy says of two domains is asked at VMBEAM_TXN_SWAP.
+ * it. Whether it swaps those of two given domains is asked with an empty VMBEAM_TXN_SWAP.
  */
 #define VMBEAM_FEATURE_SWAP		(1ULL << 0)
 /* Contents of busy pairs can be exchanged. */
@@ -103,6 +103,8 @@ struct vmbeam_query {
 #define VMBEAM_FEATURE_INVALIDATE	(1ULL << 4)
 /* A stuck transaction stays: VMBEAM_TXN_LIST, VMBEAM_TXN_REOPEN and VMBEAM_TXN_FORGET are there. */
 #define VMBEAM_FEATURE_REOPEN		(1ULL << 5)
+/* VMBEAM_TXN_SWAP takes an empty list. */
+#define VMBEAM_FEATURE_SWAP_EMPTY	(1ULL << 6)
 
 /**
  * struct vmbeam_extent_pair - a run of pairs of frames
@@ -150,7 +152,8 @@ struct vmbeam_txn_begin {
  * @size: sizeof(struct vmbeam_txn_swap)
  * @flags: VMBEAM_SWAP_*
  * @pairs: user pointer to @nr_pairs of struct vmbeam_extent_pair
- * @nr_pairs: extents; 1 to vmbeam_query.max_extents, or 0 with VMBEAM_SWAP_INVALIDATE
+ * @nr_pairs: extents; 0 to vmbeam_query.max_extents. With 0 nothing is swapped, and the error is what the hypervisor
+ *	has against these two domains: EACCES, EOPNOTSUPP, ESRCH, ENOMEM
  * @nr_excluded: extents; 0 to vmbeam_query.max_extents
  * @excluded: user pointer to @nr_excluded of struct vmbeam_extent_pair: pairs at which both sides keep the contents
  *	that they have. Each must be part of one of @pairs (the first, if there are several), and they must come in

@@ -20,7 +20,7 @@ static long host_query(struct vmbeam_call *call, void *arg)
 		return -EINVAL;
 	query->role = VMBEAM_ROLE_HOST;
 	query->features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
-			  VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_REOPEN;
+			  VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_REOPEN | VMBEAM_FEATURE_SWAP_EMPTY;
 	query->max_extents = VMBEAM_MAX_EXTENTS;
 	query->max_frames = VMBEAM_MAX_FRAMES;
 	return 0;

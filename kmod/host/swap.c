@@ -170,7 +170,7 @@ static int do_swap(struct vmbeam_txn *txn, struct vmbeam_block *list, const stru
 	u32 flags = arg->flags;
 	int rc;
 
-	/* Once also without pairs: there may be something to ask of the device models. */
+	/* Once also without pairs: to learn what the hypervisor has against the domains, or to ask the device models. */
 	do {
 		u32 by_status[VMBEAM_PAIR_MASK + 1] = { 0 };
 		u32 first = at.index;
@@ -258,7 +258,7 @@ long vmbeam_txn_swap(struct vmbeam_call *call, void *_arg)
 	arg->nr_refused = 0;
 	arg->nr_kept = 0;
 	arg->nr_large = 0;
-	if ((!arg->nr_pairs && !(arg->flags & VMBEAM_SWAP_INVALIDATE)) || (arg->excluded && !arg->nr_excluded))
+	if (arg->excluded && !arg->nr_excluded)
 		return -EINVAL;
 	if (arg->nr_pairs > VMBEAM_MAX_EXTENTS || arg->nr_excluded > VMBEAM_MAX_EXTENTS)
 		return -E2BIG;

@@ -435,7 +435,7 @@ TEST_F(single, query)
 {
 	EXPECT_EQ(VMBEAM_ROLE_HOST, self->query.role);
 	EXPECT_EQ(VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE | VMBEAM_FEATURE_SUPERPAGES |
-		  VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_REOPEN, self->query.features);
+		  VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_REOPEN | VMBEAM_FEATURE_SWAP_EMPTY, self->query.features);
 	EXPECT_LE(4096, self->query.max_extents);
 	EXPECT_LE(65536, self->query.max_frames);
 }
@@ -475,8 +475,8 @@ TEST_F(single, swap_counts)
 	uint32_t i;
 
 	ASSERT_NE(NULL, pairs);
-	EXPECT_EQ(-EINVAL, txn_swap_list(self->txn, pairs, 0, 0, NULL, &self->res));
-	EXPECT_EQ(-EINVAL, txn_swap_list(self->txn, pairs, 0, VMBEAM_SWAP_EXCHANGE, NULL, &self->res));
+	EXPECT_EQ(-ESRCH, txn_swap_list(self->txn, NULL, 0, 0, NULL, &self->res));
+	EXPECT_EQ(-ESRCH, txn_swap_list(self->txn, pairs, 0, VMBEAM_SWAP_EXCHANGE, NULL, &self->res));
 	EXPECT_EQ(-ESRCH, txn_swap_list(self->txn, NULL, 0, VMBEAM_SWAP_INVALIDATE, NULL, &self->res));
 	EXPECT_EQ(-E2BIG, txn_swap_list(self->txn, pairs, most + 1, 0, NULL, &self->res));
 	EXPECT_EQ(-E2BIG, txn_swap_list(self->txn, pairs, ~0U, 0, NULL, &self->res));

@@ -34,6 +34,7 @@ FIXTURE_TEARDOWN(states)
 
 static void refused(struct __test_metadata *_metadata, FIXTURE_DATA(states) *self)
 {
+	EXPECT_EQ(-EOPNOTSUPP, txn_swap_list(self->txn, NULL, 0, 0, NULL, &self->res));
 	EXPECT_EQ(-EOPNOTSUPP, txn_swap(self->txn, 0, 0, NR, 0, NULL, &self->res));
 	EXPECT_EQ(-EOPNOTSUPP, txn_swap(self->txn, 0, 0, NR, VMBEAM_SWAP_EXCHANGE, NULL, &self->res));
 	EXPECT_EQ(0, self->res.nr_done);
@@ -42,6 +43,9 @@ static void refused(struct __test_metadata *_metadata, FIXTURE_DATA(states) *sel
 
 static void swapped(struct __test_metadata *_metadata, FIXTURE_DATA(states) *self)
 {
+	EXPECT_EQ(0, txn_swap_list(self->txn, NULL, 0, 0, NULL, &self->res));
+	EXPECT_EQ(0, self->res.nr_done);
+	EXPECT_EQ(0, pair_wrong(&self->p, 0, NR));
 	EXPECT_EQ(0, txn_swap(self->txn, 0, 0, NR, 0, NULL, &self->res));
 	EXPECT_EQ(NR, self->res.nr_swapped);
 	EXPECT_EQ(0, pair_wrong_crosswise(&self->p, 0, NR));

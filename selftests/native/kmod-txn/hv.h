@@ -21,6 +21,7 @@ static u64 hv_first;		/* domain A's first gfn in the last batch */
 static u64 hv_pairs;		/* that it was given, excluded ones among them */
 static u64 hv_longest;		/* extent that it was given */
 static u64 hv_calls;
+static bool hv_asked;		/* a call without pairs is expected */
 static u64 hv_excluded;		/* extents of excluded pairs that it was given */
 static long hv_refuses;		/* what it says to any call; 0: it has the op */
 static int hv_gone;		/* this domain does not exist */
@@ -116,7 +117,7 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 		hv_longest = max(hv_longest, extents[i].nr);
 	}
 	if (op->nr_extents > XEN_P2M_SWAP_MAX_EXTENTS || op->nr_excluded > XEN_P2M_SWAP_MAX_EXTENTS ||
-	    pairs > XEN_P2M_SWAP_MAX_PAIRS || (!pairs && !(op->flags & XEN_P2M_SWAP_INVALIDATE)))
+	    pairs > XEN_P2M_SWAP_MAX_PAIRS || (!pairs && !hv_asked && !(op->flags & XEN_P2M_SWAP_INVALIDATE)))
 		abort();
 	hv_calls++;
 	hv_excluded += op->nr_excluded;

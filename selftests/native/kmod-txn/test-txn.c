@@ -379,7 +379,7 @@ static bool lists_that_make_no_sense(void)
 	};
 	const struct vmbeam_extent_pair *good = lists[5].pairs;
 	/* As an earlier call may have left it. */
-	struct vmbeam_txn_swap empty = { .size = sizeof(empty), .nr_done = 3, .nr_large = 3 };
+	struct vmbeam_txn_swap bad = { .size = sizeof(bad), .nr_pairs = VMBEAM_MAX_EXTENTS + 1, .nr_done = 3, .nr_large = 3 };
 
 	if (!begin())
 		return false;
@@ -391,7 +391,8 @@ static bool lists_that_make_no_sense(void)
 			printf("# list %zu: %ld\n", i, rc);
 		CHECK(rc == lists[i].rc);
 	}
-	CHECK(test_ioctl(txn, VMBEAM_TXN_SWAP, &empty) == -EINVAL && !empty.nr_done && !empty.nr_large);
+	CHECK(test_ioctl(txn, VMBEAM_TXN_SWAP, &bad) == -E2BIG && !bad.nr_done && !bad.nr_large);
+	CHECK(swap_list(0, NULL, 0, good, 1) == -EINVAL);
 	CHECK(swap_list(0, good, 2, good, 0) == -EINVAL);
 	CHECK(swap_list(0, good, VMBEAM_MAX_EXTENTS + 1, NULL, 0) == -E2BIG);
 	CHECK(swap_list(0, good, 2, good, VMBEAM_MAX_EXTENTS + 1) == -E2BIG);
@@ -416,6 +417,25 @@ static bool device_models_are_asked_once(void)
 	CHECK(hv_invalidates == 2);
 	release();
 	CHECK(hv_invalidates == 2);
+	return true;
+}
+
+/* Nothing is swapped, and what the hypervisor says is told. */
+static bool an_empty_list_asks(void)
+{
+	u64 calls;
+
+	if (!begin())
+		return false;
+	calls = hv_calls;
+	hv_asked = true;
+	CHECK(swap_list(0, NULL, 0, NULL, 0) == 0 && hv_calls == calls + 1);
+	hv_asked = false;
+	hv_refuses = -EACCES;
+	CHECK(swap_list(0, NULL, 0, NULL, 0) == -EACCES);
+	hv_refuses = 0;
+	CHECK(all_back() && !told().nr_swapped && told().state == VMBEAM_TXN_OPEN);
+	release();
 	return true;
 }
 
@@ -808,7 +828,8 @@ static const struct test tests[] = {
 	TEST(ids_from_before_a_reload), TEST(what_sticks_for_a_moment_goes_back_at_release),
 	TEST(begin_without_reply), TEST(commit_without_reply), TEST(domains_that_cannot_be),
 	TEST(domains_are_in_one_transaction_at_a_time), TEST(ioctls_of_another_shape),
-	TEST(lists_that_make_no_sense), TEST(device_models_are_asked_once), TEST(batches_tear_no_superpage),
+	TEST(lists_that_make_no_sense), TEST(device_models_are_asked_once), TEST(an_empty_list_asks),
+	TEST(batches_tear_no_superpage),
 	TEST(excluded_pairs_go_back_with_the_rest), TEST(superpage_goes_back_behind_many_runs),
 	TEST(list_is_the_record_in_part),
 	TEST(all_is_stuck_without_memory), TEST(scattered_pairs_go_back_fast), TEST(outcomes_make_room),
