@@ -28,3 +28,16 @@ def test_no_agent(guests_lab_shared: Lab) -> None:
         lab.run("hv2", "/lab/stop")
         refused(lab, "agent")
         lab.run("hv2", "/lab/start guest")
+
+
+def test_other_transaction(guests_lab_shared: Lab) -> None:
+    """The host VMs are in somebody else's. The check sees it, before anything stands still."""
+    lab = guests_lab_shared
+    with stays_on_hv1(lab):
+        lab.run("host", "setsid sh -c 'sleep 100000 | vmbeam swap --hold $(xl domid hv1) $(xl domid hv2) 0xfffffff:0xfffffff' "
+                ">/run/swap.log 2>&1 </dev/null &")
+        lab.waiter.until("the transaction", lambda: "open" in lab.run("host", "vmbeam transaction list"))
+        refused(lab, "is in another transaction")
+        lab.run("host", "pkill -x vmbeam; pkill -xf 'sleep 100000'")
+        lab.waiter.until("its end", lambda: not lab.run("host", "vmbeam transaction list"))
+        assert lab.succeeds("host", "vmbeam check hv1/u1 hv2")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """vmbeamd and vmbeam themselves, with agents and a host module that are made up: the order of the steps, the ends of
 a migration, and what a restarted daemon makes of a dead one's journal."""
+import errno
 import json
 import re
 import subprocess
@@ -211,6 +212,22 @@ def test_goes_on_when_the_command_dies(rig: Rig) -> None:
 
 
 # What is refused before anything is touched
+
+@pytest.mark.parametrize("fake, said", [
+    ({"no_swap": errno.EACCES}, "the host hypervisor's FLASK policy does not let frames of hv1 and hv2 be swapped"),
+    ({"no_swap": errno.EOPNOTSUPP}, "the host hypervisor swaps no frames of hv1 and hv2: one of them is not HVM"),
+    ({"no_swap": errno.ESRCH}, "the host hypervisor swaps no frames of hv1 (domain 1) and hv2 (domain 2): No such process"),
+    ({"in_txn": 1}, "hv1 (domain 1) or hv2 (domain 2) is in another transaction"),
+], ids=["flask", "mode", "gone", "transaction"])
+def test_hypervisor_would_not_swap(rig: Rig, fake: dict[str, int], said: str) -> None:
+    """It is asked before the guest VM is suspended."""
+    rig.start(**fake)
+    code, report, _ = rig.migrate()
+    assert code == REFUSED and report["state"] == "check"
+    assert len(report["problems"]) == 1 and report["problems"][0].startswith(said)
+    assert "save-begin" not in rig.source.asked
+    rig.assert_on_source()
+
 
 def test_check_names_all_problems(rig: Rig) -> None:
     rig.destination.faults.free_kib = 5

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Everything that can be known to be wrong before anything is touched. All of it is said, not the first alone. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ahead.h"
 #include "check.h"
@@ -66,7 +68,7 @@ static void check_module(struct migration *m)
 		problem(m, "%s is not vmbeam_host.ko's: vmbeamd runs in the host management VM", VMBEAM_DEVICE);
 	else if (!(q.features & VMBEAM_FEATURE_SWAP))
 		problem(m, "the host hypervisor lacks the swap op, or its dom0 is not PV: boot the patched Xen, without dom0=pvh");
-	else if (!(q.features & VMBEAM_FEATURE_SUPERPAGES) || !(q.features & VMBEAM_FEATURE_INVALIDATE))
+	else if (~q.features & (VMBEAM_FEATURE_SUPERPAGES | VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_SWAP_EMPTY))
 		problem(m, "the host's vmbeam_host.ko, or its Xen, cannot do all that vmbeamd needs: it is older");
 	else if (!(q.features & VMBEAM_FEATURE_EXCHANGE))
 		problem(m, "the host hypervisor cannot exchange the contents of busy frames");
@@ -80,6 +82,34 @@ static void check_host(struct migration *m, const char *name, uint32_t *domid)
 
 	if (hostvm_domid(name, domid, &err) || hostvm_check(name, *domid, &err))
 		problem(m, "%s", err.text);
+}
+
+/*
+ * Would the hypervisor swap frames of these two? An empty transaction shows it: nothing is touched. What it has against
+ * one of them may come and go, such as log-dirty mode, so the swap itself may still be refused.
+ */
+static void check_swap(struct migration *m)
+{
+	uint64_t id;
+	int txn = vmbeam_txn_begin(m->dev, m->host_a, m->host_b, &id), rc;
+
+	if (txn == -EBUSY) {
+		problem(m, "%s (domain %u) or %s (domain %u) is in another transaction: vmbeam transaction list says in which",
+			m->from, m->host_a, m->to, m->host_b);
+		return;
+	}
+	rc = txn < 0 ? txn : vmbeam_txn_swap(txn, 0, NULL, 0, NULL, 0, NULL, NULL);
+	if (txn >= 0)
+		close(txn);
+	if (rc == -EACCES)
+		problem(m, "the host hypervisor's FLASK policy does not let frames of %s and %s be swapped: it needs the interface swap_p2m of xen.if for them",
+			m->from, m->to);
+	else if (rc == -EOPNOTSUPP)
+		problem(m, "the host hypervisor swaps no frames of %s and %s: one of them is not HVM with HAP, or has an IOMMU, access to a device, log-dirty mode, populate-on-demand, altp2m, memory sharing or paging",
+			m->from, m->to);
+	else if (rc)
+		problem(m, "the host hypervisor swaps no frames of %s (domain %u) and %s (domain %u): %s", m->from, m->host_a,
+			m->to, m->host_b, strerror(-rc));
 }
 
 struct sides check_sides(const struct migration *m)
@@ -248,6 +278,8 @@ int check(struct migration *m)
 	check_module(m);
 	check_host(m, m->from, &m->host_a);
 	check_host(m, m->to, &m->host_b);
+	if (!json_object_array_length(m->problems))
+		check_swap(m);
 	a = connects(m, &m->a, m->host_a);
 	b = connects(m, &m->b, m->host_b);
 	if (a && b && strcmp(js_str(m->a.hello, "hostvm_xen", ""), js_str(m->b.hello, "hostvm_xen", "")))

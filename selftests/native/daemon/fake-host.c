@@ -6,6 +6,7 @@
  * refused. $FAKE_KEPT: a gfn that is kept, though nobody excluded it. $FAKE_DIE=commit: dies between the commit and
  * its announcement. $FAKE_RESTARTED: hv1 was started anew, and has another domid. $FAKE_DEAD: the domid of a host VM
  * that has died. $FAKE_FSYNC: the one of that number fails; so do all while there is a file disk-full in $FAKE_DIR.
+ * $FAKE_NO_SWAP: what the hypervisor's errno is for any frames of the two; $FAKE_IN_TXN: one is in another transaction.
  * What goes to systemd's journal is in the file journald there.
  */
 #include <errno.h>
@@ -146,12 +147,15 @@ int vmbeam_query(int dev, struct vmbeam_query *q)
 	(void)dev;
 	*q = (struct vmbeam_query){ .size = sizeof(*q), .role = VMBEAM_ROLE_HOST, .max_extents = 7, .max_frames = 30,
 				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE |
-						VMBEAM_FEATURE_SUPERPAGES | VMBEAM_FEATURE_INVALIDATE };
+						VMBEAM_FEATURE_SUPERPAGES | VMBEAM_FEATURE_INVALIDATE |
+						VMBEAM_FEATURE_SWAP_EMPTY };
 	return 0;
 }
 
 int vmbeam_txn_begin(int dev, uint32_t domid_a, uint32_t domid_b, uint64_t *id)
 {
+	if (env("FAKE_IN_TXN"))
+		return -EBUSY;
 	current = getpid();
 	current_a = domid_a;
 	current_b = domid_b;
@@ -167,8 +171,10 @@ int vmbeam_txn_swap(int txn, uint32_t flags, const struct vmbeam_extent_pair *pa
 	uint32_t x = 0, in_x = 0;
 
 	(void)txn;
+	if (!nr_pairs)
+		return flags ? 0 : -(int)env("FAKE_NO_SWAP");
 	memset(result, 0, sizeof(*result));
-	if ((!nr_pairs && !(flags & VMBEAM_SWAP_INVALIDATE)) || nr_pairs > 7 || nr_excluded > 7)
+	if (nr_pairs > 7 || nr_excluded > 7)
 		return -EINVAL;
 	for (uint32_t i = 0; i < nr_pairs; i++, in_x = 0)
 		for (uint32_t k = 0; k < pairs[i].nr; k++) {
