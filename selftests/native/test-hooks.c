@@ -7,12 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <linux/close_range.h>
 
+#include "child.h"
 #include "hooks.h"
 #include "kselftest_harness.h"
+
+/* A process in a sleep that no signal ends is hard to make. To whoever kills it, it is one whose signals are lost. */
+static bool signals_are_lost;
+static pid_t killed;
+
+int kill(pid_t pid, int sig)
+{
+	killed = pid;
+	return signals_are_lost ? 0 : syscall(SYS_kill, pid, sig);
+}
 
 FIXTURE(hooks) {
 	char dir[64], path[128], log[80];
@@ -174,6 +186,20 @@ TEST_F(hooks, one_that_does_not_end_is_killed)
 		ASSERT_NE(999, i);
 		usleep(10000);
 	}
+}
+
+TEST_F(hooks, a_command_that_hangs_in_the_kernel)
+{
+	char *argv[] = { "sleep", "1000", NULL };
+	struct error err;
+
+	signals_are_lost = true;
+	EXPECT_EQ(-1, child_run(argv, 0, &err));
+	EXPECT_STREQ("sleep did not end within 0 s", err.text);
+	signals_are_lost = false;
+	ASSERT_GT(-1, killed);
+	EXPECT_EQ(0, kill(killed, SIGKILL));
+	EXPECT_EQ(-killed, waitpid(-killed, NULL, 0));
 }
 
 /* What it leaves running with its output open keeps nobody. */

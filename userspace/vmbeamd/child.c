@@ -21,6 +21,7 @@ struct child {
 	const char *name;
 	pid_t pid;
 	int output;		/* -1: it has closed it */
+	bool late;		/* it was killed because its time was over */
 	char line[512];
 	char told[512];		/* why it failed, as it seems: its first line that has an "error", or its last one */
 	size_t have;
@@ -91,22 +92,41 @@ static void hear(struct child *c)
 	}
 }
 
-/* True: it was killed because its time was over. */
-static bool wait_for(struct child *c, int64_t until, int *status)
+static void hear_it(void *arg)
 {
-	bool late = false;
+	struct child *c = arg;
+
+	if (c->output >= 0)
+		hear(c);
+}
+
+static void kill_it(void *arg)
+{
+	struct child *c = arg;
+
+	c->late = true;
+	kill(-c->pid, SIGKILL);
+}
+
+bool child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(void *arg), void (*late)(void *arg), void *arg,
+		int *status)
+{
+	bool killed = false;
 
 	for (;;) {
-		struct pollfd p = { .fd = c->output, .events = POLLIN };
+		struct pollfd p = { .fd = *output, .events = POLLIN };
 
 		poll(&p, 1, LOOK_MS);
-		if (c->output >= 0)
-			hear(c);
-		if (waitpid(c->pid, status, WNOHANG) == c->pid)
-			return late;
-		if (!late && clock_ms() > until) {
-			late = true;
-			kill(-c->pid, SIGKILL);
+		hear(arg);
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		if (!killed && clock_ms() > until_ms) {
+			killed = true;
+			late(arg);
+			until_ms = clock_ms();
+		} else if (killed && clock_ms() > until_ms + CHILD_KILLED_MS) {
+			log_warn("process %d was killed and hangs in the kernel: nobody waits for it any more", pid);
+			return false;
 		}
 	}
 }
@@ -115,7 +135,6 @@ static int run(char *const argv[], int limit_s, FILE *keep, struct error *err)
 {
 	struct child c = { .name = argv[0], .keep = keep };
 	int fds[2], rc, status = 0;
-	bool late;
 
 	if (pipe2(fds, O_CLOEXEC))
 		return error_set(err, "%s does not start: %s", argv[0], strerror(errno));
@@ -127,14 +146,14 @@ static int run(char *const argv[], int limit_s, FILE *keep, struct error *err)
 		close(c.output);
 		return error_set(err, "%s does not start: %s", argv[0], strerror(rc));
 	}
-	late = wait_for(&c, clock_ms() + limit_s * 1000LL, &status);
+	child_wait(c.pid, &c.output, clock_ms() + limit_s * 1000LL, hear_it, kill_it, &c, &status);
 	/* Not what something says that it left behind: that may go on for ever. */
 	for (int i = 0; i < 64 && c.output >= 0; i++)
 		hear(&c);
 	end_line(&c);
 	if (c.output >= 0)
 		close(c.output);
-	if (late)
+	if (c.late)
 		return error_set(err, "%s did not end within %d s%s%s", argv[0], limit_s, *c.told ? ": " : "", c.told);
 	if (WIFSIGNALED(status))
 		return error_set(err, "%s was ended by signal %d%s%s", argv[0], WTERMSIG(status), *c.told ? ": " : "", c.told);

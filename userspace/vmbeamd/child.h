@@ -3,15 +3,32 @@
 #ifndef VMBEAM_CHILD_H
 #define VMBEAM_CHILD_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "error.h"
+
+/*
+ * What was killed and is still there after this time hangs in the kernel, in a sleep that no signal ends. Nothing of its
+ * program runs any more, so nobody has to wait for it.
+ */
+#ifndef CHILD_KILLED_MS
+#define CHILD_KILLED_MS	30000
+#endif
 
 /*
  * Starts one, with nothing to read and @out for all that it says; whoever calls waits for it. @argv[0] is looked for in PATH,
  * unless it is a path. 0 or an errno.
  */
 int child_spawn(pid_t *pid, char *const argv[], char *const env[], int out);
+
+/*
+ * Waits for its end. @hear is called now and then, and when there is something in *@output; @late when clock_ms() has
+ * passed @until_ms, to kill it. False if it was killed and does not end; its status is not known then.
+ */
+bool child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(void *arg), void (*late)(void *arg), void *arg,
+		int *status);
 
 /*
  * @argv[0] is looked for in PATH. It is a group of its own, killed as a whole after @limit_s seconds. 0 when it ended with

@@ -1,31 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "child.h"
 #include "clock.h"
 #include "hooks_run.h"
 #include "js.h"
 #include "limit.h"
 #include "worker.h"
 
-#define LOOK_MS	100
-
-static int wait_for(struct hooks *h)
+static void hear(void *arg)
 {
-	int64_t until = clock_ms() + limit_ms(LIMIT_HOOK);
-	int status;
+	hooks_read(arg);
+}
 
-	for (;;) {
-		struct pollfd p = { .fd = h->output, .events = POLLIN };
-
-		poll(&p, 1, LOOK_MS);
-		hooks_read(h);
-		if (waitpid(h->pid, &status, WNOHANG) == h->pid)
-			return status;
-		if (!h->late && clock_ms() > until)
-			hooks_late(h, limit_s(LIMIT_HOOK));
-	}
+static void late(void *arg)
+{
+	hooks_late(arg, limit_s(LIMIT_HOOK));
 }
 
 /* An event: the hook begins; or, with @ended, has ended with @status. */
@@ -53,11 +45,11 @@ static void tell(const struct hook_facts *f, const char *name, const struct hook
 static void run_one(struct hooks *h, const struct hook_facts *f)
 {
 	char name[256];
-	int status;
+	int status = SIGKILL;	/* of one that does not even end then */
 
 	snprintf(name, sizeof(name), "%s", hooks_name(h));
 	tell(f, name, NULL, 0);
-	status = wait_for(h);
+	child_wait(h->pid, &h->output, clock_ms() + limit_ms(LIMIT_HOOK), hear, late, h, &status);
 	hooks_ended(h, status);
 	tell(f, name, h, status);
 }
