@@ -33,7 +33,6 @@ static void find_entries(struct swap_batch *b, struct swap_seg *seg,
     if ( seg->gfn[0] > walk[0].max_gfn || seg->gfn[1] > walk[1].max_gfn )
     {
         /* Nothing is to be split for these, on neither side. */
-        seg->table[0] = seg->table[1] = INVALID_MFN;
         seg->kind = SEG_ABSENT;
         return;
     }
