@@ -22,6 +22,7 @@ struct child {
 	pid_t pid;
 	int output;		/* -1: it has closed it */
 	bool late;		/* it was killed because its time was over */
+	bool there;		/* and has not even ended then */
 	char line[512];
 	char told[512];		/* why it failed, as it seems: its first line that has an "error", or its last one */
 	size_t have;
@@ -125,7 +126,6 @@ bool child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(voi
 			late(arg);
 			until_ms = clock_ms();
 		} else if (killed && clock_ms() > until_ms + CHILD_KILLED_MS) {
-			log_warn("process %d was killed and hangs in the kernel: nobody waits for it any more", pid);
 			return false;
 		}
 	}
@@ -146,13 +146,16 @@ static int run(char *const argv[], int limit_s, FILE *keep, struct error *err)
 		close(c.output);
 		return error_set(err, "%s does not start: %s", argv[0], strerror(rc));
 	}
-	child_wait(c.pid, &c.output, clock_ms() + limit_s * 1000LL, hear_it, kill_it, &c, &status);
+	c.there = !child_wait(c.pid, &c.output, clock_ms() + limit_s * 1000LL, hear_it, kill_it, &c, &status);
 	/* Not what something says that it left behind: that may go on for ever. */
 	for (int i = 0; i < 64 && c.output >= 0; i++)
 		hear(&c);
 	end_line(&c);
 	if (c.output >= 0)
 		close(c.output);
+	if (c.there)
+		return error_set(err, "%s did not end within %d s, was killed, and hangs in the kernel: process %d is still there",
+				 argv[0], limit_s, c.pid);
 	if (c.late)
 		return error_set(err, "%s did not end within %d s%s%s", argv[0], limit_s, *c.told ? ": " : "", c.told);
 	if (WIFSIGNALED(status))

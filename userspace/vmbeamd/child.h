@@ -10,8 +10,8 @@
 #include "error.h"
 
 /*
- * What was killed and is still there after this time hangs in the kernel, in a sleep that no signal ends. Nothing of its
- * program runs any more, so nobody has to wait for it.
+ * What was killed and is still there after this time hangs in the kernel, in a sleep that no signal ends. Its program does
+ * nothing more, but for the system call that it is in, so nobody waits for it. It is not reaped when it ends later.
  */
 #ifndef CHILD_KILLED_MS
 #define CHILD_KILLED_MS	30000
