@@ -216,9 +216,10 @@ def test_goes_on_when_the_command_dies(rig: Rig) -> None:
 @pytest.mark.parametrize("fake, said", [
     ({"no_swap": errno.EACCES}, "the host hypervisor's FLASK policy does not let frames of hv1 and hv2 be swapped"),
     ({"no_swap": errno.EOPNOTSUPP}, "the host hypervisor swaps no frames of hv1 and hv2: one of them is not HVM"),
-    ({"no_swap": errno.ESRCH}, "the host hypervisor swaps no frames of hv1 (domain 1) and hv2 (domain 2): No such process"),
+    ({"no_swap": errno.ESRCH}, "hv1 (domain 1) or hv2 (domain 2) is gone, or is being destroyed"),
+    ({"no_swap": errno.ENOMEM}, "the host hypervisor swaps no frames of hv1 (domain 1) and hv2 (domain 2): Cannot allocate"),
     ({"in_txn": 1}, "hv1 (domain 1) or hv2 (domain 2) is in another transaction"),
-], ids=["flask", "mode", "gone", "transaction"])
+], ids=["flask", "mode", "gone", "memory", "transaction"])
 def test_hypervisor_would_not_swap(rig: Rig, fake: dict[str, int], said: str) -> None:
     """It is asked before the guest VM is suspended."""
     rig.start(**fake)
@@ -226,6 +227,15 @@ def test_hypervisor_would_not_swap(rig: Rig, fake: dict[str, int], said: str) ->
     assert code == REFUSED and report["state"] == "check"
     assert len(report["problems"]) == 1 and report["problems"][0].startswith(said)
     assert "save-begin" not in rig.source.asked
+    rig.assert_on_source()
+
+
+def test_module_is_older(rig: Rig) -> None:
+    """It is not asked what it does not know."""
+    rig.start(lacks=1 << 6, no_swap=errno.EINVAL)
+    code, report, _ = rig.migrate()
+    assert code == REFUSED and len(report["problems"]) == 1
+    assert report["problems"][0].startswith("vmbeam_host.ko is older than vmbeamd")
     rig.assert_on_source()
 
 

@@ -49,8 +49,10 @@ static void problems_of(struct migration *m, const char *who, struct json_object
 		problem(m, "%s: %s", who, sentences_said(list, i));
 }
 
-static void check_module(struct migration *m)
+/* True: it can do all that is needed. */
+static bool check_module(struct migration *m)
 {
+	size_t before = json_object_array_length(m->problems);
 	struct vmbeam_query q;
 	int rc;
 
@@ -59,7 +61,7 @@ static void check_module(struct migration *m)
 	if (m->dev < 0) {
 		problem(m, "%s: %s: is vmbeam_host.ko loaded?", VMBEAM_DEVICE, strerror(-m->dev));
 		m->dev = -1;
-		return;
+		return false;
 	}
 	rc = vmbeam_query(m->dev, &q);
 	if (rc)
@@ -69,11 +71,12 @@ static void check_module(struct migration *m)
 	else if (!(q.features & VMBEAM_FEATURE_SWAP))
 		problem(m, "the host hypervisor lacks the swap op, or its dom0 is not PV: boot the patched Xen, without dom0=pvh");
 	else if (~q.features & (VMBEAM_FEATURE_SUPERPAGES | VMBEAM_FEATURE_INVALIDATE | VMBEAM_FEATURE_SWAP_EMPTY))
-		problem(m, "the host's vmbeam_host.ko, or its Xen, cannot do all that vmbeamd needs: it is older");
+		problem(m, "vmbeam_host.ko is older than vmbeamd and cannot do all that it needs: load the one of its version");
 	else if (!(q.features & VMBEAM_FEATURE_EXCHANGE))
 		problem(m, "the host hypervisor cannot exchange the contents of busy frames");
 	m->max_frames = q.max_frames;
 	m->max_extents = q.max_extents;
+	return json_object_array_length(m->problems) == before;
 }
 
 static void check_host(struct migration *m, const char *name, uint32_t *domid)
@@ -94,19 +97,25 @@ static void check_swap(struct migration *m)
 	int txn = vmbeam_txn_begin(m->dev, m->host_a, m->host_b, &id), rc;
 
 	if (txn == -EBUSY) {
-		problem(m, "%s (domain %u) or %s (domain %u) is in another transaction: vmbeam transaction list says in which",
+		problem(m, "%s (domain %u) or %s (domain %u) is in another transaction: vmbeam transaction list says in which. Retry or forget it if it is stuck, or else wait until its process ends",
 			m->from, m->host_a, m->to, m->host_b);
 		return;
 	}
-	rc = txn < 0 ? txn : vmbeam_txn_swap(txn, 0, NULL, 0, NULL, 0, NULL, NULL);
-	if (txn >= 0)
-		close(txn);
+	if (txn < 0) {
+		problem(m, "no transaction can be begun between %s (domain %u) and %s (domain %u): %s", m->from, m->host_a,
+			m->to, m->host_b, strerror(-txn));
+		return;
+	}
+	rc = vmbeam_txn_swap(txn, 0, NULL, 0, NULL, 0, NULL, NULL);
+	close(txn);
 	if (rc == -EACCES)
 		problem(m, "the host hypervisor's FLASK policy does not let frames of %s and %s be swapped: it needs the interface swap_p2m of xen.if for them",
 			m->from, m->to);
 	else if (rc == -EOPNOTSUPP)
 		problem(m, "the host hypervisor swaps no frames of %s and %s: one of them is not HVM with HAP, or has an IOMMU, access to a device, log-dirty mode, populate-on-demand, altp2m, memory sharing or paging",
 			m->from, m->to);
+	else if (rc == -ESRCH)
+		problem(m, "%s (domain %u) or %s (domain %u) is gone, or is being destroyed", m->from, m->host_a, m->to, m->host_b);
 	else if (rc)
 		problem(m, "the host hypervisor swaps no frames of %s (domain %u) and %s (domain %u): %s", m->from, m->host_a,
 			m->to, m->host_b, strerror(-rc));
@@ -273,12 +282,11 @@ static bool connects(struct migration *m, struct agent *a, uint32_t host)
 
 int check(struct migration *m)
 {
-	bool a, b;
+	bool able = check_module(m), a, b;
 
-	check_module(m);
 	check_host(m, m->from, &m->host_a);
 	check_host(m, m->to, &m->host_b);
-	if (!json_object_array_length(m->problems))
+	if (able && m->host_a && m->host_b)
 		check_swap(m);
 	a = connects(m, &m->a, m->host_a);
 	b = connects(m, &m->b, m->host_b);

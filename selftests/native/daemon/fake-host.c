@@ -6,6 +6,7 @@
  * refused. $FAKE_KEPT: a gfn that is kept, though nobody excluded it. $FAKE_DIE=commit: dies between the commit and
  * its announcement. $FAKE_RESTARTED: hv1 was started anew, and has another domid. $FAKE_DEAD: the domid of a host VM
  * that has died. $FAKE_FSYNC: the one of that number fails; so do all while there is a file disk-full in $FAKE_DIR.
+ * $FAKE_LACKS: features that the module does not have.
  * $FAKE_NO_SWAP: what the hypervisor's errno is for any frames of the two; $FAKE_IN_TXN: one is in another transaction.
  * What goes to systemd's journal is in the file journald there.
  */
@@ -149,6 +150,7 @@ int vmbeam_query(int dev, struct vmbeam_query *q)
 				    .features = VMBEAM_FEATURE_SWAP | VMBEAM_FEATURE_EXCHANGE |
 						VMBEAM_FEATURE_SUPERPAGES | VMBEAM_FEATURE_INVALIDATE |
 						VMBEAM_FEATURE_SWAP_EMPTY };
+	q->features &= ~env("FAKE_LACKS");
 	return 0;
 }
 
