@@ -278,7 +278,7 @@ static void compare_file(struct json_object *need, struct json_object *offer, co
 	if (!is(offer, "path", path))
 		say(f, s->allow_missing_files ? VERDICT_WARNING : VERDICT_REFUSED, "%s: the %s of %s, %s, is missing (%s): %s runs without it, but its next reboot fails. Copy it from %s%s",
 		    s->to, js_str(need, "id", "file"), s->guest, path, js_str(offer, "missing", "unknown"), s->guest, s->from,
-		    s->allow_missing_files ? "" : ", or say that it may go without (\"allow_missing_files\" of this host VM in vmbeamd's configuration)");
+		    s->allow_missing_files ? "" : ", or say that guest VMs may come without theirs (\"allow_missing_files\" of the host VM that they come to, in vmbeamd's configuration)");
 }
 
 /* Each side's clock was stamped with ours when its answer came. */
