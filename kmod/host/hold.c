@@ -88,7 +88,8 @@ int vmbeam_hold_get(struct vmbeam_hold *hold, u32 domid)
 	hold->addr = NULL;
 	if (rc == -ESRCH)
 		return rc;
-	pr_warn("cannot map frame %#lx of domain %u (%d): the domain is known by its domid alone\n", gfn, domid, rc);
+	pr_warn_ratelimited("cannot map frame %#lx of domain %u (%d): the domain is known by its domid alone\n",
+			    gfn, domid, rc);
 	return 0;
 }
 

@@ -170,7 +170,7 @@ static int do_swap(struct vmbeam_txn *txn, struct vmbeam_block *list, const stru
 	u32 flags = arg->flags;
 	int rc;
 
-	/* Once also without pairs: to learn what the hypervisor has against the domains, or to ask the device models. */
+	/* Once also without pairs: what the hypervisor has against the domains, or something for the device models. */
 	do {
 		u32 by_status[VMBEAM_PAIR_MASK + 1] = { 0 };
 		u32 first = at.index;

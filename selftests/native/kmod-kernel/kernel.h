@@ -184,6 +184,7 @@ static inline __attribute__((format(printf, 1, 2))) void test_log(const char *fm
 #define pr_info_ratelimited(...)	test_log(__VA_ARGS__)
 #define pr_err(...)			test_log(__VA_ARGS__)
 #define pr_warn(...)			test_log(__VA_ARGS__)
+#define pr_warn_ratelimited(...)	test_log(__VA_ARGS__)
 
 /* The caller's memory */
 

@@ -379,7 +379,9 @@ static bool lists_that_make_no_sense(void)
 	};
 	const struct vmbeam_extent_pair *good = lists[5].pairs;
 	/* As an earlier call may have left it. */
-	struct vmbeam_txn_swap bad = { .size = sizeof(bad), .nr_pairs = VMBEAM_MAX_EXTENTS + 1, .nr_done = 3, .nr_large = 3 };
+	struct vmbeam_txn_swap bad = {
+		.size = sizeof(bad), .nr_pairs = VMBEAM_MAX_EXTENTS + 1, .nr_done = 3, .nr_large = 3,
+	};
 
 	if (!begin())
 		return false;
