@@ -153,7 +153,7 @@ struct vmbeam_txn_begin {
  * @flags: VMBEAM_SWAP_*
  * @pairs: user pointer to @nr_pairs of struct vmbeam_extent_pair
  * @nr_pairs: extents; 0 to vmbeam_query.max_extents. With 0 nothing is swapped, and the error is what the hypervisor
- *	has against these two domains: EACCES, EOPNOTSUPP, ESRCH, ENOMEM
+ *	has against these two domains: EPERM, EACCES, EINVAL (one is a control domain), EOPNOTSUPP, ESRCH, ENOMEM
  * @nr_excluded: extents; 0 to vmbeam_query.max_extents
  * @excluded: user pointer to @nr_excluded of struct vmbeam_extent_pair: pairs at which both sides keep the contents
  *	that they have. Each must be part of one of @pairs (the first, if there are several), and they must come in

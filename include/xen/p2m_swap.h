@@ -30,7 +30,7 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
 /*
  * Before anything else, ask the device models of both domains to drop the mappings that they only keep for later
  * (IOREQ_TYPE_INVALIDATE): frames are busy because of these. A domain's vCPUs send it on their way back into the domain,
- * so it takes effect a moment after the call, and only if the domain runs. nr_extents may be 0.
+ * so it takes effect a moment after the call, and only if the domain runs.
  */
 #define XEN_P2M_SWAP_INVALIDATE             (1U << 1)
 
@@ -77,6 +77,8 @@ DEFINE_XEN_GUEST_HANDLE(xen_p2m_swap_extent_t);
  * within, behind the one before it. Each side keeps the contents that it had at an excluded gfn. If the pair is part of a
  * superpage, the frames change places and the contents are exchanged, so that the superpage stays whole; otherwise
  * nothing is done with it.
+ *
+ * nr_extents may be 0. The domains are looked at before the lists, so an empty call tells what stands in their way.
  *
  * Returns 0 when every pair was looked at (their statuses say with what result), or
  *   -EPERM       the caller is not allowed to do this to these domains; with FLASK, -EACCES
