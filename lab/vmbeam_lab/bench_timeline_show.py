@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where the pause goes, as tables and as a picture: from the rows of a report that have a timeline."""
+"""Where the downtime goes, as tables and as a picture: from the rows of a report that have a timeline."""
 
 import re
 from pathlib import Path
@@ -151,7 +151,7 @@ def picture(element: dict[str, Any], terminal: str, out: Path) -> str:
     size = re.sub(r"size \d+,\d+", f"size {WIDTH},{120 + LANE * height}", terminal)
     return "\n".join([
         f"set terminal {size}", f'set output "{out}"', "unset key", "set border 3", "set tics nomirror", "set grid xtics",
-        f'set title "Where the pause goes: {title(element)}"', 'set xlabel "ms since the guest VM was known to be suspended"',
+        f'set title "Where the downtime goes: {title(element)}"', 'set xlabel "ms since the guest VM was known to be suspended"',
         f"set xrange [0:{whole:.3f}]", f"set yrange [0:{height}]", f"set ytics ({', '.join(tics)}) noenhanced",
         "set style fill solid 0.7 border", *labels, "$bars << EOD", *boxes, "EOD",
         "plot $bars using 1:2:3:4:5:6:7 with boxxyerror linecolor rgb variable"]) + "\n"

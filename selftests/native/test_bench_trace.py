@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where the pause goes: what is made of logs and trace buffers, and what is shown of it."""
+"""Where the downtime goes: what is made of logs and trace buffers, and what is shown of it."""
 
 import json
 import shutil
@@ -296,7 +296,7 @@ def test_pictures_and_page(tmp_path: Path) -> None:
     drawn = {p.name for p in bench_plot.draw(r, tmp_path)}
     assert drawn == {f"timeline-{mib}-vmbeam-idle.{kind}" for mib in (128, 1024) for kind in ("svg", "png")}
     svg = (tmp_path / "timeline-128-vmbeam-idle.svg").read_text(encoding="utf-8")
-    assert "restore-end" in svg and "block" in svg and "source: agent" in svg and "Where the pause goes" in svg
+    assert "restore-end" in svg and "block" in svg and "source: agent" in svg and "Where the downtime goes" in svg
     docs = tmp_path / "docs"
     docs.mkdir()
     shutil.copy(bench_docs.DOCS / "performance.md", docs)
