@@ -198,9 +198,9 @@ TEST_F(hooks, a_command_that_hangs_in_the_kernel)
 	EXPECT_EQ(-1, child_run(argv, 0, &err));
 	signals_are_lost = false;
 	ASSERT_GT(-1, killed);
-	snprintf(said, sizeof(said),
-		 "sleep did not end within 0 s, was killed, and hangs in the kernel: process %d is still there", -killed);
-	EXPECT_STREQ(said, err.text);
+	snprintf(said, sizeof(said), "sleep did not end within 0 s, was killed, and hangs in the kernel: process %d ",
+		 -killed);
+	EXPECT_EQ(0, strncmp(said, err.text, strlen(said)));
 	EXPECT_EQ(0, kill(killed, SIGKILL));
 	EXPECT_EQ(-killed, waitpid(-killed, NULL, 0));
 }
