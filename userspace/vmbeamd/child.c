@@ -21,8 +21,6 @@ struct child {
 	const char *name;
 	pid_t pid;
 	int output;		/* -1: it has closed it */
-	bool late;		/* it was killed because its time was over */
-	bool there;		/* and has not even ended then */
 	char line[512];
 	char told[512];		/* why it failed, as it seems: its first line that has an "error", or its last one */
 	size_t have;
@@ -103,14 +101,13 @@ static void hear_it(void *arg)
 
 static void kill_it(void *arg)
 {
-	struct child *c = arg;
+	const struct child *c = arg;
 
-	c->late = true;
 	kill(-c->pid, SIGKILL);
 }
 
-bool child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(void *arg), void (*late)(void *arg), void *arg,
-		int *status)
+enum child_end child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(void *arg), void (*late)(void *arg),
+			  void *arg, int *status)
 {
 	bool killed = false;
 
@@ -120,13 +117,13 @@ bool child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(voi
 		poll(&p, 1, LOOK_MS);
 		hear(arg);
 		if (waitpid(pid, status, WNOHANG) == pid)
-			return true;
+			return killed ? CHILD_KILLED : CHILD_ENDED;
 		if (!killed && clock_ms() > until_ms) {
 			killed = true;
 			late(arg);
 			until_ms = clock_ms();
 		} else if (killed && clock_ms() > until_ms + CHILD_KILLED_MS) {
-			return false;
+			return CHILD_LEFT;
 		}
 	}
 }
@@ -135,6 +132,7 @@ static int run(char *const argv[], int limit_s, FILE *keep, struct error *err)
 {
 	struct child c = { .name = argv[0], .keep = keep };
 	int fds[2], rc, status = 0;
+	enum child_end end;
 
 	if (pipe2(fds, O_CLOEXEC))
 		return error_set(err, "%s does not start: %s", argv[0], strerror(errno));
@@ -146,17 +144,17 @@ static int run(char *const argv[], int limit_s, FILE *keep, struct error *err)
 		close(c.output);
 		return error_set(err, "%s does not start: %s", argv[0], strerror(rc));
 	}
-	c.there = !child_wait(c.pid, &c.output, clock_ms() + limit_s * 1000LL, hear_it, kill_it, &c, &status);
+	end = child_wait(c.pid, &c.output, clock_ms() + limit_s * 1000LL, hear_it, kill_it, &c, &status);
 	/* Not what something says that it left behind: that may go on for ever. */
 	for (int i = 0; i < 64 && c.output >= 0; i++)
 		hear(&c);
 	end_line(&c);
 	if (c.output >= 0)
 		close(c.output);
-	if (c.there)
+	if (end == CHILD_LEFT)
 		return error_set(err, "%s did not end within %d s, was killed, and hangs in the kernel: process %d is still there",
 				 argv[0], limit_s, c.pid);
-	if (c.late)
+	if (end == CHILD_KILLED)
 		return error_set(err, "%s did not end within %d s%s%s", argv[0], limit_s, *c.told ? ": " : "", c.told);
 	if (WIFSIGNALED(status))
 		return error_set(err, "%s was ended by signal %d%s%s", argv[0], WTERMSIG(status), *c.told ? ": " : "", c.told);

@@ -3,7 +3,6 @@
 #ifndef VMBEAM_CHILD_H
 #define VMBEAM_CHILD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,12 +22,18 @@
  */
 int child_spawn(pid_t *pid, char *const argv[], char *const env[], int out);
 
+enum child_end {
+	CHILD_ENDED,	/* by itself */
+	CHILD_KILLED,	/* its time was over */
+	CHILD_LEFT	/* and it has not even ended then */
+};
+
 /*
  * Waits for its end. @hear is called now and then, and when there is something in *@output; @late when clock_ms() has
- * passed @until_ms, to kill it. False if it was killed and does not end; its status is not known then.
+ * passed @until_ms, to kill it. @status is not written if it was left.
  */
-bool child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(void *arg), void (*late)(void *arg), void *arg,
-		int *status);
+enum child_end child_wait(pid_t pid, const int *output, int64_t until_ms, void (*hear)(void *arg), void (*late)(void *arg),
+			  void *arg, int *status);
 
 /*
  * @argv[0] is looked for in PATH. It is a group of its own, killed as a whole after @limit_s seconds. 0 when it ended with

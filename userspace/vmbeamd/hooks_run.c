@@ -50,7 +50,7 @@ static void run_one(struct hooks *h, const struct hook_facts *f)
 
 	snprintf(name, sizeof(name), "%s", hooks_name(h));
 	tell(f, name, NULL, 0);
-	if (!child_wait(h->pid, &h->output, clock_ms() + limit_ms(LIMIT_HOOK), hear, late, h, &status))
+	if (child_wait(h->pid, &h->output, clock_ms() + limit_ms(LIMIT_HOOK), hear, late, h, &status) == CHILD_LEFT)
 		log_warn("the hook %s was killed and hangs in the kernel: process %d is still there", name, h->pid);
 	hooks_ended(h, status);
 	tell(f, name, h, status);
