@@ -13,6 +13,7 @@
 #include "ops.h"
 #include "placement.h"
 #include "policy.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 #include "made-up-store.h"
 
@@ -93,15 +94,13 @@ FIXTURE_SETUP(check)
 	node("/local/domain/5/name", "u1");
 	node("/local/domain/5/control/feature-suspend", "1");
 	memset(&self->r, 0, sizeof(self->r));
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, false);
 	js_add_str(self->r.in, "name", "u1");
 }
 
 FIXTURE_TEARDOWN(check)
 {
-	json_object_put(self->r.in);
-	json_object_put(self->r.out);
+	request_forget(&self->r);
 }
 
 /* The problems, as one text. */

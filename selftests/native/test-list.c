@@ -11,6 +11,7 @@
 #include "domain.h"
 #include "js.h"
 #include "vmbeam.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 static struct domain all[3000];
@@ -58,14 +59,12 @@ FIXTURE_SETUP(list)
 	nr_domains = 5;
 	nr_exports = 3;
 	memset(&self->r, 0, sizeof(self->r));
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, false);
 }
 
 FIXTURE_TEARDOWN(list)
 {
-	json_object_put(self->r.in);
-	json_object_put(self->r.out);
+	request_forget(&self->r);
 }
 
 static size_t len(struct request *r, const char *key)

@@ -14,6 +14,7 @@
 #include "limit.h"
 #include "ops.h"
 #include "placement.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 static struct toolstack {
@@ -104,15 +105,13 @@ FIXTURE_SETUP(probe)
 	x->d.domid = 7;
 	x->free_mib = 200;
 	memset(&self->r, 0, sizeof(self->r));
-	self->r.out = json_object_new_object();
 	ASSERT_EQ(0, limit_set("probe", 1));
 	probe_kernel("/proc/self/exe");
 }
 
 FIXTURE_TEARDOWN(probe)
 {
-	json_object_put(self->r.in);
-	json_object_put(self->r.out);
+	request_forget(&self->r);
 }
 
 static int ask(FIXTURE_DATA(probe) *self)
@@ -120,13 +119,7 @@ static int ask(FIXTURE_DATA(probe) *self)
 	int rc;
 
 	do {
-		bool again = self->r.again;
-
-		json_object_put(self->r.in);
-		self->r.in = json_object_new_object();
-		if (again)
-			js_add_bool(self->r.in, "again", true);
-		self->r.again = false;
+		request_begin(&self->r, self->r.again);
 		rc = op_probe(&self->r);
 	} while (!rc && self->r.again);
 	return rc;

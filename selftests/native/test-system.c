@@ -15,6 +15,7 @@
 #include "placement.h"
 #include "store.h"
 #include "system.h"
+#include "made-up-request.h"
 #include "kselftest_harness.h"
 
 struct guard guard_here;
@@ -128,14 +129,12 @@ FIXTURE_SETUP(system)
 	put_version("minor", "20");
 	put_version("extra", ".0-rc");
 	memset(&self->r, 0, sizeof(self->r));
-	self->r.in = json_object_new_object();
-	self->r.out = json_object_new_object();
+	request_begin(&self->r, false);
 }
 
 FIXTURE_TEARDOWN(system)
 {
-	json_object_put(self->r.in);
-	json_object_put(self->r.out);
+	request_forget(&self->r);
 	EXPECT_EQ(0, system("rm -r " XEN_VERSION_DIR));
 }
 
