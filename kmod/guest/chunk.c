@@ -23,7 +23,7 @@
 #include "guest.h"
 
 static unsigned int idle_chunks = 4096;
-module_param(idle_chunks, uint, 0644);
+module_param(idle_chunks, uint, 0444);
 MODULE_PARM_DESC(idle_chunks,
 		 "page tables kept for the next export, 4 KiB each, one for 2 MiB of a guest VM (default 4096)");
 
@@ -127,7 +127,7 @@ void vmbeam_chunk_put(struct vmbeam_chunk *chunk)
 
 	bitmap_zero(chunk->used, VMBEAM_CHUNK_SLOTS);
 	spin_lock(&vmbeam_idle_lock);
-	keep = keep && vmbeam_nr_idle < READ_ONCE(idle_chunks);
+	keep = keep && vmbeam_nr_idle < idle_chunks;
 	if (keep) {
 		list_add(&chunk->idle, &vmbeam_idle);
 		vmbeam_nr_idle++;

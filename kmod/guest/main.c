@@ -62,6 +62,8 @@ static struct miscdevice vmbeam_dev = {
 
 static int __init vmbeam_guest_init(void)
 {
+	int rc;
+
 	if (!xen_pv_domain() || !xen_initial_domain()) {
 		pr_err("this is not a PV dom0: load it in the management VM of a guest hypervisor\n");
 		return -ENODEV;
@@ -69,7 +71,10 @@ static int __init vmbeam_guest_init(void)
 
 	vmbeam_chunks_init();
 	vmbeam_export_init();
-	return misc_register(&vmbeam_dev);
+	rc = misc_register(&vmbeam_dev);
+	if (rc)
+		pr_err("cannot register /dev/vmbeam (%d); is vmbeam_host loaded here?\n", rc);
+	return rc;
 }
 module_init(vmbeam_guest_init);
 

@@ -73,10 +73,10 @@ int vmbeam_unpin_finish(struct vmbeam_batch *b)
 	return HYPERVISOR_mmuext_op(&flush, 1, NULL, DOMID_SELF) ?: rc;
 }
 
-/* Is this about the frame, or about the whole call? */
+/* Is this about the frame, or about the whole call? EACCES is the policy's; EPERM is also said of a device's frame. */
 static bool vmbeam_pin_is_fatal(int rc)
 {
-	return rc == -ESRCH || rc == -EFAULT || rc == -ENOMEM;
+	return rc == -ESRCH || rc == -EACCES || rc == -EFAULT || rc == -ENOMEM;
 }
 
 /*

@@ -16,6 +16,7 @@ static u8 owner[MFNS];
 static u64 m2p[MFNS];
 static int refs[MFNS];		/* of a frame of somebody's */
 static int updates_left = -1;	/* until the domain dies; -1: it does not */
+static int updates_end = -ESRCH;	/* what that is told as */
 static bool mmu_keeps;		/* it refuses to take a frame out of a slot */
 static int unflushed;		/* updates since the last flush that took a frame out */
 
@@ -98,7 +99,7 @@ int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t
 		bool empty = !updates[*done].val;
 
 		if (domid != DOMID_SELF && updates_left >= 0 && updates_left-- == 0)
-			return -ESRCH;
+			return updates_end;
 		if (updates[*done].val & _PAGE_GLOBAL)
 			abort();
 		if (domid == 3)
