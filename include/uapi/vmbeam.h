@@ -26,6 +26,7 @@
  *   EPERM       the hypervisor does not allow it to this domain
  *   EACCES      the hypervisor's FLASK policy does not allow it to this domain
  *   ESRCH       there is no such domain, or it is dying
+ *   ENXIO       there is nothing to hold a domain by, so that its domid stays its own
  *   ENOENT      there is no transaction or export of this id
  *   EBUSY       a domain is in another transaction that is open or stuck; or pairs could not be put back
  *   EOPNOTSUPP  the hypervisor refuses domains of this kind (no HAP, an IOMMU, log-dirty, ...)
@@ -135,7 +136,10 @@ struct vmbeam_extent_pair {
  * another domain has got the domid. Until the transaction has ended, a domain that is destroyed stays as a dying one
  * and keeps its domid; one that has no page for xenstore, because no toolstack made it, is known by its domid alone.
  * A domain can be in one transaction that is open or stuck at a time: EBUSY.
- * ENOSPC when 4096 are open or stuck.
+ * ENOSPC when 4096 are open or stuck. ENXIO when the page for xenstore cannot be mapped, which keeps the domid; the
+ * kernel log says why.
+ *
+ * On an error other than of @size and @flags, @id is 0 and @out_fd is -1.
  */
 struct vmbeam_txn_begin {
 	__u32 size;
@@ -208,7 +212,7 @@ struct vmbeam_txn_swap {
 #define VMBEAM_PAIR_OWNER	0x05	/* owned by another domain */
 #define VMBEAM_PAIR_M2P		0x06	/* the hypervisor's M2P disagrees */
 #define VMBEAM_PAIR_RANGE	0x07	/* beyond the domain's largest gfn */
-#define VMBEAM_PAIR_DUPLICATE	0x08	/* the gfn occurs before in the same batch */
+#define VMBEAM_PAIR_DUPLICATE	0x08	/* the gfn occurs before, in what was swapped in one pause with it */
 #define VMBEAM_PAIR_NOMEM	0x09	/* a superpage could not be split */
 #define VMBEAM_PAIR_KEPT	0x0a	/* excluded */
 #define VMBEAM_PAIR_SKIPPED	0x0f	/* never reached */
@@ -227,7 +231,8 @@ struct vmbeam_txn_swap {
  * ROLLBACK is EBUSY when pairs are stuck (vmbeam_txn_outcome.nr_stuck). From then on the transaction belongs to the
  * module: it stays, with the record of these pairs, whatever becomes of its fds; its domains can be in no other one;
  * the module cannot be unloaded. ROLLBACK may be repeated, also on a fd of VMBEAM_TXN_REOPEN, until it succeeds.
- * Closing an fd tries once more, too.
+ * Closing the last copy of the fd of VMBEAM_TXN_BEGIN tries, too, up to five times within a tenth of a second; closing
+ * one of VMBEAM_TXN_REOPEN does not.
  *
  * FORGET gives a stuck transaction up: its pairs stay where they are, and the record of them is lost. EBADFD if it is
  * not stuck.
@@ -266,8 +271,8 @@ struct vmbeam_txn_end {
  * @stuck_error: out: the errno that the last try of a rollback ended with; 0 if pairs were refused one by one
  * @stuck_status: out: the status of a pair that was refused in it: VMBEAM_PAIR_*
  *
- * Readable after the fd is closed, until 4095 others have begun since and made the table of outcomes too small for it.
- * That of an open or stuck one always is.
+ * Readable after the fd is closed, until the table of 4096 outcomes needs its place for another transaction: of those
+ * that have ended, the first to end goes first. That of an open or stuck one always is.
  */
 struct vmbeam_txn_outcome {
 	__u32 size;
@@ -375,10 +380,11 @@ struct vmbeam_frame {
  * @nr_pinned: out: frames pinned by this call
  * @status: user pointer to @nr of __u8, VMBEAM_FRAME_*, or 0
  *
- * Each frame is mapped read-only from the domain, which takes a reference to it in the nested Xen and proves whose
- * it is, and its M2P entry is compared with @frames' pfn. A frame that fails is told in @status and is not in the
- * export; that is no error. EBADFD once the export is armed. On an error @status is not written; frames
- * pinned by then stay in the export and are counted in @nr_pinned. ENOSPC beyond VMBEAM_EXPORT_MAX_FRAMES.
+ * Each frame is mapped read-only from the domain, which takes a reference to it in the nested Xen; that Xen maps it
+ * only if it is the domain's, or that of one which the domain is privileged over. Its M2P entry is compared with
+ * @frames' pfn. A frame that fails is told in @status and is not in the export; that is no error. EBADFD once the
+ * export is armed. On an error @status is not written; frames pinned by then stay in the export and are counted in
+ * @nr_pinned. ENOSPC beyond VMBEAM_EXPORT_MAX_FRAMES.
  */
 struct vmbeam_export_add {
 	__u32 size;

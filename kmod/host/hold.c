@@ -7,7 +7,8 @@
  * keeps its domid until its last page is free. So a read-only mapping of one page is a hold: the one that the toolstack
  * gave it for xenstore, which is the domain's all its life, and never swapped. Nothing reads through the mapping.
  *
- * A domain without such a page, which no toolstack made, is known by its domid alone.
+ * A domain without such a page, which no toolstack made, is known by its domid alone. One that has it and cannot be
+ * held is in no transaction: a rollback could meet another domain.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -33,10 +34,10 @@ static long store_gfn(u32 domid)
 	};
 	int rc = HYPERVISOR_hvm_op(HVMOP_get_param, &param);
 
-	/* What else is wrong with it, the swap will say. */
-	if (rc == -ESRCH)
-		return rc;
-	return !rc && (long)param.value > 0 ? (long)param.value : 0;
+	/* A PV domain has no such parameters: the swap refuses it. */
+	if (rc)
+		return rc == -EINVAL ? 0 : rc;
+	return (long)param.value > 0 ? (long)param.value : 0;
 }
 
 static int write_pte(const struct vmbeam_hold *hold, u64 pte, u32 domid)
@@ -55,7 +56,8 @@ static int write_pte(const struct vmbeam_hold *hold, u64 pte, u32 domid)
  * @hold: all zero; the hold, or still so if there is nothing to hold it by
  * @domid: the domain
  *
- * Return: 0; -ESRCH if there is no such domain, or it is dying; -ENOMEM
+ * Return: 0; -ESRCH if there is no such domain, or it is dying; -EACCES if the hypervisor's policy forbids to ask for
+ * the page or to map it; -ENXIO if the page cannot be mapped; -ENOMEM
  */
 int vmbeam_hold_get(struct vmbeam_hold *hold, u32 domid)
 {
@@ -88,9 +90,9 @@ int vmbeam_hold_get(struct vmbeam_hold *hold, u32 domid)
 	hold->addr = NULL;
 	if (rc == -ESRCH)
 		return rc;
-	pr_warn_ratelimited("cannot map frame %#lx of domain %u (%d): the domain is known by its domid alone\n",
-			    gfn, domid, rc);
-	return 0;
+	pr_warn_ratelimited("cannot hold domain %u: mapping its xenstore page, frame %#lx, failed with error %d\n",
+			    domid, gfn, rc);
+	return rc == -EACCES || rc == -ENOMEM ? rc : -ENXIO;
 }
 
 /* Let go of it; nothing to do if there is no hold. */

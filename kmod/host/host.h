@@ -102,6 +102,7 @@ struct vmbeam_block *vmbeam_block_alloc(u32 size);
 void vmbeam_undo_append(struct vmbeam_undo *log, const struct vmbeam_run *run);
 bool vmbeam_undo_adopt(struct vmbeam_undo *log, struct vmbeam_block *block, u32 first, u32 nr_runs, u32 nr_pairs);
 const struct vmbeam_run *vmbeam_undo_last(struct vmbeam_undo *log);
+const struct vmbeam_run *vmbeam_undo_last_moved(const struct vmbeam_undo *log);
 void vmbeam_undo_cut(struct vmbeam_undo *log, u32 nr);
 bool vmbeam_undo_overlaps(const struct vmbeam_undo *log, const struct vmbeam_run *run);
 void vmbeam_undo_append_reversed(struct vmbeam_undo *log, struct vmbeam_undo *from);

@@ -4,7 +4,8 @@
  *
  * To swap back is to swap the same pairs once more, with the exchange flag. The log need not tell a swapped pair from
  * an exchanged one: to the two domains either is the same, the contents change places. Nothing here waits for anything
- * that a pending signal would end, or depends on memory that may not be there.
+ * that a pending signal would end. A transaction's first rollback needs no memory that is not there; one that is tried
+ * again may.
  */
 #include <linux/minmax.h>
 #include <linux/sched.h>
@@ -181,8 +182,7 @@ static void note_stuck(struct vmbeam_txn *txn)
 static void tell(struct vmbeam_txn *txn, u64 before, u64 ns)
 {
 	struct vmbeam_txn_outcome *told = &txn->outcome->told;
-	const struct vmbeam_run *run = vmbeam_undo_last(&txn->log);
-	bool stuck = txn->log.nr_pairs;
+	const struct vmbeam_run *stuck = vmbeam_undo_last_moved(&txn->log);
 
 	spin_lock(&txn->outcome->lock);
 	told->nr_rolled_back += before - txn->log.nr_pairs;
@@ -190,8 +190,8 @@ static void tell(struct vmbeam_txn *txn, u64 before, u64 ns)
 	told->rollback_ns += ns;
 	told->stuck_error = stuck ? -txn->last_error : 0;
 	told->stuck_status = stuck && !txn->last_error ? txn->last_status : 0;
-	told->stuck_gfn_a = stuck ? run->gfn_a + run->nr - 1 : 0;
-	told->stuck_gfn_b = stuck ? run->gfn_b + run->nr - 1 : 0;
+	told->stuck_gfn_a = stuck ? stuck->gfn_a + stuck->nr - 1 : 0;
+	told->stuck_gfn_b = stuck ? stuck->gfn_b + stuck->nr - 1 : 0;
 	spin_unlock(&txn->outcome->lock);
 }
 

@@ -3,9 +3,10 @@
  * A swap transaction: an anonymous fd.
  *
  * What was swapped through it is swapped back, the newest first, unless it was committed: by VMBEAM_TXN_ROLLBACK, or
- * in release(), which is also what the kernel calls when the owner is killed. If something does not go back the
- * transaction is stuck, and the module's own: what stands in its way may pass, and its record is all that knows which
- * frames belong where. So it stays, and keeps the module loaded, until it is rolled back or forgotten by name.
+ * in release() of the fd that it was begun with, which is also what the kernel calls when the owner is killed. If
+ * something does not go back the transaction is stuck, and the module's own: what stands in its way may pass, and its
+ * record is all that knows which frames belong where. So it stays, and keeps the module loaded, until it is rolled back
+ * or forgotten by name.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -145,8 +146,8 @@ static long txn_forget(struct vmbeam_call *call, void *arg)
 
 static void rollback_at_release(struct vmbeam_txn *txn)
 {
-	const u64 id = txn->outcome->told.id, pairs = txn->log.nr_pairs;
-	const struct vmbeam_run *run;
+	const struct vmbeam_txn_outcome *told = &txn->outcome->told;
+	const u64 id = told->id, pairs = txn->log.nr_pairs;
 	int i;
 
 	for (i = 0; i < RELEASE_TRIES && txn_try(txn); i++) {
@@ -158,23 +159,30 @@ static void rollback_at_release(struct vmbeam_txn *txn)
 	if (pairs)
 		pr_info_ratelimited("transaction %llu, domains %u and %u: closed without commit, %llu of %llu pairs swapped back\n",
 				    id, txn->domid_a, txn->domid_b, pairs - txn->log.nr_pairs, pairs);
-	run = vmbeam_undo_last(&txn->log);
+	/* Only we write what is told of it. */
 	if (txn->state == VMBEAM_TXN_STUCK)
-		pr_err("transaction %llu is stuck: %llu pairs stay swapped, the newest is frame %#llx of domain %u with frame %#llx of domain %u (error %d, status %#x): neither domain may be trusted to run\n",
-		       id, txn->log.nr_pairs, run->gfn_a, txn->domid_a, run->gfn_b, txn->domid_b, txn->last_error,
-		       txn->last_status);
+		pr_err("transaction %llu is stuck: %llu pairs stay swapped, the newest is frame %#llx of domain %u with frame %#llx of domain %u (error %u, status %#x): neither domain may be trusted to run\n",
+		       id, told->nr_stuck, told->stuck_gfn_a, txn->domid_a, told->stuck_gfn_b, txn->domid_b,
+		       told->stuck_error, told->stuck_status);
 }
 
 static int txn_release(struct inode *inode, struct file *file)
 {
 	struct vmbeam_txn *txn = file->private_data;
 
-	/* Others may have a file of it, if it is stuck. What was never published is begin()'s to clean up. */
+	/* Others may have reopened it, if it is stuck. What was never published is begin()'s to clean up. */
 	mutex_lock(&txn->lock);
 	if (txn->published && txn_unfinished(txn))
 		rollback_at_release(txn);
 	mutex_unlock(&txn->lock);
 	txn_put(txn);
+	return 0;
+}
+
+/* Only who asks for a rollback gets one: this may also be the file of somebody who was to forget it, and was killed. */
+static int txn_reopened_release(struct inode *inode, struct file *file)
+{
+	txn_put(file->private_data);
 	return 0;
 }
 
@@ -198,11 +206,19 @@ static const struct file_operations txn_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
+static const struct file_operations txn_reopened_fops = {
+	.owner = THIS_MODULE,
+	.release = txn_reopened_release,
+	.unlocked_ioctl = txn_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
 /*
  * Make a file, which takes over the caller's reference when it succeeds, and send the reply with its fd: after that
  * nothing can fail. The caller installs the fd.
  */
-static struct file *txn_file(struct vmbeam_call *call, struct vmbeam_txn *txn, s32 *out_fd)
+static struct file *txn_file(struct vmbeam_call *call, struct vmbeam_txn *txn, const struct file_operations *fops,
+			     s32 *out_fd)
 {
 	struct file *file;
 	int fd, rc;
@@ -210,7 +226,7 @@ static struct file *txn_file(struct vmbeam_call *call, struct vmbeam_txn *txn, s
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return ERR_PTR(fd);
-	file = anon_inode_getfile("[vmbeam-transaction]", &txn_fops, txn, O_RDWR);
+	file = anon_inode_getfile("[vmbeam-transaction]", fops, txn, O_RDWR);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return file;
@@ -266,6 +282,8 @@ long vmbeam_txn_begin(struct vmbeam_call *call, void *_arg)
 	struct vmbeam_txn *txn;
 	struct file *file;
 
+	arg->id = 0;
+	arg->out_fd = -1;
 	if (arg->__reserved || !domid_possible(arg->domid_a) || !domid_possible(arg->domid_b) ||
 	    arg->domid_a == arg->domid_b)
 		return -EINVAL;
@@ -280,8 +298,9 @@ long vmbeam_txn_begin(struct vmbeam_call *call, void *_arg)
 	}
 	txn->outcome = outcome;
 	arg->id = outcome->told.id;
-	file = txn_file(call, txn, &arg->out_fd);
+	file = txn_file(call, txn, &txn_fops, &arg->out_fd);
 	if (IS_ERR(file)) {
+		arg->id = 0;
 		vmbeam_outcome_forget(outcome);
 		txn_put(txn);
 		return PTR_ERR(file);
@@ -305,7 +324,7 @@ long vmbeam_txn_reopen(struct vmbeam_call *call, void *_arg)
 	txn = vmbeam_outcome_get_stuck(arg->id);
 	if (IS_ERR(txn))
 		return PTR_ERR(txn);
-	file = txn_file(call, txn, &arg->out_fd);
+	file = txn_file(call, txn, &txn_reopened_fops, &arg->out_fd);
 	if (IS_ERR(file)) {
 		txn_put(txn);
 		return PTR_ERR(file);

@@ -10,6 +10,7 @@
 #include <linux/build_bug.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "host.h"
@@ -30,8 +31,10 @@ void vmbeam_undo_free(struct vmbeam_undo *log)
 	struct vmbeam_block *block, *next;
 
 	list_splice(&log->spare, &log->blocks);
-	list_for_each_entry_safe(block, next, &log->blocks, link)
+	list_for_each_entry_safe(block, next, &log->blocks, link) {
 		kvfree(block);
+		cond_resched();
+	}
 	vmbeam_undo_init(log);
 }
 
@@ -159,6 +162,19 @@ const struct vmbeam_run *vmbeam_undo_last(struct vmbeam_undo *log)
 	struct vmbeam_block *block = last_block(log);
 
 	return block ? &block->run[block->nr - 1] : NULL;
+}
+
+/* The newest run of pairs that are swapped, or NULL: behind it are only those that were kept. */
+const struct vmbeam_run *vmbeam_undo_last_moved(const struct vmbeam_undo *log)
+{
+	const struct vmbeam_block *block;
+	u32 i;
+
+	list_for_each_entry_reverse(block, &log->blocks, link)
+		for (i = block->nr; i--; )
+			if (!block->run[i].kept)
+				return &block->run[i];
+	return NULL;
 }
 
 /* Drop the last @nr pairs of the newest run: the one that vmbeam_undo_last() gave. A block that became empty goes. */

@@ -101,6 +101,16 @@ static void check_swap(struct migration *m)
 			m->from, m->host_a, m->to, m->host_b);
 		return;
 	}
+	if (txn == -ENXIO) {
+		problem(m, "vmbeam_host cannot hold %s (domain %u) or %s (domain %u): mapping the page that the toolstack gave it for xenstore failed. The kernel log of the host management VM says with which error",
+			m->from, m->host_a, m->to, m->host_b);
+		return;
+	}
+	if (txn == -EACCES) {
+		problem(m, "the host hypervisor's FLASK policy does not let the host management VM ask for and map the page that %s or %s has for xenstore: it needs hvm getparam and mmu map_read on them",
+			m->from, m->to);
+		return;
+	}
 	if (txn < 0) {
 		problem(m, "no transaction can be begun between %s (domain %u) and %s (domain %u): %s", m->from, m->host_a,
 			m->to, m->host_b, strerror(-txn));

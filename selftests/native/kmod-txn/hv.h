@@ -153,6 +153,7 @@ long HYPERVISOR_memory_op(unsigned int cmd, void *arg)
 
 /* What kmod/host/hold.c asks for: domain n has its xenstore page at gfn 1000 + n. */
 static bool hv_no_store;	/* domains have none */
+static int hv_ask_fails, hv_map_fails;	/* errors of asking for it, and of mapping it */
 static int hv_held[3];		/* mappings of that page */
 static bool hv_unflushed;
 
@@ -164,6 +165,8 @@ int HYPERVISOR_hvm_op(int op, void *arg)
 		abort();
 	if (hv_gone == param->domid)
 		return -ESRCH;
+	if (hv_ask_fails)
+		return hv_ask_fails;
 	/* Any other that the tests name does not matter. */
 	param->value = hv_no_store || param->domid > 2 ? 0 : 1000 + param->domid;
 	return 0;
@@ -204,6 +207,8 @@ int HYPERVISOR_mmu_update(struct mmu_update *updates, int nr, int *done, domid_t
 		abort();
 	if (hv_gone == domid || (hv_dying && hv_dying == domid))
 		return -ESRCH;
+	if (updates->val && hv_map_fails)
+		return hv_map_fails;
 	if (updates->val) {
 		u64 gfn = (updates->val & XEN_PTE_MFN_MASK) >> PAGE_SHIFT;
 

@@ -71,7 +71,24 @@ static bool outlives_its_fd(void)
 	return true;
 }
 
-/* Closing the last fd of a stuck one tries once more, and leaves it where it was. */
+/* The pair that is told is one that is stuck: those at which both sides kept what they had are not. */
+static bool told_is_one_that_is_stuck(void)
+{
+	const struct vmbeam_extent_pair pair = PAIR(0, 0, 512), excluded = PAIR(0, 0, 1);
+
+	if (!begin())
+		return false;
+	hv_busy = false;
+	CHECK(swap_list(0, &pair, 1, &excluded, 1) == 0);
+	fail_at = 0;
+	CHECK(end(VMBEAM_TXN_ROLLBACK) == -EBUSY && told().nr_stuck == 511);
+	CHECK(told().stuck_gfn_a == 511 && told().stuck_gfn_b == 511 && told().stuck_error == EOPNOTSUPP);
+	release();
+	CHECK(all_back());
+	return true;
+}
+
+/* Closing the fd that it was begun with tries again. Closing a reopened one does not: somebody else may be at it. */
 static bool closing_tries_again(void)
 {
 	int fd;
@@ -79,14 +96,11 @@ static bool closing_tries_again(void)
 	if (!get_stuck())
 		return false;
 	CHECK(end(VMBEAM_TXN_ROLLBACK) == -EBUSY);
-	release();
-	CHECK(told().state == VMBEAM_TXN_STUCK);
 	fd = reopen(id);
-	CHECK(fd >= 0 && test_close(fd) == 0 && told().state == VMBEAM_TXN_STUCK);
 	memset(refused, 0, sizeof(refused));
-	fd = reopen(id);
-	CHECK(fd >= 0 && test_close(fd) == 0);
-	CHECK(all_back() && told().state == VMBEAM_TXN_ROLLED_BACK);
+	CHECK(fd >= 0 && test_close(fd) == 0 && told().state == VMBEAM_TXN_STUCK && !all_back());
+	release();
+	CHECK(all_back() && told().state == VMBEAM_TXN_ROLLED_BACK && test_modules == 0);
 	return true;
 }
 
@@ -226,6 +240,32 @@ static bool no_other_domain_is_taken(void)
 	return true;
 }
 
+/* A domain that has such a page and cannot be held is in no transaction: another one could get its domid. */
+static bool without_a_hold(void)
+{
+	static const struct {
+		int ask, map, want;
+	} wrong[] = {
+		{ .ask = -EACCES, .want = -EACCES }, { .ask = -EPERM, .want = -EPERM },
+		{ .map = -EACCES, .want = -EACCES },
+		{ .map = -EINVAL, .want = -ENXIO }, { .map = -ENOMEM, .want = -ENOMEM },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		hv_ask_fails = wrong[i].ask;
+		hv_map_fails = wrong[i].map;
+		CHECK(begin_another(1, 2) == wrong[i].want && hv_held[1] == 0 && hv_held[2] == 0);
+	}
+	hv_map_fails = 0;
+	/* As the hypervisor says it of a PV domain: the swap refuses that one. */
+	hv_ask_fails = -EINVAL;
+	if (!begin())
+		return false;
+	hv_ask_fails = 0;
+	release();
+	return true;
+}
+
 /* A domain that no toolstack made can be swapped all the same. */
 static bool without_a_store_page(void)
 {
@@ -286,6 +326,7 @@ static bool listed(void)
 	test_close(open);
 	fd = reopen(stuck);
 	memset(refused, 0, sizeof(refused));
+	CHECK(end_of(fd, VMBEAM_TXN_ROLLBACK) == 0);
 	test_close(fd);
 	CHECK(list_all() == 0 && all_back());
 	return true;
@@ -320,9 +361,10 @@ static bool reopened_without_success(void)
 }
 
 static const struct test tests[] = {
-	TEST(outlives_its_fd), TEST(closing_tries_again), TEST(forgotten_by_name_only), TEST(others_go_back_fast),
+	TEST(outlives_its_fd), TEST(told_is_one_that_is_stuck), TEST(closing_tries_again),
+	TEST(forgotten_by_name_only), TEST(others_go_back_fast),
 	TEST(a_domain_is_gone), TEST(domains_are_held), TEST(no_other_domain_is_taken),
-	TEST(without_a_store_page), TEST(listed),
+	TEST(without_a_hold), TEST(without_a_store_page), TEST(listed),
 	TEST(reopened_without_success),
 };
 

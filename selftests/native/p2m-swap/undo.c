@@ -7,6 +7,10 @@
 
 static struct vmbeam_undo undo_log;
 
+/* For cond_resched(). */
+_Atomic unsigned int test_rescheds;
+bool test_threads;
+
 void *test_alloc(size_t size, gfp_t gfp)
 {
 	void *p = calloc(1, size);
