@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Channels: limits, a peer that goes away, large blobs against a slow reader, and draining. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,17 @@ TEST_F(channel, limits)
 	EXPECT_EQ(-ETIMEDOUT, channel_recv(&self->a, &m, 20));
 	EXPECT_EQ(-ETIMEDOUT, channel_send(&self->a, 1, self->json, blob, MESSAGE_MAX_BLOB, 20));
 	free(blob);
+}
+
+/* There is always something to be read from this one, and no message in it. */
+TEST_F(channel, a_peer_that_sends_on_and_on_is_not_waited_for_longer)
+{
+	struct channel endless;
+	struct message m;
+
+	ASSERT_EQ(0, channel_init(&endless, open("/dev/zero", O_RDWR)));
+	EXPECT_EQ(-ETIMEDOUT, channel_recv(&endless, &m, 100));
+	channel_clear(&endless);
 }
 
 TEST_F(channel, peer_gone)

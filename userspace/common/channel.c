@@ -147,6 +147,7 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 {
 	int64_t until = deadline(timeout_ms);
 	uint8_t buf[65536];
+	bool late = false;
 	int rc;
 
 	for (;;) {
@@ -158,6 +159,9 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 			debug_message("received", m->session, m->json, m->blob_len);
 		if (rc)
 			return rc > 0 ? 0 : rc;
+		/* wait_for() looks at the time only where nothing is there to be read: a peer may send on, and no message. */
+		if (late)
+			return -ETIMEDOUT;
 		/* Also when this is one of many short waits. */
 		stall = decoder_partial(&ch->in) ? ch->came_ms + STALL_MS : -1;
 		rc = wait_for(ch->fd, POLLIN, stall >= 0 && (until < 0 || stall < until) ? stall : until);
@@ -171,6 +175,7 @@ int channel_recv(struct channel *ch, struct message *m, int timeout_ms)
 			if (n > 0)
 				ch->came_ms = now_ms();
 			rc = n < 0 ? n : decoder_feed(&ch->in, buf, n);
+			late = until >= 0 && now_ms() >= until;
 		}
 		if (rc == -EPIPE)
 			decoder_clear(&ch->in);
