@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon_rig import DONE, NO_DAEMON, REFUSED, ROLLED_BACK, UNFINISHED, Ended, Rig, wait_until
-from made_up_agent import REBOOTED_DOMID
+from made_up_agent import GUEST_DOMID, REBOOTED_DOMID
 
 NO_SUCH_ID = "20261125T000000-00000000"
 
@@ -451,6 +451,24 @@ def test_journal_entries_have_fields(rig: Rig) -> None:
             "VMBEAM_STEP=quiesce"} <= set(failed)
     (ready,) = [line for line in lines if line[0].startswith("MESSAGE=ready")]
     assert not [field for field in ready if field.startswith("VMBEAM_")]
+
+
+def test_journal_is_bounded(rig: Rig) -> None:
+    """Also of a daemon that lives for years; each record has the guest VM's name."""
+    rig.source.the_domain().name = 8000 * "n"
+    rig.source.faults.broken = {"quiesce": "made to fail"}
+    rig.start()
+    size, sizes = 0, list[int]()
+    for _ in range(60):
+        assert rig.migrate(f"hv1/#{GUEST_DOMID}").code == ROLLED_BACK
+        size = (rig.directory / "journal").stat().st_size
+        if sizes and size < sizes[-1]:
+            break
+        sizes.append(size)
+    assert size < 1 << 15 and max(sizes) < 2 << 20, sizes
+    assert [r["state"] for r in rig.records()] == ["rolled-back"]
+    rig.restart()
+    assert rig.migrate(f"hv1/#{GUEST_DOMID}").code == ROLLED_BACK
 
 
 # The configuration

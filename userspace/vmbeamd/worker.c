@@ -19,6 +19,9 @@
 #define PAUSE_MS	500
 #define PAUSE_MAX_MS	15000
 
+/* Bytes: some thousand records. The daemon reads all of it when it starts. */
+#define JOURNAL_LONG	(1 << 20)
+
 struct saying {
 	struct saying *next;
 	enum said what;
@@ -266,6 +269,15 @@ static bool end(struct migration *m)
 	return told;
 }
 
+/* Or it would grow as long as the daemon lives. What came before the last record of a migration that is over, nobody asks for. */
+static void shorten(struct journal *j)
+{
+	int rc = j->good > JOURNAL_LONG ? journal_shorten(j) : 0;
+
+	if (rc)
+		log_warn("%s cannot be shortened: %s", j->path, strerror(-rc));
+}
+
 static void work(struct migration *m)
 {
 	struct json_object *last;
@@ -279,6 +291,8 @@ static void work(struct migration *m)
 	if (m->fate == FATE_OPEN && !m->check_only)
 		told = end(m);
 	last = report(m);
+	if (m->fate != FATE_OPEN)
+		shorten(m->journal);
 	migration_hooks_after(m, js_str(last, "outcome", ""));
 	journald_about(NULL, NULL, NULL);
 
