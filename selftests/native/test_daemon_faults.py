@@ -484,6 +484,7 @@ def test_journal_is_bounded(rig: Rig) -> None:
     ({"hostvms": [{"name": "hv1", "socket": "x", "sock": "y"}]}, 'unknown key "sock" of host VM number 1'),
     ({"hostvms": [{"name": "hv1", "socket": "x", "config": 5}]}, '"config" must be a string'),
     ({"hostvms": [{"name": "hv1", "socket": "x", "allow_missing_files": "yes"}]}, '"allow_missing_files" must be true or false'),
+    ({"hostvms": [{"name": "2", "socket": "x"}]}, "xl takes the name 2 for a domid"),
     ({"history": "x"}, '"history" must be an object'),
     ({"history": {"age": 5}}, '"history" has no "age"'),
     ({"history": {"kib": 15}}, '"kib" of "history" takes 16 to 65536'),
@@ -491,7 +492,7 @@ def test_journal_is_bounded(rig: Rig) -> None:
     ({"metrics": True}, '"metrics" must be a string'),
     ({"hooks": []}, '"hooks" must be a string'),
 ], ids=["key", "limit", "limit-value", "limits", "journal", "control", "hostvms", "hostvm-key", "hostvm-config", "missing-files",
-        "history", "history-key", "history-value", "same-file", "metrics", "hooks"])
+        "hostvm-number", "history", "history-key", "history-value", "same-file", "metrics", "hooks"])
 def test_configuration_that_is_wrong(rig: Rig, change: dict[str, object], says: str) -> None:
     assert rig.run_to_its_end("--check-config") == 0
     rig.configure("hv1", "hv2", **change)
@@ -499,6 +500,15 @@ def test_configuration_that_is_wrong(rig: Rig, change: dict[str, object], says: 
     assert says in rig.log()
     assert rig.run_to_its_end() == 1
     assert not (rig.directory / "journal").exists()
+
+
+def test_control_is_no_socket(rig: Rig) -> None:
+    """What a slip of the pen names is not deleted."""
+    path = rig.directory / "precious"
+    path.write_text("precious", encoding="ascii")
+    rig.configure("hv1", "hv2", control=str(path))
+    assert rig.run_to_its_end() == 1
+    assert "precious: it is there and is no socket" in rig.log() and path.read_text(encoding="ascii") == "precious"
 
 
 def test_example_can_be_used(rig: Rig) -> None:

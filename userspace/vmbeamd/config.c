@@ -109,6 +109,9 @@ int config_load(struct config *c, const char *path, struct error *err)
 		if (!*h.name || strlen(h.name) > CONFIG_MAX_NAME || strchr(h.name, '/') || !text_is_clean(h.name))
 			return error_set(err, "%s: host VM number %zu: a name has 1 to %d bytes and no slash or control character: rename it (xl rename)",
 					 path, i + 1, CONFIG_MAX_NAME);
+		if (strspn(h.name, "0123456789") == strlen(h.name))
+			return error_set(err, "%s: host VM number %zu: xl takes the name %s for a domid: rename it (xl rename)", path,
+					 i + 1, h.name);
 		if (config_hostvm(c, h.name))
 			return error_set(err, "%s: the host VM %s is there twice", path, h.name);
 		c->hostvms[c->nr_hostvms++] = h;

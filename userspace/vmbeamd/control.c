@@ -200,6 +200,7 @@ static int accept_client(sd_event_source *source, int socket, uint32_t events, v
 int control_open(sd_event *event, const char *path, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
 	mode_t mask;
 	int rc;
 
@@ -211,6 +212,8 @@ int control_open(sd_event *event, const char *path, struct error *err)
 	strcpy(addr.sun_path, path);
 	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* Safe to remove: the journal's lock says that there is no other daemon. */
+	if (!lstat(path, &st) && !S_ISSOCK(st.st_mode))
+		return error_set(err, "%s: it is there and is no socket: name another file as \"control\", or move it away", path);
 	unlink(path);
 	mask = umask(077);
 	rc = listening < 0 || bind(listening, (struct sockaddr *)&addr, sizeof(addr)) || listen(listening, CONTROL_CLIENTS);
