@@ -165,6 +165,15 @@ def metrics(rig: Rig) -> dict[tuple[Any, ...], float]:
     return {(s.name, *sorted(s.labels.items())): s.value for family in families for s in family.samples}
 
 
+def test_metrics_with_long_texts(rig: Rig) -> None:
+    """What an agent says is cut between two characters: a parser would refuse the whole file."""
+    rig.source.faults.xen = 60 * "\u00e9"
+    rig.start()
+    rig.status()
+    wait_until(lambda: "\u00e9\u00e9" in rig.metrics_file.read_text(encoding="utf-8"))
+    assert metrics(rig)
+
+
 def test_metrics_follow(rig: Rig) -> None:
     rig.start()
     at_start = metrics(rig)

@@ -11,16 +11,20 @@
 #include "metrics.h"
 #include "monitor.h"
 #include "tally.h"
+#include "text.h"
 
 /* An agent that goes on answering is no change, but when it did is to be about true. */
 #define ANSWERED_S	60
+
+/* Bytes of a text that an agent gives. */
+#define METRICS_TEXT	64
 
 /* A host VM by its agent, and the texts that the metrics point to. */
 struct seen {
 	bool asked;		/* or known by its guest VMs that are away */
 	struct metrics_agent agent;
 	int64_t written;	/* what the metrics have of agent.answered */
-	char version[64], xen[64];
+	char version[METRICS_TEXT], xen[METRICS_TEXT];
 };
 
 static const struct config *config;
@@ -78,9 +82,13 @@ void monitor_maintenance(bool is, bool waiting)
 
 static void keep(const char **text, char *copy, size_t size, const char *is)
 {
-	if (*text && !strcmp(*text, is))
+	char cut[METRICS_TEXT];
+
+	/* Between two characters, or nobody would read the file. */
+	text_short(cut, size, is);
+	if (*text && !strcmp(*text, cut))
 		return;
-	snprintf(copy, size, "%s", is);
+	strcpy(copy, cut);
 	*text = copy;
 	change();
 }
