@@ -39,6 +39,17 @@ TEST(what_a_terminal_would_obey_is_escaped)
 	EXPECT_TRUE(text_is_clean("malm\xc3\xa9 \\"));
 }
 
+TEST(words_need_no_quotes)
+{
+	EXPECT_TRUE(text_is_word("1b4e28ba-2fa1-11d2-883f-0016d3cca427"));
+	EXPECT_TRUE(text_is_word(""));
+	EXPECT_FALSE(text_is_word("a;b"));
+	EXPECT_FALSE(text_is_word("a b"));
+	EXPECT_FALSE(text_is_word("$a"));
+	EXPECT_FALSE(text_is_word("-rf"));
+	EXPECT_FALSE(text_is_word("malm\xc3\xa9"));
+}
+
 /* At every size: whole characters, an end that can be seen, and nothing behind it. */
 TEST(what_does_not_fit_is_cut_between_characters)
 {

@@ -141,6 +141,19 @@ def test_status_tells_what_an_agent_has_as_a_problem(rig: Rig) -> None:
     assert "warning: hv1: /etc/xen/auto/u1 has come meanwhile\n" in rig.command("status").out
 
 
+def test_uuid_is_nothing_to_type(rig: Rig) -> None:
+    """It stands in commands that an operator is told to type; a shell would take this one for two."""
+    rig.source.away = {"x;reboot": "u9"}
+    rig.start()
+    (warning,) = rig.status()["warnings"]
+    assert warning == "hv1: the agent gives something else as a UUID of a guest VM: its lists are not used"
+    assert "reboot" not in rig.command("list", "--json").out
+    rig.source.away = {}
+    rig.source.the_domain().uuid = "x;reboot"
+    code, _, err = rig.command("check", "hv1/u1", "hv2")
+    assert code == REFUSED and "hv1: the agent gives no domid or no UUID for u1" in err and "reboot" not in err
+
+
 def test_guard_that_cannot_be_set(rig: Rig) -> None:
     """Nothing has moved: the guest VM stays, and nobody has to think of two of them."""
     rig.source.faults.broken = {"export-arm": "/var/lib/vmbeam-agent/u1: No space left on device"}

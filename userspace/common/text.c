@@ -69,6 +69,11 @@ static size_t next(const char **text, char *out, bool *escaped)
 	return len;
 }
 
+bool text_is_word(const char *text)
+{
+	return strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") == strlen(text) && *text != '-';
+}
+
 bool text_is_clean(const char *text)
 {
 	char piece[MAX_ESCAPED + 1];

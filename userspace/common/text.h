@@ -16,6 +16,8 @@
 bool text_is_utf8(const char *text, size_t len);
 /* Is it UTF-8 without anything that text_clean() would escape? */
 bool text_is_clean(const char *text);
+/* Is it letters, digits, and dashes between them: an agent's UUID, that may stand in a command which somebody is told to type? */
+bool text_is_word(const char *text);
 
 /*
  * For people: bytes that are not UTF-8 and characters that move a cursor, end a line or turn the writing round become

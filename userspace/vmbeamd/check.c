@@ -213,8 +213,8 @@ static void check_size(struct migration *m)
 static void check_guest(struct migration *m, bool dest_up)
 {
 	struct json_object *reply, *ahead;
+	const char *name, *uuid;
 	struct error err;
-	const char *name;
 
 	ahead_take(m, &reply, &ahead);
 	/* m->name may be its UUID, or #DOMID; from the reply on it is its name. */
@@ -227,9 +227,10 @@ static void check_guest(struct migration *m, bool dest_up)
 	m->dom_a = js_u64(reply, "domid", 0);
 	m->max_kib = js_u64(reply, "max_kib", 0);
 	m->guest_frames = js_u64(reply, "frames", 0);
-	snprintf(m->uuid, sizeof(m->uuid), "%s", js_str(reply, "uuid", ""));
+	uuid = js_str(reply, "uuid", "");
+	snprintf(m->uuid, sizeof(m->uuid), "%s", text_is_word(uuid) ? uuid : "");
 	name = js_str(reply, "name", "");
-	if (!*name || !text_is_clean(name) || !text_is_clean(m->uuid))
+	if (!*name || !text_is_clean(name))
 		problem(m, "%s: the agent gives no name for %s that can be shown: is it of the same version as vmbeamd?",
 			m->from, m->guest);
 	else if (migration_name(m, name))

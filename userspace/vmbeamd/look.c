@@ -9,6 +9,7 @@
 #include "limit.h"
 #include "look.h"
 #include "monitor.h"
+#include "text.h"
 #include "visit.h"
 
 static const char *const states[] = {
@@ -68,14 +69,31 @@ static struct json_object *describe_guest(struct json_object *g)
 	return o;
 }
 
+/* These stand in commands that an operator is told to type. */
+static bool uuids_are_words(struct json_object *list)
+{
+	for (size_t i = 0; i < js_len(list); i++)
+		if (!text_is_word(js_str(json_object_array_get_idx(list, i), "uuid", "")))
+			return false;
+	return true;
+}
+
 static void take_system(const struct look *l, struct agent *a, struct json_object *h, struct json_object *reply)
 {
 	struct json_object *list = js_array(reply, "guests"), *guests = json_object_new_array();
+	struct json_object *problems = json_object_get(js_array(reply, "problems")) ?: json_object_new_array();
 
 	for (const char *const *key = (const char *const[]){ "version", "boot", "xen", "hostvm_xen", "kernel", "uptime_s", "away", "down",
-	     "more", "problems", "chores", NULL }; *key; key++)
+	     "more", "chores", NULL }; *key; key++)
 		copy(h, reply, *key);
 	js_add_u64(h, "free_mib", js_u64(reply, "free_kib", 0) >> 10);
+	if (!uuids_are_words(list) || !uuids_are_words(js_array(h, "away")) || !uuids_are_words(js_array(h, "down"))) {
+		json_object_object_del(h, "away");
+		json_object_object_del(h, "down");
+		list = NULL;
+		json_object_array_add(problems, json_object_new_string("the agent gives something else as a UUID of a guest VM: its lists are not used"));
+	}
+	json_object_object_add(h, "problems", problems);
 	for (size_t i = 0; i < js_len(list); i++) {
 		struct json_object *g = json_object_array_get_idx(list, i);
 
