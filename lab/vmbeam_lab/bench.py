@@ -17,7 +17,8 @@ from typing import Any, Callable
 
 from . import (bench_cpu, bench_docs, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report, bench_timeline,
                bench_timeline_show, guests, hostvms, snapshot)
-from .bench_runs import VALUES, Row, Run, Runs, chosen, rounds
+from .bench_runs import Row, Run, chosen, rounds
+from .bench_store import Store
 from .config import HOSTVMS, Config
 from .errors import LabError
 from .lab import Lab, at_once
@@ -103,7 +104,8 @@ class Bench:
 
     def __init__(self, s: Session, out: Path, cut: float = 0.0) -> None:
         self.session, self.out, self.cut = s, out, cut
-        self.runs = {part: Runs(out / f"{part}.csv", part) for part in VALUES}
+        self.store = Store(out)
+        self.runs = self.store.runs
         self.notes: dict[str, Any] = {}
 
     def take(self, n: int) -> Callable[[Row, dict[str, float]], None]:
@@ -211,13 +213,13 @@ class Bench:
                 self.report()       # of what there is by now
 
     def report(self) -> dict[str, Any]:
-        rows = {row: runs for kept in self.runs.values() for row, runs in kept.rows().items()}
-        found = about(self.session)
-        iperf3 = self.out / "iperf3.json"
+        boot, found, iperf3 = self.session.boot, about(self.session), self.out / "iperf3.json"
         if iperf3.exists():
-            found["iperf3"] = json.loads(iperf3.read_text(encoding="utf-8"))
-        made = bench_report.report(rows, found)
-        bench_timeline.attach(made, self.out)
+            known = json.loads(iperf3.read_text(encoding="utf-8"))
+            if known["boot"] == boot:
+                found["iperf3"] = known
+        self.store.add_starts({boot: found})
+        made = self.store.report()
         (self.out / "report.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
         bench_plot.draw(made, self.out)
         return made

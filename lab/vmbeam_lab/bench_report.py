@@ -5,7 +5,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any, Iterable, Mapping
 
-from .bench_runs import CUT, Row, Run
+from .bench_runs import CUT, STALL_MS, STALLS, Row, Run
 
 # The original's only experiment, as published (VMBeam on Xen 4.1, 2012): seconds and percent of a processor for 1024 MiB.
 ORIGINAL: dict[str, Any] = {"mib": 1024, "swap": {"seconds": 0.5, "cpu_percent": 98},
@@ -64,10 +64,20 @@ WORDS = {"seconds": "time", "cpu_s": "processor time", "downtime_s": "downtime",
 GROWTH = (128, 1024, 1.5)
 
 
-def summary(rows: Mapping[Row, list[Run]]) -> list[dict[str, Any]]:
+def numbered(rows: Mapping[Row, list[Run]]) -> list[dict[str, str]]:
+    """The starts of the lab that runs are of, in the order in which they came."""
+    first: dict[tuple[str, str], str] = {}
+    for r in (r for runs in rows.values() for r in runs):
+        first[r.boot, r.build] = min(first.get((r.boot, r.build), r.when), r.when)
+    return [{"start": str(n), "boot": boot, "build": build, "when": when}
+            for n, ((boot, build), when) in enumerate(sorted(first.items(), key=lambda item: (item[1], item[0])), 1)]
+
+
+def summary(rows: Mapping[Row, list[Run]], starts: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
     """An element of report.json for each row, with its raw runs."""
+    number_of = {(s["boot"], s["build"]): s["start"] for s in starts}
     return [{"row": row.name, "part": row.part, "mib": row.mib, "case": row.case, "build": runs[0].build, "boot": runs[0].boot,
-             "at_least": any(r.values.get(CUT) for r in runs), "runs": [r.values for r in runs],
+             "start": number_of[runs[0].boot, runs[0].build], "at_least": any(r.values.get(CUT) for r in runs), "runs": [r.values for r in runs],
              "figures": {name: asdict(Figure.of(r.values[name] for r in runs)) for name in runs[0].values}}
             for row, runs in rows.items()]
 
@@ -79,7 +89,7 @@ def ratios(elements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for a in AIMS:
         for (part, mib, case), e in by.items():
             base = by.get((part, mib, a.base))
-            if part != a.part or case != a.case or not base or (base["boot"], base["build"]) != (e["boot"], e["build"]):
+            if part != a.part or case != a.case or not base or base["start"] != e["start"]:
                 continue
             if base["at_least"] and a.value in KNOWN_AT_END:
                 continue
@@ -100,16 +110,18 @@ def growth(elements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for (case, mib), e in by.items():
         base = by.get((case, small))
-        if mib != large or not base or (base["boot"], base["build"]) != (e["boot"], e["build"]):
+        if mib != large or not base or base["start"] != e["start"]:
             continue
         times = e["figures"]["downtime_s"]["median"] / base["figures"]["downtime_s"]["median"]
         found.append({"case": case, "from_mib": small, "to_mib": large, "times": times, "most": most, "reached": times <= most})
     return found
 
 
-def report(rows: Mapping[Row, list[Run]], about: dict[str, Any]) -> dict[str, Any]:
-    elements = summary(rows)
-    return {"about": about, "original": ORIGINAL, "rows": elements, "ratios": ratios(elements), "growth": growth(elements)}
+def report(rows: Mapping[Row, list[Run]], about: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """about: what is known of each start of the lab, by boot."""
+    starts = numbered(rows)
+    elements = summary(rows, starts)
+    return {"starts": [{**about.get(s["boot"], {}), **s} for s in starts], "original": ORIGINAL, "rows": elements, "ratios": ratios(elements), "growth": growth(elements)}
 
 
 def number(x: float) -> str:
@@ -145,8 +157,8 @@ def memory_table(elements: Iterable[dict[str, Any]]) -> str:
             frames = e["mib"] * 256
             lines.append([str(e["mib"] or ""), e["case"], span(f["seconds"]),
                           number(f["seconds"]["median"] * 1e9 / frames) if frames else "",
-                          span(f["cpu_s"]), number(100 * f["cpu_s"]["median"] / f["wall_s"]["median"]), str(len(e["runs"]))])
-    return markdown(["MiB", "case", "seconds", "ns per 4 KiB", "processor seconds", "% of a CPU", "runs"], lines)
+                          span(f["cpu_s"]), number(100 * f["cpu_s"]["median"] / f["wall_s"]["median"]), str(len(e["runs"])), e["start"]])
+    return markdown(["MiB", "case", "seconds", "ns per 4 KiB", "processor seconds", "% of a CPU", "runs", "start"], lines)
 
 
 def migration_table(elements: Iterable[dict[str, Any]]) -> str:
@@ -156,31 +168,40 @@ def migration_table(elements: Iterable[dict[str, Any]]) -> str:
             f, cut = e["figures"], e["at_least"]
             lines.append([str(e["mib"]), e["case"], least(cut, span(f["seconds"])), "" if cut else span(f["downtime_s"]),
                           least(cut, span(f["cpu_s"])), least(cut, number(f["bytes"]["median"] / 2**20)),
-                          "" if cut else number(f["pages_resent"]["median"]), str(len(e["runs"]))])
+                          "" if cut else number(f["pages_resent"]["median"]), str(len(e["runs"])), e["start"]])
     return markdown(["MiB", "case", "seconds", "downtime, seconds", "processor seconds", "MiB over the network", "pages resent",
-                     "runs"], lines)
+                     "runs", "start"], lines)
 
 
 def original_table(r: Mapping[str, Any]) -> str:
     """The original's figures beside ours of the same size; "" if there are none. Machines differ: what can be compared is
     how each method stands to the network of its own machine."""
     known = r["original"]
-    theirs = [("the original", case, known[case]["seconds"], known[case]["cpu_percent"]) for case in ("swap", "network")]
-    ours = [("here", e["case"], e["figures"]["seconds"]["median"],
+    theirs = [("", "the original", case, known[case]["seconds"], known[case]["cpu_percent"]) for case in ("swap", "network")]
+    ours = [(e["start"], "here", e["case"], e["figures"]["seconds"]["median"],
              100 * e["figures"]["cpu_s"]["median"] / e["figures"]["wall_s"]["median"])
             for e in r["rows"] if e["part"] == "memory" and e["mib"] == known["mib"]]
     if not ours:
         return ""
     lines = []
     for rows in (theirs, ours):
-        network = next((seconds for _, case, seconds, _ in rows if case == "network"), 0.0)
-        lines += [[where, case, number(seconds), number(percent), number(seconds / network) if network else ""]
-                  for where, case, seconds, percent in rows]
+        network = {start: seconds for start, _, case, seconds, _ in rows if case == "network"}
+        lines += [[where, case, number(seconds), number(percent), number(seconds / network[start]) if start in network else ""]
+                  for start, where, case, seconds, percent in rows]
     return markdown(["system", "case", "seconds", "% of a CPU", "of its network's time"], lines)
 
 
 def milliseconds(f: Mapping[str, float]) -> str:
     return span({name: 1000 * value for name, value in f.items()})
+
+
+# Three times the floor of an emulator's timers: such a tick had to wait for somebody.
+LATE_MS = 32
+
+
+def late_ticks(run: Mapping[str, float]) -> float:
+    """Of one run, how many were late by more than LATE_MS."""
+    return sum(run[name] for name in STALLS[STALL_MS.index(LATE_MS) + 1:])
 
 
 def stalls_table(elements: Iterable[dict[str, Any]]) -> str:
@@ -190,8 +211,10 @@ def stalls_table(elements: Iterable[dict[str, Any]]) -> str:
             f = e["figures"]
             lines.append([str(e["mib"]), e["case"], least(e["at_least"], number(f["seconds"]["median"])),
                           *(milliseconds(f[name]) for name in ("p50_s", "p90_s", "p99_s", "most_s")),
-                          *(number(1000 * f[name]["median"]) for name in ("p99_source_s", "p99_dest_s")), str(len(e["runs"]))])
-    return markdown(["MiB", "case", "seconds", "p50, ms", "p90, ms", "p99, ms", "longest, ms", "p99 at A", "p99 at B", "runs"], lines)
+                          *(number(1000 * f[name]["median"]) for name in ("p99_source_s", "p99_dest_s")),
+                          least(e["at_least"], number(statistics.median(map(late_ticks, e["runs"])))), str(len(e["runs"])), e["start"]])
+    return markdown(["MiB", "case", "seconds", "p50, ms", "p90, ms", "p99, ms", "longest, ms", "p99 at A", "p99 at B",
+                     f"ticks > {LATE_MS} ms", "runs", "start"], lines)
 
 
 def speed_table(elements: Iterable[dict[str, Any]]) -> str:
@@ -231,6 +254,6 @@ def tables(r: dict[str, Any]) -> str:
         shown.append(ratio_table(r["ratios"]))
     if r["growth"]:
         shown.append(growth_table(r["growth"]))
-    if len({(e["build"], e["boot"]) for e in r["rows"]}) > 1:
+    if len(r["starts"]) > 1:
         shown.append("Not all rows were measured in the same boot of the same build: ratios between such rows are left out.")
     return "\n\n".join(shown)

@@ -102,6 +102,13 @@ class Runs:
         self.all.append(run)
         self._write()
 
+    def take_over(self, other: "Runs") -> None:
+        """Each row of another file of the same part takes the place of ours."""
+        rows = other.rows()
+        if rows:
+            self.all = [r for r in self.all if r.row not in rows] + [r for runs in rows.values() for r in runs]
+            self._write()
+
     def drop(self, rows: Iterable[Row]) -> None:
         gone = set(rows)
         self.all = [r for r in self.all if r.row not in gone]

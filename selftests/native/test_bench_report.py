@@ -4,7 +4,6 @@
 import json
 import math
 import re
-import shutil
 import struct
 from concurrent.futures import Future
 from dataclasses import replace
@@ -13,20 +12,15 @@ from typing import cast
 
 import pytest
 
-from vmbeam_lab import bench, bench_cpu, bench_docs, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report
-from vmbeam_lab.bench_runs import CUT, PHASES, STALL_MS, STALLS, VALUES, Row, Run, Runs, chosen, rounds
+from made_up_bench import cut, memory_run, migration_run, pain_run, rows_of
+from vmbeam_lab import bench, bench_cpu, bench_memory, bench_migrate, bench_pain, bench_plot, bench_report
+from vmbeam_lab.bench_runs import PHASES, STALL_MS, STALLS, VALUES, Row, Runs, chosen, rounds
 from vmbeam_lab.config import Config
 from vmbeam_lab.errors import LabError
 from vmbeam_lab.lab import Lab
 from vmbeam_lab.paths import TOP
 
 HOST = bench_cpu.Host({0: "host", 1: "hv1", 2: "hv2"})
-
-
-def memory_run(case: str, seconds: float, n: int = 1, mib: int = 1024, boot: str = "b", cpu_s: float | None = None) -> Run:
-    values = dict.fromkeys(VALUES["memory"], 0.0) | {"seconds": seconds, "wall_s": seconds, "bytes": float(mib << 20),
-                                                     "cpu_s": seconds if cpu_s is None else cpu_s}
-    return Run(Row("memory", mib, case), n, "build", boot, "2026-01-01T00:00:00Z", values)
 
 
 def test_runs_are_kept(tmp_path: Path) -> None:
@@ -157,18 +151,11 @@ def test_iperf3() -> None:
         bench_memory.from_iperf3('{"start": {}, "error": "unable to connect to server"}', used, HOST, 128)
 
 
-def rows_of(*runs: Run) -> dict[Row, list[Run]]:
-    found: dict[Row, list[Run]] = {}
-    for r in runs:
-        found.setdefault(r.row, []).append(r)
-    return found
-
-
 def test_report() -> None:
     """Medians and spreads, raw runs, ratios with what is to be reached."""
     r = bench_report.report(rows_of(*(memory_run("swap-2m", s, n) for n, s in enumerate((0.03, 0.01, 0.02))),
                                     *(memory_run("memcpy", s, n) for n, s in enumerate((0.5, 0.4, 0.3))),
-                                    memory_run("network", 30.0, cpu_s=90.0)), {"processor": "P"})
+                                    memory_run("network", 30.0, cpu_s=90.0)), {})
     e = {e["case"]: e for e in r["rows"]}
     assert e["swap-2m"]["figures"]["seconds"] == {"median": 0.02, "least": 0.01, "most": 0.03}
     assert [v["seconds"] for v in e["memcpy"]["runs"]] == [0.5, 0.4, 0.3]
@@ -187,6 +174,8 @@ def test_beside_the_original() -> None:
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in bench_report.original_table(r).splitlines()[2:]]
     assert lines == [["the original", "swap", "0.5", "98", "0.781"], ["the original", "network", "0.64", "346", "1"],
                      ["here", "swap-2m", "0.02", "100", "0.0005"], ["here", "network", "40", "100", "1"]]
+    other = bench_report.report(rows_of(memory_run("swap-2m", 0.02), memory_run("network", 40.0, boot="other")), {})
+    assert "0.0005" not in bench_report.original_table(other)
     assert bench_report.original_table(r) in bench_report.tables(r)
     alone = bench_report.report(rows_of(memory_run("memcpy", 0.1)), {})
     assert bench_report.original_table(alone).splitlines()[-1].split("|")[-2].strip() == ""
@@ -235,49 +224,16 @@ def test_gnuplot_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         bench_plot.draw(bench_report.report(rows_of(memory_run("memcpy", 1.0)), {}), tmp_path)
 
 
-ABOUT = {"vmbeam": "1", "build": "build", "boot": "b", "processor": "a processor", "kernel": "6.12", "accelerator": "TCG",
-         "qemu": "QEMU 10", "xen": "4.20", "cpus": 5, "mib": 9216, "dom0_kernel": "6.12", "nested_xen": "4.20",
-         "lab": {"hostvm_mib": 2560}, "iperf3": {"boot": "b", "options": "-Z", "tried": {"": 3.0, "-Z": 2.0}}}
-
-
-def test_docs(tmp_path: Path) -> None:
-    """The page has a place for all that is put into it, and is written again as it was."""
-    docs, out = tmp_path / "docs", tmp_path / "out"
-    docs.mkdir()
-    shutil.copy(bench_docs.DOCS / "performance.md", docs)
-    r = bench_report.report(rows_of(memory_run("swap-2m", 0.0123), memory_run("memcpy", 0.5)), ABOUT)
-    bench_plot.draw(r, out)
-    (out / "report.json").write_text(json.dumps(r), encoding="utf-8")
-    bench_docs.write(out, docs)
-    text = (docs / "performance.md").read_text(encoding="utf-8")
-    assert "0.0123 (0.0123 to 0.0123)" in text and "a processor, Linux 6.12" in text and "2 s with -Z" in text
-    # The page may have plots of other parts, of an older report.
-    shown = [line for line in text.splitlines() if line.startswith("![memory-")]
-    assert len(shown) == 2 and all((docs / line.split("(")[1].rstrip(")")).exists() for line in shown)
-    bench_docs.write(out, docs)
-    assert (docs / "performance.md").read_text(encoding="utf-8") == text
-    with pytest.raises(LabError, match="0 places for about"):
-        bench_docs.put("nothing", "about", "x")
-    with pytest.raises(LabError, match="make bench writes it"):
-        bench_docs.write(tmp_path, docs)
-
-
 def test_what_vmbeam_carries() -> None:
     assert bench_migrate.carried({"frames": {"total": 32768, "kept": 486}, "stream_bytes": 70000}) == 70000
     assert bench_migrate.carried({}) == 0
 
 
-def migration_run(case: str, mib: int, seconds: float, downtime: float, sent: float = 1e6) -> Run:
-    values = dict.fromkeys(VALUES["migration"], 0.0) | {"seconds": seconds, "wall_s": seconds, "cpu_s": seconds, "bytes": sent,
-                                                        "downtime_s": downtime, "phase_swap_s": 0.5, "phase_check_s": 0.25}
-    return Run(Row("migration", mib, case), 1, "build", "b", "2026-01-01T00:00:00Z", values)
-
-
 def test_migrations(tmp_path: Path) -> None:
-    """Tables, ratios, growth, plots, and the page."""
+    """Tables, ratios, growth, and plots."""
     r = bench_report.report(rows_of(migration_run("vmbeam-busy", 128, 10.0, 1.0), migration_run("vmbeam-busy", 1024, 11.0, 1.6),
                                     migration_run("live-busy", 1024, 110.0, 9.0, 60e6),
-                                    migration_run("saved-busy", 1024, 100.0, 99.0)), ABOUT)
+                                    migration_run("saved-busy", 1024, 100.0, 99.0)), {})
     got = {(x["base"], x["value"]): (x["times"], x["reached"]) for x in r["ratios"]}
     assert got[("live-busy", "seconds")] == (pytest.approx(10.0), True)
     assert got[("live-busy", "bytes")] == (pytest.approx(60.0), True)
@@ -289,15 +245,6 @@ def test_migrations(tmp_path: Path) -> None:
     assert names == {f"migration-{n}.svg" for n in ("time", "downtime", "cpu", "bytes", "phases-busy")}
     assert "check" in (tmp_path / "migration-phases-busy.svg").read_text(encoding="utf-8")
     assert "\n1024 0.25 0 0 0 0 0.5 0 0\n" in (tmp_path / "migration-phases-busy.gnuplot").read_text(encoding="utf-8")
-    (tmp_path / "report.json").write_text(json.dumps(r), encoding="utf-8")
-    shutil.copy(bench_docs.DOCS / "performance.md", tmp_path)
-    bench_docs.write(tmp_path, tmp_path)
-    page = (tmp_path / "performance.md").read_text(encoding="utf-8")
-    assert "(performance/migration-phases-busy.svg)" in page and (tmp_path / "performance/migration-time.svg").exists()
-
-
-def cut(run: Run) -> Run:
-    return replace(run, values=run.values | {CUT: 1.0, "downtime_s": 0.0})
 
 
 def test_ended_early(tmp_path: Path) -> None:
@@ -307,7 +254,7 @@ def test_ended_early(tmp_path: Path) -> None:
     got = {x["value"]: (x["times"], x["at_least"], x["reached"]) for x in r["ratios"]}
     assert got == {"seconds": (4.0, True, True), "bytes": (500.0, True, True), "cpu_s": (4.0, True, None)}
     lines = [[c.strip() for c in line.split("|")[1:-1]] for line in bench_report.tables(r).splitlines()]
-    assert ["1024", "live-busy", "> 32 (32 to 32)", "", "> 32 (32 to 32)", "> 47.7", "", "1"] in lines
+    assert ["1024", "live-busy", "> 32 (32 to 32)", "", "> 32 (32 to 32)", "> 47.7", "", "1", "1"] in lines
     assert ["1024", "vmbeam-busy", "live-busy", "time", "> 4", "≥ 3", "yes"] in lines
     titles = {line.title for p in bench_plot.plots(r) for line in p.lines}
     assert titles == {"vmbeam-busy", "live-busy, more than"}
@@ -449,24 +396,17 @@ def test_pain_rows() -> None:
     assert bench_pain.fitting((128,), least - 1, Config())[0] == []
 
 
-def pain_run(case: str, late: list[int], after_us: int = 1000, mib: int = 1024, n: int = 1) -> Run:
-    told = '{"passes":60,"p50_us":%d,"most_us":9000}'
-    values = (dict.fromkeys(VALUES["pain"], 0.0) | {"seconds": 10.0} | bench_pain.stalls(late, late)
-              | bench_pain.speeds(told % 1000, told % after_us))
-    assert set(values) == set(VALUES["pain"])
-    return Run(Row("pain", mib, case), n, "build", "b", "2026-01-01T00:00:00Z", values)
-
-
 def test_pain(tmp_path: Path) -> None:
-    """Tables, ratios with what is to be reached, plots, and the page."""
+    """Tables, ratios with what is to be reached, and plots."""
     r = bench_report.report(rows_of(pain_run("quiet", [5000] * 100), pain_run("vmbeam-busy", [9000] * 99 + [80_000], 2000),
                                     pain_run("vmbeam-busy", [9000] * 99 + [160_000], 2000, n=2),
                                     pain_run("live-busy", [9000] * 50 + [60_000] * 50),
-                                    pain_run("saved-busy", [9000] * 50 + [240_000] * 50)), ABOUT)
+                                    pain_run("saved-busy", [9000] * 50 + [240_000] * 50)), {})
     got = {(x["base"], x["value"]): (x["times"], x["reached"]) for x in r["ratios"]}
     assert got[("live-busy", "p99_s")] == (pytest.approx(0.5), False)
     assert got[("saved-busy", "p99_s")] == (pytest.approx(2.0), True)
     assert got[("live-busy", "slower")] == (pytest.approx(0.5), None)
+    assert [bench_report.late_ticks(e["runs"][0]) for e in r["rows"]] == [0, 2, 100, 100]
     text = bench_report.tables(r)
     assert "stalls of other guest VMs, p99" in text and "120 (80 to 160)" in text and "after / before" in text
     assert bench_plot.later(r["rows"][1]["runs"])[:2] == [(1, 1.0), (2, 1.0)]
@@ -475,11 +415,6 @@ def test_pain(tmp_path: Path) -> None:
     assert {p.name for p in bench_plot.draw(r, tmp_path)} == {"pain-stalls-busy.svg", "pain-stalls-busy.png"}
     svg = (tmp_path / "pain-stalls-busy.svg").read_text(encoding="utf-8")
     assert all(case in svg for case in ("quiet", "vmbeam-busy", "live-busy", "saved-busy")) and "1024 MiB" in svg
-    (tmp_path / "report.json").write_text(json.dumps(r), encoding="utf-8")
-    shutil.copy(bench_docs.DOCS / "performance.md", tmp_path)
-    bench_docs.write(tmp_path, tmp_path)
-    page = (tmp_path / "performance.md").read_text(encoding="utf-8")
-    assert "(performance/pain-stalls-busy.svg)" in page and "longest after, ms" in page
 
 
 def test_no_late_tick(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the downtime goes: what is made of logs and trace buffers, and what is shown of it."""
 
-import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +9,10 @@ from typing import Any, Iterable, cast
 import pytest
 
 from daemon_rig import DONE, Rig
-from vmbeam_lab import bench_docs, bench_plot, bench_report, bench_timeline, bench_timeline_show, bench_trace
+from made_up_bench import ABOUT
+from vmbeam_lab import bench_docs, bench_plot, bench_timeline, bench_timeline_show, bench_trace
 from vmbeam_lab.bench_runs import VALUES, Row, Run
+from vmbeam_lab.bench_store import Store
 from vmbeam_lab.bench_trace import Bar, Call, Clock, Point, Timeline, Trace
 from vmbeam_lab.bench_migrate import Migrations
 from vmbeam_lab.errors import LabError
@@ -251,9 +252,11 @@ def reported(out: Path, mibs: Iterable[int] = (128, 1024)) -> dict[str, object]:
                                                            "told_downtime_s": 3.55, "downtime_s": 3.75,
                                                            "clock_error_s": t.clock_error_ms / 1000}
         runs[row] = [Run(row, 1, "build", "b", "2026-01-01T00:00:00Z", values)]
-    made = bench_report.report(runs, {})
-    bench_timeline.attach(made, out)
-    return made
+    store = Store(out)
+    for run in (r for one in runs.values() for r in one):
+        store.runs["timeline"].add(run)
+    store.add_starts({"b": ABOUT})
+    return store.report()
 
 
 def test_kept(tmp_path: Path) -> None:
@@ -290,9 +293,6 @@ def test_order_of_two() -> None:
 
 def test_pictures_and_page(tmp_path: Path) -> None:
     r = reported(tmp_path)
-    r["about"] = {"vmbeam": "1", "build": "build", "boot": "b", "processor": "a processor", "kernel": "6.12",
-                  "accelerator": "TCG", "qemu": "QEMU 10", "xen": "4.20", "cpus": 5, "mib": 9216, "dom0_kernel": "6.12",
-                  "nested_xen": "4.20", "lab": {"hostvm_mib": 2560}}
     drawn = {p.name for p in bench_plot.draw(r, tmp_path)}
     assert drawn == {f"timeline-{mib}-vmbeam-idle.{kind}" for mib in (128, 1024) for kind in ("svg", "png")}
     svg = (tmp_path / "timeline-128-vmbeam-idle.svg").read_text(encoding="utf-8")
@@ -300,7 +300,6 @@ def test_pictures_and_page(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()
     shutil.copy(bench_docs.DOCS / "performance.md", docs)
-    (tmp_path / "report.json").write_text(json.dumps(r), encoding="utf-8")
     bench_docs.write(tmp_path, docs)
     text = (docs / "performance.md").read_text(encoding="utf-8")
     assert "1998 (57.1 %)" in text and "(performance/timeline-1024-vmbeam-idle.svg)" in text
