@@ -503,7 +503,8 @@ static bool each_allocation_fails_once(void)
 
 static const struct test tests[] = {
 	TEST(pins_until_it_is_closed), TEST(armed_outlives_its_fd), TEST(what_does_not_fit_is_not_in_it),
-	TEST(as_a_model), TEST(the_domain_dies), TEST(the_policy_denies), TEST(list_in_the_callers_size), TEST(ids_from_before_a_reload),
+	TEST(as_a_model), TEST(the_domain_dies), TEST(the_policy_denies),
+	TEST(list_in_the_callers_size), TEST(ids_from_before_a_reload),
 	TEST(without_reply), TEST(each_allocation_fails_once), TEST(requests_that_make_no_sense),
 	TEST(read_while_it_changes), TEST(too_many_exports), TEST(only_where_and_for_whom_it_is),
 	TEST(frames_from_elsewhere), TEST(ended_in_the_middle), TEST(hypervisor_that_does_not_let_go),
