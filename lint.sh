@@ -72,7 +72,7 @@ check_codespell() { codespell "${files[@]}"; }
 check_spdx() {
 	local f found=0
 	for f in "${files[@]}"; do
-		case $f in */corpus/*|docs/performance/*.svg|*.md|*.patch|*.conf|*.example|*.json|VERSION|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
+		case $f in */corpus/*|docs/performance/*|*.md|*.patch|*.conf|*.example|*.json|VERSION|.gitignore|.editorconfig|LICENSES/*) continue ;; esac
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || { echo "$f: no SPDX line in its first three"; found=1; }
 	done
 	return $found
