@@ -211,9 +211,9 @@ int control_open(sd_event *event, const char *path, struct error *err)
 		return error_set(err, "%s: too long for a socket", path);
 	strcpy(addr.sun_path, path);
 	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Safe to remove: the journal's lock says that there is no other daemon. */
 	if (!lstat(path, &st) && !S_ISSOCK(st.st_mode))
 		return error_set(err, "%s: it is there and is no socket: name another file as \"control\", or move it away", path);
+	/* Safe to remove: the journal's lock says that there is no other daemon. */
 	unlink(path);
 	mask = umask(077);
 	rc = listening < 0 || bind(listening, (struct sockaddr *)&addr, sizeof(addr)) || listen(listening, CONTROL_CLIENTS);

@@ -76,8 +76,5 @@ void drive_journal_take_back(void)
 
 void drive_journal_shorten(void)
 {
-	int rc = journal_shorten(&journal);
-
-	if (rc)
-		log_warn("%s cannot be shortened: %s", path, strerror(-rc));
+	journal_tidy(&journal);
 }

@@ -10,6 +10,7 @@
 
 #include "crc32.h"
 #include "journal.h"
+#include "log.h"
 #include "sync.h"
 
 #define PREFIX_LEN	9	/* crc and the space */
@@ -245,6 +246,14 @@ int journal_take_back(struct journal *j)
 int journal_shorten(struct journal *j)
 {
 	return renew(j, NULL);
+}
+
+void journal_tidy(struct journal *j)
+{
+	int rc = journal_shorten(j);
+
+	if (rc)
+		log_warn("%s cannot be shortened: %s", j->path, strerror(-rc));
 }
 
 void journal_close(struct journal *j)

@@ -40,6 +40,8 @@ int journal_append(struct journal *j, struct json_object *json);
 int journal_take_back(struct journal *j);
 /* Puts a journal that has only its last record in the place of this one. 0 or -errno; see journal_append(). */
 int journal_shorten(struct journal *j);
+/* The same, where it may fail: what is in the journal is as good as before, and longer than it need be. */
+void journal_tidy(struct journal *j);
 void journal_close(struct journal *j);
 
 #endif

@@ -73,11 +73,8 @@ static int open_journal(struct migration **left, struct json_object **last, stru
 				 strerror(-rc));
 	}
 	/* It would grow for ever, and what came before the last record is asked for by nobody. */
-	if (journal.records > 1 && recover_over(record)) {
-		rc = journal_shorten(&journal);
-		if (rc)
-			log_warn("%s cannot be shortened: %s", config.journal, strerror(-rc));
-	}
+	if (journal.records > 1 && recover_over(record))
+		journal_tidy(&journal);
 	*over = recover_history(record);
 	rc = recover_last(record, left, last, err);
 	/* It is over as of now. */

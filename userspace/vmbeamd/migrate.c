@@ -321,7 +321,7 @@ void migrate(struct migration *m)
 		if (m->error.text[0])
 			m->fate = FATE_REFUSED;
 		/* The first record could not be written: the next daemon must not find it, and a migration in it that never was. */
-		if (m->step > STEP_CHECK && !m->check_only && journal_take_back(m->journal))
+		if (m->step > STEP_CHECK && journal_take_back(m->journal))
 			log_warn("%s: what was written last may be there in part", m->journal->path);
 	} else if (m->fate == FATE_OPEN && m->error.text[0]) {
 		log_err("%s: %s failed: %s", m->guest, step_names[m->step], m->error.text);

@@ -80,12 +80,12 @@ void monitor_maintenance(bool is, bool waiting)
 	pthread_mutex_unlock(&lock);
 }
 
-static void keep(const char **text, char *copy, size_t size, const char *is)
+static void keep(const char **text, char copy[METRICS_TEXT], const char *is)
 {
 	char cut[METRICS_TEXT];
 
 	/* Between two characters, or nobody would read the file. */
-	text_short(cut, size, is);
+	text_short(cut, sizeof(cut), is);
 	if (*text && !strcmp(*text, cut))
 		return;
 	strcpy(copy, cut);
@@ -107,9 +107,9 @@ void monitor_agent(const char *name, struct json_object *hello)
 		s->agent.answered = time(NULL);
 		if (s->agent.answered - s->written >= ANSWERED_S)
 			change();
-		keep(&s->agent.version, s->version, sizeof(s->version), js_str(hello, "version", ""));
+		keep(&s->agent.version, s->version, js_str(hello, "version", ""));
 		/* An older agent has the first two numbers alone. */
-		keep(&s->agent.xen, s->xen, sizeof(s->xen), js_str(hello, "xen", js_str(hello, "hostvm_xen", "")));
+		keep(&s->agent.xen, s->xen, js_str(hello, "xen", js_str(hello, "hostvm_xen", "")));
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -269,15 +269,6 @@ static bool end(struct migration *m)
 	return told;
 }
 
-/* Or it would grow as long as the daemon lives. What came before the last record of a migration that is over, nobody asks for. */
-static void shorten(struct journal *j)
-{
-	int rc = j->good > JOURNAL_LONG ? journal_shorten(j) : 0;
-
-	if (rc)
-		log_warn("%s cannot be shortened: %s", j->path, strerror(-rc));
-}
-
 static void work(struct migration *m)
 {
 	struct json_object *last;
@@ -291,8 +282,9 @@ static void work(struct migration *m)
 	if (m->fate == FATE_OPEN && !m->check_only)
 		told = end(m);
 	last = report(m);
-	if (m->fate != FATE_OPEN)
-		shorten(m->journal);
+	/* Or it would grow as long as the daemon lives. What came before the last record, nobody asks for any more. */
+	if (m->fate != FATE_OPEN && m->journal->good > JOURNAL_LONG)
+		journal_tidy(m->journal);
 	migration_hooks_after(m, js_str(last, "outcome", ""));
 	journald_about(NULL, NULL, NULL);
 
