@@ -132,15 +132,25 @@ class Bench:
 
     def iperf3(self, m: bench_memory.Memory) -> str:
         """Its best options, in this start of the lab."""
-        path, boot = self.out / "iperf3.json", self.session.boot
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if known.get("boot") != boot:
+        known = self.known_iperf3()
+        if not known:
             say("which options iperf3 is fastest with")
             m.choose()
-            known = {"boot": boot, "options": m.iperf3, "tried": m.tried}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(known) + "\n", encoding="utf-8")
+            known = {"boot": self.session.boot, "options": m.iperf3, "tried": m.tried}
+            self._iperf3_file.parent.mkdir(parents=True, exist_ok=True)
+            self._iperf3_file.write_text(json.dumps(known) + "\n", encoding="utf-8")
         return str(known["options"])
+
+    @property
+    def _iperf3_file(self) -> Path:
+        return self.out / "iperf3.json"
+
+    def known_iperf3(self) -> dict[str, Any]:
+        """What was found out of it in this start of the lab."""
+        known: dict[str, Any] = {}
+        if self._iperf3_file.exists():
+            known = json.loads(self._iperf3_file.read_text(encoding="utf-8"))
+        return known if known.get("boot") == self.session.boot else {}
 
     @cached_property
     def moving(self) -> bench_migrate.Migrations:
@@ -213,12 +223,10 @@ class Bench:
                 self.report()       # of what there is by now
 
     def report(self) -> dict[str, Any]:
-        boot, found, iperf3 = self.session.boot, about(self.session), self.out / "iperf3.json"
-        if iperf3.exists():
-            known = json.loads(iperf3.read_text(encoding="utf-8"))
-            if known["boot"] == boot:
-                found["iperf3"] = known
-        self.store.add_starts({boot: found})
+        found = about(self.session)
+        if iperf3 := self.known_iperf3():
+            found["iperf3"] = iperf3
+        self.store.add_starts({self.session.boot: found})
         made = self.store.report()
         (self.out / "report.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
         bench_plot.draw(made, self.out)

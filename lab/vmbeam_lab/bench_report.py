@@ -77,7 +77,8 @@ def summary(rows: Mapping[Row, list[Run]], starts: Iterable[Mapping[str, str]]) 
     """An element of report.json for each row, with its raw runs."""
     number_of = {(s["boot"], s["build"]): s["start"] for s in starts}
     return [{"row": row.name, "part": row.part, "mib": row.mib, "case": row.case, "build": runs[0].build, "boot": runs[0].boot,
-             "start": number_of[runs[0].boot, runs[0].build], "at_least": any(r.values.get(CUT) for r in runs), "runs": [r.values for r in runs],
+             "start": number_of[runs[0].boot, runs[0].build], "at_least": any(r.values.get(CUT) for r in runs),
+             "runs": [r.values for r in runs],
              "figures": {name: asdict(Figure.of(r.values[name] for r in runs)) for name in runs[0].values}}
             for row, runs in rows.items()]
 
@@ -121,7 +122,8 @@ def report(rows: Mapping[Row, list[Run]], about: Mapping[str, Mapping[str, Any]]
     """about: what is known of each start of the lab, by boot."""
     starts = numbered(rows)
     elements = summary(rows, starts)
-    return {"starts": [{**about.get(s["boot"], {}), **s} for s in starts], "original": ORIGINAL, "rows": elements, "ratios": ratios(elements), "growth": growth(elements)}
+    return {"starts": [{**about.get(s["boot"], {}), **s} for s in starts], "original": ORIGINAL, "rows": elements,
+            "ratios": ratios(elements), "growth": growth(elements)}
 
 
 def number(x: float) -> str:

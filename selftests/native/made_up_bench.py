@@ -2,9 +2,11 @@
 """Runs of a bench that nobody measured."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from vmbeam_lab import bench_pain
 from vmbeam_lab.bench_runs import CUT, VALUES, Row, Run
+from vmbeam_lab.bench_store import Store
 
 # What a bench finds out of its lab.
 ABOUT = {"vmbeam": "1", "build": "build", "boot": "b", "processor": "a processor", "kernel": "6.12", "accelerator": "TCG",
@@ -17,6 +19,15 @@ def rows_of(*runs: Run) -> dict[Row, list[Run]]:
     for r in runs:
         found.setdefault(r.row, []).append(r)
     return found
+
+
+def measured(out: Path, *runs: Run) -> Path:
+    """A directory of a bench that has these."""
+    store = Store(out)
+    for r in runs:
+        store.runs[r.row.part].add(r)
+    store.add_starts({r.boot: ABOUT | {"boot": r.boot} for r in runs})
+    return out
 
 
 def memory_run(case: str, seconds: float, n: int = 1, mib: int = 1024, boot: str = "b", cpu_s: float | None = None) -> Run:

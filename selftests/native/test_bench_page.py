@@ -6,20 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from made_up_bench import ABOUT, cut, memory_run, migration_run, pain_run
+from made_up_bench import cut, measured, memory_run, migration_run, pain_run
 from vmbeam_lab import bench_docs
 from vmbeam_lab.bench_runs import Row, Run
 from vmbeam_lab.bench_store import Store
 from vmbeam_lab.errors import LabError
-
-
-def measured(out: Path, *runs: Run) -> Path:
-    """A bench that has these."""
-    store = Store(out)
-    for r in runs:
-        store.runs[r.row.part].add(r)
-    store.add_starts({r.boot: ABOUT | {"boot": r.boot} for r in runs})
-    return out
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, Iterable, cast
 import pytest
 
 from daemon_rig import DONE, Rig
-from made_up_bench import ABOUT
+from made_up_bench import measured
 from vmbeam_lab import bench_docs, bench_plot, bench_timeline, bench_timeline_show, bench_trace
 from vmbeam_lab.bench_runs import VALUES, Row, Run
 from vmbeam_lab.bench_store import Store
@@ -244,19 +244,15 @@ def test_rows() -> None:
 def reported(out: Path, mibs: Iterable[int] = (128, 1024)) -> dict[str, object]:
     """A report with timelines."""
     t = bench_trace.timeline(traces(migration()), "hv1", "hv2")
-    runs = {}
+    runs = []
     for mib in mibs:
         row = Row("timeline", mib, "vmbeam-idle")
         bench_timeline.write(t.bars, out / bench_timeline.file_name(row))
         values = dict.fromkeys(VALUES["timeline"], 1.0) | {"traced_s": t.pause_ms / 1000, "explained_s": t.explained_ms / 1000,
                                                            "told_downtime_s": 3.55, "downtime_s": 3.75,
                                                            "clock_error_s": t.clock_error_ms / 1000}
-        runs[row] = [Run(row, 1, "build", "b", "2026-01-01T00:00:00Z", values)]
-    store = Store(out)
-    for run in (r for one in runs.values() for r in one):
-        store.runs["timeline"].add(run)
-    store.add_starts({"b": ABOUT})
-    return store.report()
+        runs.append(Run(row, 1, "build", "b", "2026-01-01T00:00:00Z", values))
+    return Store(measured(out, *runs)).report()
 
 
 def test_kept(tmp_path: Path) -> None:
